@@ -1,0 +1,15 @@
+"""A multilayer perceptron whose output activation and training loss pair freely."""
+
+from skce.classifier import PairedMLPClassifier, SaturationWarning
+from skce.pairings import DegeneratePairingWarning, pairing_grid, pairing_status
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DegeneratePairingWarning",
+    "PairedMLPClassifier",
+    "SaturationWarning",
+    "__version__",
+    "pairing_grid",
+    "pairing_status",
+]

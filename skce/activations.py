@@ -1,0 +1,367 @@
+"""Output activations y = f(z): value, Jacobian products, natural loss, probabilities.
+
+Shapes throughout: the logits z, the outputs y, the targets t and any direction
+u or dz are (q, n), units x rows; a loss is (n,), one number in nats a row.
+
+An activation here is the gradient of a convex function, so its Jacobian
+J = df/dz is symmetric, and it has one *natural* loss: the one with
+d loss / dz = mass(t) f(z) - t. To add an activation, subclass `Activation` or
+`ElementwiseActivation`; pass an instance of it to the classifier, or enter it in
+`ACTIVATIONS` to give it a name.
+"""
+
+import numpy as np
+from scipy.special import expit
+
+from skce.hidden import HIDDEN_ACTIVATIONS
+from skce.intervals import REAL_LINE, Interval
+from skce.penalties import BinaryCrossEntropy, CrossEntropy, LeastSquares, negentropy
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "ElementwiseActivation",
+    "Identity",
+    "Logistic",
+    "Softmax",
+    "Sparsemax",
+    "get_activation",
+]
+
+
+class Activation:
+    """Base class of the output activations.
+
+    Attributes
+    ----------
+    name : str
+        The name in `ACTIVATIONS`, or that of the class.
+    range : Interval
+        Where every single output lies. A penalty may be paired with the
+        activation if it is defined on all of this interval.
+    on_simplex : bool
+        Whether the outputs of a row are non-negative and sum to 1.
+    elementwise : bool
+        Whether output k depends on logit k alone. Such units can answer several
+        questions at once (multilabel) and one of them is enough for two classes.
+    natural_penalty : type or None
+        The penalty whose pairing with this activation is the natural one; None
+        where the natural loss is not a function of the outputs.
+    """
+
+    range: Interval
+    on_simplex = False
+    elementwise = False
+    natural_penalty = None
+    # A method natural_loss(z, y, t) where the activation has a natural loss.
+    natural_loss = None
+
+    @property
+    def name(self):
+        """The name in the registry, or that of the class."""
+        return type(self).__name__.lower()
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
+
+    def value(self, z):
+        """y = f(z), shape (q, n)."""
+        raise NotImplementedError(f"{type(self).__name__} must define value(z).")
+
+    def jacobian_product(self, z, y, u):
+        """J u, shape (q, n), at the logits `z` with outputs `y` = f(z)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define jacobian_product(z, y, u)."
+        )
+
+    def jacobian_derivative(self, z, y, dz, u):
+        """(dJ) u: the change of J u with the logits, along `dz`, `u` held fixed."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define jacobian_derivative(z, y, dz, u); "
+            "the solvers newton-cg, trust-ncg and trust-krylov need it."
+        )
+
+    def mass(self, t):
+        """The factor of y in the natural delta: sum_j t_j on the simplex, else 1."""
+        return t.sum(axis=0) if self.on_simplex else 1
+
+    def probabilities(self, z):
+        """Class probabilities of each row, shape (q, n); columns sum to 1."""
+        y = self.value(z)
+        return y if self.on_simplex else project_on_simplex(y)
+
+    def log_probabilities(self, z):
+        """log of `probabilities`, shape (q, n), from the logits where that is exact."""
+        with np.errstate(divide="ignore"):  # log 0 = -inf is the right answer
+            return np.log(self.probabilities(z))
+
+
+class ElementwiseActivation(Activation):
+    """Base class of the activations that treat each unit by itself.
+
+    Subclasses define `value`, `derivative` and `second_derivative`; the Jacobian
+    is diagonal.
+
+    Attributes
+    ----------
+    threshold : float
+        The logit at which the output is 1/2, where the decision changes.
+    """
+
+    elementwise = True
+    threshold = 0.0
+
+    def derivative(self, z, y):
+        """f'(z), shape (q, n)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define derivative(z, y)."
+        )
+
+    def second_derivative(self, z, y):
+        """f''(z), shape (q, n)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define second_derivative(z, y); the solvers "
+            "newton-cg, trust-ncg and trust-krylov need it."
+        )
+
+    def jacobian_product(self, z, y, u):
+        """f'(z) u, shape (q, n)."""
+        return self.derivative(z, y) * u
+
+    def jacobian_derivative(self, z, y, dz, u):
+        """f''(z) dz u, shape (q, n)."""
+        return self.second_derivative(z, y) * dz * u
+
+    def marginals(self, z):
+        """P(unit off), P(unit on): each unit as a question of its own, (q, n) each."""
+        on = np.minimum(np.maximum(self.value(z), 0), 1)
+        return 1 - on, on
+
+    def log_marginals(self, z):
+        """log P(unit off), log P(unit on), each of shape (q, n)."""
+        with np.errstate(divide="ignore"):  # log 0 = -inf is the right answer
+            off, on = self.marginals(z)
+            return np.log(off), np.log(on)
+
+
+class Identity(ElementwiseActivation):
+    """y = z; natural loss: least squares.
+
+    Least squares on one-of-q targets estimates the posterior (its best linear
+    approximation, within the network's reach) without keeping to [0, 1];
+    `probabilities` projects it on the simplex, which can only bring it nearer to
+    any posterior.
+    """
+
+    name = "identity"
+    range = REAL_LINE
+    natural_penalty = LeastSquares
+    threshold = 0.5
+
+    def value(self, z):
+        """y = z."""
+        return z
+
+    def derivative(self, z, y):
+        """1."""
+        return np.ones_like(z)
+
+    def second_derivative(self, z, y):
+        """0."""
+        return np.zeros_like(z)
+
+    def natural_loss(self, z, y, t):
+        """sum_k (y_k - t_k)^2 / 2."""
+        residual = y - t
+        return 0.5 * np.einsum("kn,kn->n", residual, residual)
+
+
+class Logistic(ElementwiseActivation):
+    """y = 1 / (1 + exp(-z)); natural loss: binary cross-entropy."""
+
+    name = "logistic"
+    range = Interval(0, 1)
+    natural_penalty = BinaryCrossEntropy
+
+    def value(self, z):
+        """y = 1 / (1 + exp(-z))."""
+        return expit(z)
+
+    def derivative(self, z, y):
+        """y(z) y(-z), which keeps its digits in both tails where 1 - y has none."""
+        return y * expit(-z)
+
+    def second_derivative(self, z, y):
+        """y(z) y(-z) (y(-z) - y(z))."""
+        complement = expit(-z)
+        return y * complement * (complement - y)
+
+    def natural_loss(self, z, y, t):
+        """sum_k log(1 + exp(z_k)) - t_k z_k + t_k log t_k + (1-t_k) log(1-t_k)."""
+        # max(z, 0) - t z is exact for t in {0, 1}, and the tail is added to it last
+        loss = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
+        return loss.sum(axis=0) + negentropy(t) + negentropy(1 - t)
+
+    def probabilities(self, z):
+        """y_k / sum_j y_j, shape (q, n)."""
+        return np.exp(self.log_probabilities(z))
+
+    def log_probabilities(self, z):
+        """log y_k - log sum_j y_j, shape (q, n)."""
+        log_y = log_expit(z)
+        return log_y - log_sum_exp(log_y)
+
+    def marginals(self, z):
+        """1 - y and y, shape (q, n) each."""
+        return expit(-z), expit(z)
+
+    def log_marginals(self, z):
+        """log(1 - y) and log y, shape (q, n) each."""
+        return log_expit(-z), log_expit(z)
+
+
+class Softmax(Activation):
+    """y_k = exp(z_k) / sum_j exp(z_j); natural loss: cross-entropy."""
+
+    name = "softmax"
+    range = Interval(0, 1)
+    on_simplex = True
+    natural_penalty = CrossEntropy
+
+    def value(self, z):
+        """y_k = exp(z_k) / sum_j exp(z_j)."""
+        y = np.exp(z - z.max(axis=0))
+        y /= y.sum(axis=0)
+        return y
+
+    def jacobian_product(self, z, y, u):
+        """y_k (u_k - sum_j y_j u_j), shape (q, n)."""
+        return y * (u - np.einsum("kn,kn->n", y, u))
+
+    def jacobian_derivative(self, z, y, dz, u):
+        """dy_k (u_k - y.u) - y_k dy.u with dy = J dz, shape (q, n)."""
+        dy = self.jacobian_product(z, y, dz)
+        return dy * (u - np.einsum("kn,kn->n", y, u)) - y * np.einsum("kn,kn->n", dy, u)
+
+    def natural_loss(self, z, y, t):
+        """sum_k t_k log(t_k / y_k): every term of the sum is non-negative on logits."""
+        below = z.max(axis=0) - z
+        log_normaliser = np.log(np.exp(-below).sum(axis=0))
+        return np.einsum("kn,kn->n", t, below + log_normaliser) + negentropy(t)
+
+    def log_probabilities(self, z):
+        """z_k - log sum_j exp(z_j), shape (q, n)."""
+        z = z - z.max(axis=0)
+        return z - np.log(np.exp(z).sum(axis=0))
+
+
+class Sparsemax(Activation):
+    """y = the point of the simplex nearest to z; natural loss: the sparsemax loss.
+
+    Notes
+    -----
+    With support S = {k: y_k > 0} and the threshold tau of the projection,
+    y = max(z - tau, 0), and the loss of the source (equation 27), extended to
+    counts t of mass s = sum_k t_k, is
+
+        s L(z; t / s) = |s y - t|^2 / (2 s) + sum_k t_k max(tau - z_k, 0)
+
+    in which no two large numbers are subtracted. It is 0 at y = t / s.
+
+    References
+    ----------
+    Martins & Astudillo (2016), "From softmax to sparsemax", ICML.
+    """
+
+    name = "sparsemax"
+    range = Interval(0, 1, True, True)
+    on_simplex = True
+
+    def value(self, z):
+        """y = argmin over the simplex of |y - z|^2."""
+        return project_on_simplex(z)
+
+    def jacobian_product(self, z, y, u):
+        """u_k - mean of u over the support, on the support; 0 elsewhere."""
+        support = y > 0
+        mean = np.einsum("kn,kn->n", support, u) / support.sum(axis=0)
+        return np.where(support, u - mean.astype(u.dtype), 0)
+
+    def jacobian_derivative(self, z, y, dz, u):
+        """0: the Jacobian is constant between the kinks."""
+        return np.zeros_like(u)
+
+    def natural_loss(self, z, y, t):
+        """|s y - t|^2 / (2 s) + sum_k t_k max(tau - z_k, 0), with s = sum_k t_k."""
+        s = t.sum(axis=0)
+        residual = s * y - t
+        # a row without mass has a loss of 0, whatever the outputs
+        squares = np.einsum("kn,kn->n", residual, residual) / np.where(s > 0, 2 * s, 1)
+        # z.max - y.max is tau, as the largest logit is always in the support
+        gap = np.maximum((z.max(axis=0) - y.max(axis=0)) - z, 0)
+        return squares + np.einsum("kn,kn->n", t, gap)
+
+
+def log_expit(z):
+    """log(1 / (1 + exp(-z))), exact in both tails."""
+    return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+
+
+def log_sum_exp(z):
+    """log sum_k exp(z_k) over the first axis."""
+    top = z.max(axis=0)
+    return top + np.log(np.exp(z - top).sum(axis=0))
+
+
+def project_on_simplex(z):
+    """The points of the simplex nearest to the columns of z (Euclidean), (q, n).
+
+    By sorting (Held, Wolfe & Crowder 1974): y = max(z - tau, 0), where tau is
+    the threshold at which y sums to 1.
+    """
+    z = z - z.max(axis=0)  # the projection does not change; the sums stay small
+    descending = -np.sort(-z, axis=0)
+    excess = np.cumsum(descending, axis=0) - 1
+    sizes = np.arange(1, z.shape[0] + 1, dtype=z.dtype)[:, np.newaxis]
+    support_size = np.sum(sizes * descending > excess, axis=0)
+    columns = np.arange(z.shape[1])
+    tau = excess[support_size - 1, columns] / support_size.astype(z.dtype)
+    return np.maximum(z - tau, 0)
+
+
+ACTIVATIONS = {
+    activation.name: activation
+    for activation in (Identity(), Logistic(), Softmax(), Sparsemax())
+}
+
+
+def get_activation(activation):
+    """The output activation of that name, or the instance itself.
+
+    Raises
+    ------
+    ValueError
+        If `activation` is neither a name in `ACTIVATIONS` nor an instance of
+        `Activation`.
+    """
+    if isinstance(activation, Activation):
+        return activation
+    if isinstance(activation, str) and activation in ACTIVATIONS:
+        return ACTIVATIONS[activation]
+    raise ValueError(
+        f"activation={activation!r} is not an output activation. It may be "
+        f"{', '.join(map(repr, ACTIVATIONS))}, or an instance of a subclass of "
+        f"skce.activations.Activation{_activation_hint(activation)}."
+    )
+
+
+def _activation_hint(activation):
+    """What the user may have meant, as a continuation of the error."""
+    if isinstance(activation, type) and issubclass(activation, Activation):
+        return f": write {activation.__name__}(), with the parentheses"
+    if isinstance(activation, str) and activation in HIDDEN_ACTIVATIONS:
+        return (
+            ". Here the activation is that of the output units, as in the paper; "
+            f"for the hidden units write hidden_activation={activation!r}"
+        )
+    return ""

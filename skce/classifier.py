@@ -1,0 +1,535 @@
+"""PairedMLPClassifier: validates, encodes, assembles, fits, predicts."""
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skce.activations import get_activation
+from skce.blocks import cut, merge_repeated_rows, row_slices
+from skce.hidden import get_hidden_activation
+from skce.labels import encode
+from skce.network import Network
+from skce.objective import Objective
+from skce.pairings import (
+    DegeneratePairingWarning,
+    pair,
+    pairing_status,
+    why_degenerate,
+)
+from skce.solvers import NonFiniteObjectiveError, minimize
+from skce.validation import (
+    check_layer_sizes,
+    check_parameters,
+    check_rows,
+    check_training_rows,
+    check_weights,
+    normalise_weights,
+)
+
+__all__ = ["PairedMLPClassifier", "SaturationWarning"]
+
+# Beyond this, alpha / sum(w) leaves nothing of the loss in the digits of the objective.
+MAX_DECAY = 1e12
+
+
+class SaturationWarning(UserWarning):
+    """The features are so large that most hidden units start saturated."""
+
+
+class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
+    """Multilayer perceptron with free choice of output activation and training loss.
+
+    Minimises the mean loss of the rows plus an L2 term,
+
+        1/S sum_i w_i rho(t_i, f(z_i)) + alpha / (2 S) |W|^2,    S = sum_i w_i,
+
+    by scipy.optimize with exact gradients, where z are the logits of the last
+    layer, f is the output `activation` and rho the `penalty`; biases are not
+    penalised. Losses are computed on the logits, so that value and gradient are
+    exact however large the logits are.
+
+    Parameters
+    ----------
+    activation : {"identity", "logistic", "softmax", "sparsemax"} or Activation, \
+            default="softmax"
+        Activation of the output units. (That of the hidden units is
+        `hidden_activation`.)
+    penalty : {"natural", "least_squares", "cross_entropy", "binary_cross_entropy"} \
+            or Penalty, default="natural"
+        Training loss. "natural" is the natural loss of the activation: least
+        squares for identity, binary cross-entropy for logistic, cross-entropy for
+        softmax and the sparsemax loss for sparsemax. identity and sparsemax cannot
+        be paired with a logarithmic penalty; logistic with cross_entropy can, but
+        the pair is degenerate.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer. () has no hidden layer: the classifier is then
+        (multinomial) logistic regression, one-vs-rest logistic regression or
+        linear least squares, by the pair.
+    hidden_activation : {"logistic", "tanh", "relu", "identity"} or \
+            HiddenActivation, default="logistic"
+        Activation of the hidden units.
+    alpha : float, default=1e-4
+        Strength of the L2 term, on the scale of MLPClassifier.
+    solver : {"lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov"}, \
+            default="lbfgs"
+        Method of scipy.optimize.minimize. newton-cg, trust-ncg and trust-krylov use
+        exact Hessian-vector products and are for tight optima; bfgs keeps a matrix
+        of parameters x parameters and is for small networks.
+    max_iter : int, default=1000
+        Most iterations.
+    max_fun : int, default=15000
+        Most evaluations of the objective and of Hessian products together.
+    tol : float, default=1e-4
+        The fit has converged when no component of the gradient is larger.
+    init : {"glorot", "uniform"}, default="glorot"
+        Start of the weights. "glorot": uniform on +-sqrt(6 / (fan_in + fan_out)),
+        biases 0 (Glorot & Bengio 2010); without hidden units all 0. "uniform": all
+        weights and biases uniform on (-1, 1), as in Dunne & Campbell.
+    random_state : int, RandomState instance or None, default=None
+        Of the start weights.
+    warm_start : bool, default=False
+        Whether to start from `coefs_` and `intercepts_` of the previous fit, which
+        must have had the same features, classes and layers.
+    verbose : bool or int, default=False
+        Whether to print a line an iteration.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; 0 ... n_labels - 1 after a multilabel fit.
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        Weights of each layer, of X's dtype.
+    intercepts_ : list of ndarray of shape (n_out,)
+        Biases of each layer.
+    pairing_ : Pairing
+        The pair as resolved, with its `status`.
+    loss_ : float
+        The objective at the end, L2 term included (nats a row for the logarithmic
+        penalties).
+    loss_curve_ : list of float
+        The objective after each iteration.
+    n_iter_ : int
+        Iterations of the solver; 0 if the start was a stationary point.
+    solver_result_ : dict
+        SciPy's record of the stop: status, message, success, nit, nfev (evaluations
+        of the objective with its gradient), nhev (Hessian products) and
+        gradient_norm (the largest absolute component).
+    n_layers_ : int
+        Layers, inputs and outputs included.
+    n_outputs_ : int
+        Output units: one for two classes and element-wise activations, else one a
+        class or label.
+    out_activation_ : str
+        Name of the output activation.
+    n_features_in_ : int
+        Features of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X had names that are all strings.
+
+    See Also
+    --------
+    pairing_grid : All pairs as a grid for GridSearchCV.
+    pairing_status : Whether a pair is natural, workable, degenerate or undefined.
+
+    References
+    ----------
+    Dunne & Campbell (1997), "On the pairing of the softmax activation and
+    cross-entropy penalty functions and the derivation of the softmax activation
+    function".
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skce import PairedMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = make_pipeline(
+    ...     StandardScaler(),
+    ...     PairedMLPClassifier("softmax", "least_squares", alpha=0.1, random_state=0),
+    ... )
+    >>> clf.fit(X, y).score(X, y) > 0.95
+    True
+    >>> clf[-1].pairing_
+    <softmax x least_squares: workable>
+    """
+
+    def __init__(
+        self,
+        activation="softmax",
+        penalty="natural",
+        *,
+        hidden_layer_sizes=(100,),
+        hidden_activation="logistic",
+        alpha=1e-4,
+        solver="lbfgs",
+        max_iter=1000,
+        max_fun=15000,
+        tol=1e-4,
+        init="glorot",
+        random_state=None,
+        warm_start=False,
+        verbose=False,
+    ):
+        self.activation = activation
+        self.penalty = penalty
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.hidden_activation = hidden_activation
+        self.alpha = alpha
+        self.solver = solver
+        self.max_iter = max_iter
+        self.max_fun = max_fun
+        self.tol = tol
+        self.init = init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        try:
+            elementwise = get_activation(self.activation).elementwise
+            degenerate = pairing_status(self.activation, self.penalty) == "degenerate"
+        except ValueError:  # an unknown name; fit will say so
+            return tags
+        tags.classifier_tags.multi_label = elementwise
+        tags.classifier_tags.poor_score = degenerate
+        return tags
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the network to X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            float32 is computed as float32, everything else as float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or 0/1 indicators (multilabel) where the activation is
+            element-wise.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. An integer weight equals so many repetitions, and
+            the order of the rows does not matter: to the last bit up to
+            `skce.blocks.BLOCK_ROWS` rows, to rounding beyond.
+
+        Returns
+        -------
+        self : PairedMLPClassifier
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or the weights cannot be used, or the objective
+            overflows. An estimator that was fitted before is then as it was.
+        """
+        with _unchanged_on_failure(self):
+            check_parameters(self)
+            pairing = pair(self.activation, self.penalty)
+            hidden_activation = get_hidden_activation(self.hidden_activation)
+            hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
+            previous = self._previous_start()
+            X, y = check_training_rows(self, X, y)
+            labels = encode(y, pairing.activation)
+            weights = check_weights(sample_weight, X)
+            X, codes, weights = merge_repeated_rows(X, labels.codes, weights)
+            weights, total_weight = normalise_weights(weights, X)
+            network = Network(
+                (X.shape[1], *hidden_sizes, labels.n_outputs),
+                hidden_activation,
+                pairing,
+            )
+            if pairing.status == "degenerate":
+                warnings.warn(
+                    why_degenerate(pairing), DegeneratePairingWarning, stacklevel=2
+                )
+            start = self._start(network, labels, previous)
+            if previous is None:
+                _warn_of_saturation(network, start, X)
+            blocks = cut(X, codes, weights)
+            solution = self._minimize(network, start, blocks, X, total_weight)
+            remedy = solution.remedy
+            if solution.record["nit"] == 0 and previous is None and start.any():
+                remedy = (
+                    "found the random start to be stationary, as every output or every "
+                    "hidden unit is saturated, and changed nothing: scale the features "
+                    "to mean 0 and variance 1 (StandardScaler), or lower tol"
+                )
+            if remedy is not None:
+                warnings.warn(
+                    f"{self.solver} {remedy}.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+            self._keep(network, labels, solution, X.dtype)
+        return self
+
+    def _previous_start(self):
+        """Weights, biases and classes of the previous fit, if it is to be resumed."""
+        if not self.warm_start or not hasattr(self, "coefs_"):
+            return None
+        return [coef.T for coef in self.coefs_], self.intercepts_, self.classes_
+
+    def _start(self, network, labels, previous):
+        """The flat float64 vector of start parameters."""
+        if previous is not None:
+            weights, biases, classes = previous
+            shapes = [weight.shape for weight in weights]
+            if shapes != network.weight_shapes or not np.array_equal(
+                classes, labels.classes
+            ):
+                raise ValueError(
+                    "warm_start=True needs the features, classes and layers of the "
+                    f"previous fit: that had classes {classes} and layers "
+                    f"{_layers(shapes)}, this one has classes {labels.classes} and "
+                    f"layers {network.layer_sizes}. Set warm_start=False to start anew."
+                )
+            return network.pack(weights, biases)
+        random_state = check_random_state(self.random_state)
+        try:
+            theta = np.empty(network.n_parameters)
+        except (MemoryError, ValueError) as error:
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} asks for "
+                f"{network.n_parameters:.3g} parameters, more than fit into memory: "
+                "take fewer units."
+            ) from error
+        if self.init == "uniform":
+            theta[:] = random_state.uniform(-1, 1, network.n_parameters)
+            return theta
+        weights, biases = network.unpack(theta)
+        if len(weights) == 1:
+            theta[:] = 0  # no hidden units, no symmetry to break
+            return theta
+        for W, b in zip(weights, biases, strict=True):
+            bound = network.hidden_activation.gain * np.sqrt(6 / sum(W.shape))
+            W[:] = random_state.uniform(-bound, bound, W.shape)
+            b[:] = 0
+        return theta
+
+    def _minimize(self, network, start, blocks, X, total_weight):
+        decay = self.alpha / total_weight
+        if decay > MAX_DECAY:
+            raise ValueError(
+                f"alpha={self.alpha:g} over the sum of the weights, {total_weight:g}, "
+                f"is more than {MAX_DECAY:g}: the L2 term leaves nothing of the loss. "
+                "Lower alpha, or multiply sample_weight by a constant to a mean of 1."
+            )
+        objective = Objective(network, blocks, decay, dtype=X.dtype)
+        try:
+            return minimize(
+                objective,
+                start,
+                solver=self.solver,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                max_fun=self.max_fun,
+                verbose=self.verbose,
+            )
+        except NonFiniteObjectiveError as error:
+            raise ValueError(
+                f"The fit broke off: {error}. X reaches {_largest(X):.3g} in absolute "
+                f"value, as {X.dtype}: scale the features to mean 0 and variance 1 "
+                "(StandardScaler), or raise alpha."
+            ) from error
+
+    def _keep(self, network, labels, solution, dtype):
+        """Set the fitted attributes."""
+        weights, biases = network.unpack(solution.theta)
+        self.coefs_ = [np.ascontiguousarray(W.T, dtype=dtype) for W in weights]
+        self.intercepts_ = [b.astype(dtype) for b in biases]
+        self.classes_ = labels.classes
+        self.pairing_ = network.pairing
+        self.loss_ = solution.value
+        self.loss_curve_ = solution.curve
+        self.n_iter_ = solution.record["nit"]
+        self.solver_result_ = solution.record
+        self.n_layers_ = len(network.layer_sizes)
+        self.n_outputs_ = network.n_outputs
+        self.out_activation_ = network.pairing.activation.name
+        self._multilabel = labels.multilabel
+        self._hidden_activation = network.hidden_activation
+
+    def predict(self, X):
+        """The class of each row, or the labels where P > 1/2 after a multilabel fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The class of the largest probability; the first of them in a tie.
+        """
+        probabilities = self.predict_proba(X)
+        if self._multilabel:
+            return (probabilities > 0.5).astype(int)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Class probabilities; each row sums to 1.
+
+        softmax and sparsemax outputs are taken as they are, logistic outputs are
+        divided by their sum (in the logarithm), identity outputs are projected on
+        the simplex. After a multilabel fit, the probability of each label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+        """
+        probabilities = self._probabilities(X, "probabilities", "marginals")
+        if self._multilabel:
+            # scikit-learn's contract of such an array: strictly between 0 and 1
+            zero, one = np.array([0, 1], dtype=probabilities.dtype)
+            inside = np.nextafter(zero, one), np.nextafter(one, zero)
+            np.clip(probabilities, *inside, out=probabilities)
+        return probabilities
+
+    def predict_log_proba(self, X):
+        """Natural logarithms of the class probabilities, from the logits.
+
+        Exact where the probability itself underflows; -inf where sparsemax or a
+        projected identity output is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray, of the shape of `predict_proba`
+        """
+        return self._probabilities(X, "log_probabilities", "log_marginals")
+
+    def _probabilities(self, X, of_classes, of_units):
+        check_is_fitted(self)
+        activation = self.pairing_.activation
+        if self._multilabel:
+            return self._map_logits(X, lambda z: getattr(activation, of_units)(z)[1])
+        if self.n_outputs_ == 1:
+            return self._map_logits(
+                X, lambda z: np.concatenate(getattr(activation, of_units)(z))
+            )
+        return self._map_logits(X, getattr(activation, of_classes))
+
+    def decision_function(self, X):
+        """The logits z.
+
+        For two classes one column: z (logistic) or z - 1/2 (identity) of the only
+        unit, or the difference of the two logits (softmax, sparsemax); it is
+        positive where class 1 is predicted. After a multilabel fit, z or z - 1/2 of
+        each label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,), (n_samples, n_classes) or \
+                (n_samples, n_labels)
+        """
+        check_is_fitted(self)
+        if self._multilabel or self.n_outputs_ == 1:
+            threshold = self.pairing_.activation.threshold
+            decision = self._map_logits(X, lambda z: z - threshold)
+        elif self.n_outputs_ == 2:
+            decision = self._map_logits(X, lambda z: z[1:] - z[:1])
+        else:
+            decision = self._map_logits(X, lambda z: z)
+        return decision if self._multilabel or decision.shape[1] > 1 else decision[:, 0]
+
+    def predict_outputs(self, X):
+        """The outputs y = f(z) of the network, before they are made probabilities.
+
+        What a least-squares fit of logistic or identity units estimates: their rows
+        need not sum to 1.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, n_outputs_)
+            One column for two classes and element-wise activations: the output
+            for `classes_[1]`.
+        """
+        check_is_fitted(self)
+        return self._map_logits(X, self.pairing_.activation.value)
+
+    def _map_logits(self, X, function):
+        """`function` of the logits (q, n), block by block, as (n, columns)."""
+        X = check_rows(self, X)
+        dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
+        weights = [coef.T.astype(dtype, copy=False) for coef in self.coefs_]
+        biases = [b.astype(dtype, copy=False) for b in self.intercepts_]
+        layer_sizes = (weights[0].shape[1], *(len(b) for b in biases))
+        network = Network(layer_sizes, self._hidden_activation, self.pairing_)
+        result = None
+        for rows in row_slices(X.shape[0]):
+            with np.errstate(over="ignore", invalid="ignore"):
+                z = network.logits(weights, biases, X[rows].astype(dtype, copy=False))
+            if not np.isfinite(z).all():
+                raise ValueError(
+                    f"The network overflows: X reaches {_largest(X):.3g} in absolute "
+                    f"value, as {X.dtype}. Scale it as the training data were scaled."
+                )
+            columns = function(z)
+            if result is None:
+                result = np.empty((X.shape[0], columns.shape[0]), dtype=columns.dtype)
+            result[rows] = columns.T
+        return result
+
+
+@contextmanager
+def _unchanged_on_failure(estimator):
+    """Put the estimator's attributes back if the body fails or is interrupted."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _warn_of_saturation(network, start, X, n_rows=1000, slope=1e-4):
+    """Warn if most units of the first hidden layer start where their slope is nil."""
+    if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
+        return
+    sample = X[:: max(1, X.shape[0] // n_rows)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = network.first_hidden(start.astype(X.dtype), sample)
+        # "not at least": an overflow counts as saturated
+        saturated = 1 - np.mean(network.hidden_activation.derivative(y) >= slope)
+    if saturated > 0.5:
+        warnings.warn(
+            f"{saturated:.0%} of the first hidden units start saturated (slope below "
+            f"{slope:g}), as X reaches {_largest(X):.3g} in absolute value, and will "
+            "hardly learn: scale the features to mean 0 and variance 1, for instance "
+            "with make_pipeline(StandardScaler(), PairedMLPClassifier()).",
+            SaturationWarning,
+            stacklevel=3,
+        )
+
+
+def _largest(X):
+    """The largest absolute value of X."""
+    values = X.data if sparse.issparse(X) else X
+    return max(abs(values.max()), abs(values.min())) if values.size else 0.0
+
+
+def _layers(weight_shapes):
+    """Layer sizes from the shapes of the W_l."""
+    return (weight_shapes[0][1], *(n_out for n_out, _ in weight_shapes))

@@ -1,0 +1,74 @@
+"""Labels: from y to integer codes or targets, and what the outputs mean for them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import column_or_1d
+
+__all__ = ["Labels", "encode"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """An encoded y.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Sorted labels; 0 ... n_labels - 1 for a multilabel y.
+    codes : ndarray of shape (n,) or (n, n_labels)
+        Index of each row's class; for a multilabel y the indicators themselves.
+    n_outputs : int
+        Output units: one for two classes where each unit answers for itself,
+        else one a class or label.
+    multilabel : bool
+    """
+
+    classes: np.ndarray
+    codes: np.ndarray
+    n_outputs: int
+    multilabel: bool
+
+
+def encode(y, activation):
+    """The labels of y for the outputs of `activation`.
+
+    Raises
+    ------
+    ValueError
+        If y is continuous, has one class, has several columns that are not
+        indicators, or is multilabel and the activation is not element-wise.
+    """
+    check_classification_targets(y)
+    kind = type_of_target(y)
+    if kind == "multilabel-indicator":
+        return _encode_indicators(y, activation)
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            f"y has {y.shape[1]} columns that are not 0/1 indicators (Unknown label "
+            "type: multiclass-multioutput): fit one classifier a column, for instance "
+            "with sklearn.multioutput.MultiOutputClassifier."
+        )
+    classes, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has one class only, {classes[0]!r}: a classifier needs rows of at "
+            "least two classes."
+        )
+    one_unit = activation.elementwise and len(classes) == 2
+    return Labels(classes, codes, 1 if one_unit else len(classes), multilabel=False)
+
+
+def _encode_indicators(y, activation):
+    if not activation.elementwise:
+        raise ValueError(
+            f"y is multilabel (indicators of shape {y.shape}), but the outputs of "
+            f"activation={activation.name!r} sum to 1 in each row, as for classes that "
+            "exclude each other. Take activation='logistic' (or 'identity'), where "
+            "each label has an output of its own."
+        )
+    indicators = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    n_labels = indicators.shape[1]
+    return Labels(np.arange(n_labels), indicators, n_labels, multilabel=True)

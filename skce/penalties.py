@@ -1,0 +1,185 @@
+"""Penalties rho(t, y): value and derivatives in the output y, and where it is defined.
+
+A penalty is a function of one target t and one output y, in nats for the
+logarithmic ones; the loss of a row is its sum over the outputs. All methods are
+element-wise and take arrays of one shape. To add a penalty, subclass `Penalty`;
+pass an instance of it to the classifier, or enter it in `PENALTIES` to give it a
+name.
+"""
+
+import numpy as np
+from scipy.special import xlogy
+
+from skce.intervals import REAL_LINE, Interval
+
+__all__ = [
+    "PENALTIES",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "LeastSquares",
+    "Penalty",
+    "get_penalty",
+]
+
+
+class Penalty:
+    """Base class of the penalties.
+
+    Attributes
+    ----------
+    name : str
+        The name in `PENALTIES`, or that of the class.
+    domain : Interval
+        The outputs y for which the penalty and its derivatives are finite,
+        whatever the target in `targets`.
+    targets : Interval
+        The targets t for which the penalty is defined.
+    needs_simplex : bool
+        Whether the penalty is minimal at y = t only under the constraint that
+        the outputs of a row sum to 1. Without the constraint such a penalty
+        drives all outputs to one end, whatever the targets.
+    """
+
+    domain: Interval
+    targets = Interval(0, 1, True, True)
+    needs_simplex = False
+
+    @property
+    def name(self):
+        """The name in the registry, or that of the class."""
+        return type(self).__name__.lower()
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
+
+    def value(self, t, y):
+        """rho(t, y)."""
+        raise NotImplementedError(f"{type(self).__name__} must define value(t, y).")
+
+    def derivative(self, t, y):
+        """d rho / d y."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define derivative(t, y)."
+        )
+
+    def second_derivative(self, t, y):
+        """d^2 rho / d y^2."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define second_derivative(t, y); the solvers "
+            "newton-cg, trust-ncg and trust-krylov need it."
+        )
+
+
+class LeastSquares(Penalty):
+    """rho(t, y) = (t - y)^2 / 2."""
+
+    name = "least_squares"
+    domain = REAL_LINE
+    targets = REAL_LINE
+
+    def value(self, t, y):
+        """(t - y)^2 / 2."""
+        residual = y - t
+        return 0.5 * residual * residual
+
+    def derivative(self, t, y):
+        """y - t."""
+        return y - t
+
+    def second_derivative(self, t, y):
+        """1."""
+        return np.ones_like(y)
+
+
+class CrossEntropy(Penalty):
+    """rho(t, y) = t log(t / y), the paper's rho_c: no (1 - t) term.
+
+    For t > 0 it falls in y without end, so that only outputs that must sum to 1
+    (softmax) are held back from y = 1 for every class.
+    """
+
+    name = "cross_entropy"
+    domain = Interval(0, np.inf)
+    targets = Interval(0, np.inf, low_closed=True)
+    needs_simplex = True
+
+    def value(self, t, y):
+        """t log(t / y) with 0 log 0 = 0."""
+        return xlogy(t, t) - xlogy(t, y)
+
+    def derivative(self, t, y):
+        """-t / y."""
+        return -t / y
+
+    def second_derivative(self, t, y):
+        """t / y^2."""
+        return t / (y * y)
+
+
+class BinaryCrossEntropy(Penalty):
+    """rho(t, y) = t log(t / y) + (1 - t) log((1 - t) / (1 - y)).
+
+    The paper's two-class cross-entropy, one Bernoulli variable for each output.
+    """
+
+    name = "binary_cross_entropy"
+    domain = Interval(0, 1)
+
+    def value(self, t, y):
+        """t log(t / y) + (1 - t) log((1 - t) / (1 - y)) with 0 log 0 = 0."""
+        cross = xlogy(t, y) + xlogy(1 - t, 1 - y)
+        return xlogy(t, t) + xlogy(1 - t, 1 - t) - cross
+
+    def derivative(self, t, y):
+        """-t / y + (1 - t) / (1 - y)."""
+        return -t / y + (1 - t) / (1 - y)
+
+    def second_derivative(self, t, y):
+        """t / y^2 + (1 - t) / (1 - y)^2."""
+        return t / (y * y) + (1 - t) / ((1 - y) * (1 - y))
+
+
+PENALTIES = {
+    penalty.name: penalty
+    for penalty in (LeastSquares(), CrossEntropy(), BinaryCrossEntropy())
+}
+
+
+def negentropy(t):
+    """sum_k t_k log t_k with 0 log 0 = 0: shape (n,), or 0.0 where all t are 0 or 1."""
+    # nearly all targets are labels, for which the logarithms would cost more than
+    # the rest of the loss
+    if np.all((t == 0) | (t == 1)):
+        return 0.0
+    return xlogy(t, t).sum(axis=0)
+
+
+def get_penalty(penalty):
+    """The penalty of that name, or the instance itself.
+
+    Raises
+    ------
+    ValueError
+        If `penalty` is neither a name in `PENALTIES` nor an instance of `Penalty`.
+    """
+    if isinstance(penalty, Penalty):
+        return penalty
+    if isinstance(penalty, str) and penalty in PENALTIES:
+        return PENALTIES[penalty]
+    raise ValueError(
+        f"penalty={penalty!r} is not a training loss. It may be 'natural' (the natural "
+        f"loss of the activation), {', '.join(map(repr, PENALTIES))}, or an instance "
+        f"of a subclass of skce.penalties.Penalty{_penalty_hint(penalty)}."
+    )
+
+
+def _penalty_hint(penalty):
+    """What the user may have meant, as a continuation of the error."""
+    if isinstance(penalty, type) and issubclass(penalty, Penalty):
+        return f": write {penalty.__name__}(), with the parentheses"
+    if penalty is None or penalty in ("l1", "l2", "elasticnet", "none"):
+        return (
+            ". Here the penalty is the training loss, as in the paper; the strength "
+            "of the L2 regularisation is alpha (alpha=0 for none)"
+        )
+    return ""

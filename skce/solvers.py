@@ -1,0 +1,276 @@
+"""The front to scipy.optimize: what each method needs, why it stopped, what to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+__all__ = ["SOLVERS", "NonFiniteObjectiveError", "Solution", "Solver", "minimize"]
+
+
+class NonFiniteObjectiveError(ValueError):
+    """The objective or its gradient overflowed or is not a number."""
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A method of `scipy.optimize.minimize` and how it is to be called.
+
+    Attributes
+    ----------
+    method : str
+        SciPy's name.
+    options : callable
+        `options(tol, max_iter, max_fun)` are SciPy's options.
+    uses_hessian : bool
+        Whether it asks for Hessian-vector products.
+    dense_hessian : bool
+        Whether it keeps a parameters x parameters matrix.
+    """
+
+    method: str
+    options: Callable
+    uses_hessian: bool = False
+    dense_hessian: bool = False
+
+
+def _lbfgs_options(tol, max_iter, max_fun):
+    # SciPy's default ftol = 2.2e-9 would end most fits long before the gradient does
+    return {
+        "maxiter": max_iter,
+        "maxfun": max_fun,
+        "gtol": tol,
+        "ftol": 64 * np.finfo(float).eps,
+        "maxcor": 20,
+        "maxls": 50,
+    }
+
+
+def _gradient_options(tol, max_iter, max_fun):
+    return {"maxiter": max_iter, "gtol": tol}
+
+
+# The three below measure convergence otherwise (Newton-CG by its step, the trust
+# regions by the 2-norm), so that the callback of `minimize` has to apply `tol`.
+def _step_options(tol, max_iter, max_fun):
+    return {"maxiter": max_iter, "xtol": np.finfo(float).eps}
+
+
+def _trust_options(tol, max_iter, max_fun):
+    return {"maxiter": max_iter, "gtol": 0.0}
+
+
+SOLVERS = {
+    "lbfgs": Solver("L-BFGS-B", _lbfgs_options),
+    "bfgs": Solver("BFGS", _gradient_options, dense_hessian=True),
+    "cg": Solver("CG", _gradient_options),
+    "newton-cg": Solver("Newton-CG", _step_options, uses_hessian=True),
+    "trust-ncg": Solver("trust-ncg", _trust_options, uses_hessian=True),
+    "trust-krylov": Solver("trust-krylov", _trust_options, uses_hessian=True),
+}
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where the minimisation ended and why.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_parameters,)
+    value : float
+        The objective at `theta`.
+    curve : list of float
+        The objective after each iteration.
+    record : dict
+        SciPy's own record: status, message, success, nit (iterations), nfev, nhev
+        (evaluations of the objective with its gradient and of Hessian products);
+        and gradient_norm, the largest absolute component of the gradient.
+    remedy : str or None
+        What the user can do, where the tolerance was not reached.
+    """
+
+    theta: np.ndarray
+    value: float
+    curve: list
+    record: dict
+    remedy: str | None
+
+
+class _BudgetSpent(Exception):
+    """max_fun evaluations were made."""
+
+
+class _Monitor:
+    """Counts the evaluations, keeps the accepted point, prints, and says when to stop.
+
+    The solver sees `evaluate`; SciPy calls `after_iteration` with each accepted
+    point, which is the point evaluated last or, after a rejected step, the one
+    accepted before.
+    """
+
+    def __init__(self, objective, tol, max_fun, verbose):
+        self.objective = objective
+        self.tol = tol
+        self.max_fun = max_fun
+        self.verbose = verbose
+        self.n_evaluations = 0
+        self.n_hessian_products = 0
+        self.curve = []
+        self.trial = self.accepted = None
+
+    @property
+    def budget_spent(self):
+        return self.n_evaluations + self.n_hessian_products >= self.max_fun
+
+    def _spend(self):
+        # Hessian products count, as a trust region can ask for them without end
+        if self.budget_spent:
+            raise _BudgetSpent
+
+    def evaluate(self, theta):
+        self._spend()
+        self.n_evaluations += 1
+        value, gradient = self.objective.value_and_gradient(theta)
+        with np.errstate(over="ignore"):
+            # the solvers square the gradient
+            finite = np.isfinite(value) and np.isfinite(gradient @ gradient)
+        if not finite:
+            raise NonFiniteObjectiveError(
+                f"the objective or its gradient is not finite (evaluation "
+                f"{self.n_evaluations}, objective {value:.3g})"
+            )
+        self.trial = (theta.copy(), value, gradient)
+        if self.accepted is None:
+            self.accepted = self.trial
+        return value, gradient
+
+    def hessian_product(self, theta, v):
+        self._spend()
+        self.n_hessian_products += 1
+        product = self.objective.hessian_product(theta, v)
+        if not np.isfinite(product).all():
+            raise NonFiniteObjectiveError("a Hessian product is not finite")
+        return product
+
+    def accept(self, theta):
+        """Make `theta` the accepted point."""
+        if np.array_equal(theta, self.trial[0]):
+            self.accepted = self.trial
+        elif not np.array_equal(theta, self.accepted[0]):
+            value, gradient = self.objective.value_and_gradient(theta)
+            self.accepted = (theta.copy(), value, gradient)
+
+    @property
+    def gradient_norm(self):
+        return float(np.abs(self.accepted[2]).max())
+
+    @property
+    def converged(self):
+        return self.gradient_norm <= self.tol
+
+    def after_iteration(self, intermediate_result):
+        self.accept(intermediate_result.x)
+        self.curve.append(float(self.accepted[1]))
+        if self.verbose:
+            print(
+                f"iteration {len(self.curve):5d}  objective {self.curve[-1]:.8g}  "
+                f"max |gradient| {self.gradient_norm:.3e}  "
+                f"evaluations {self.n_evaluations}"
+            )
+        if self.converged:
+            raise StopIteration
+
+
+def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False):
+    """Minimise an objective from `theta`.
+
+    Parameters
+    ----------
+    objective : Objective
+        With `value_and_gradient(theta)` and `hessian_product(theta, v)`.
+    theta : ndarray of shape (n_parameters,), float64
+        The start; not changed.
+    solver : str
+        A name in `SOLVERS`.
+    tol : float
+        Stop when no component of the gradient is larger than this.
+    max_iter, max_fun : int
+        Most iterations; most evaluations of the objective and of Hessian products
+        together.
+    verbose : bool
+        Whether to print a line an iteration.
+
+    Returns
+    -------
+    solution : Solution
+
+    Raises
+    ------
+    NonFiniteObjectiveError
+        If the objective or its gradient overflows on the way.
+    """
+    chosen = SOLVERS[solver]
+    monitor = _Monitor(objective, tol, max_fun, verbose)
+    monitor.evaluate(theta)
+    if monitor.converged:
+        record = _record(monitor, 0, "The start is a stationary point.", True)
+        return Solution(theta.copy(), monitor.accepted[1], [], record, None)
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            result = optimize.minimize(
+                monitor.evaluate,
+                theta,
+                jac=True,
+                hessp=monitor.hessian_product if chosen.uses_hessian else None,
+                method=chosen.method,
+                callback=monitor.after_iteration,
+                options=chosen.options(tol, max_iter, max_fun),
+            )
+    except _BudgetSpent:
+        status, message, success = 1, f"{max_fun} evaluations were made.", False
+    else:
+        monitor.accept(result.x)
+        status, message, success = result.status, result.message, result.success
+    if monitor.converged:
+        # Stopped by the callback, as 99, or by SciPy on the same ground
+        if not success:
+            status, message = 0, f"No component of the gradient is over tol={tol:g}."
+        success = True
+    record = _record(monitor, status, message, success)
+    best, value, _ = monitor.accepted
+    remedy = None if success else _remedy(monitor, max_iter, max_fun)
+    return Solution(best, float(value), monitor.curve, record, remedy)
+
+
+def _record(monitor, status, message, success):
+    return {
+        "status": int(status),
+        "message": str(message),
+        "success": bool(success),
+        "nit": len(monitor.curve),
+        "nfev": monitor.n_evaluations,
+        "nhev": monitor.n_hessian_products,
+        "gradient_norm": monitor.gradient_norm,
+    }
+
+
+def _remedy(monitor, max_iter, max_fun):
+    """What the user can do about a stop short of `tol`."""
+    reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={monitor.tol:g}"
+    scale = "scale the features to mean 0 and variance 1 (StandardScaler)"
+    if len(monitor.curve) >= max_iter:
+        return (
+            f"stopped after max_iter={max_iter} iterations ({reached}): raise "
+            f"max_iter, {scale}, or raise alpha or tol"
+        )
+    if monitor.budget_spent:
+        return (
+            f"stopped after max_fun={max_fun} evaluations of the objective ({reached}): "
+            f"raise max_fun, {scale}, or raise alpha or tol"
+        )
+    return (
+        f"found no lower point within the rounding of the objective ({reached}): "
+        f"{scale}, give X as float64 if it is float32, raise tol, or take another "
+        "solver"
+    )
