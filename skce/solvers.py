@@ -169,6 +169,16 @@ class _Monitor:
     def converged(self):
         return self.gradient_norm <= self.tol
 
+    @property
+    def at_rounding(self):
+        """Whether so small a gradient can no longer lower the rounded objective.
+
+        Near a minimum with curvature c the objective is g^2 / (2 c) above it, which
+        drowns in eps F when g is about sqrt(2 c eps F); c is below 1000 or so.
+        """
+        resolution = np.sqrt(np.finfo(self.objective.dtype).eps)
+        return self.gradient_norm <= 50 * resolution * max(1.0, abs(self.accepted[1]))
+
     def after_iteration(self, intermediate_result):
         self.accept(intermediate_result.x)
         self.curve.append(float(self.accepted[1]))
@@ -239,7 +249,8 @@ def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False)
         success = True
     record = _record(monitor, status, message, success)
     best, value, _ = monitor.accepted
-    remedy = None if success else _remedy(monitor, max_iter, max_fun)
+    done = success and (monitor.converged or monitor.at_rounding)
+    remedy = None if done else _remedy(monitor, max_iter, max_fun)
     return Solution(best, float(value), monitor.curve, record, remedy)
 
 
@@ -266,7 +277,7 @@ def _remedy(monitor, max_iter, max_fun):
         )
     if monitor.budget_spent:
         return (
-            f"stopped after max_fun={max_fun} evaluations of the objective ({reached}): "
+            f"stopped after max_fun={max_fun} evaluations ({reached}): "
             f"raise max_fun, {scale}, or raise alpha or tol"
         )
     return (

@@ -1,0 +1,6 @@
+import os
+
+# Before NumPy is loaded: the problems here are too small for BLAS threads to pay
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+os.environ.setdefault("MPLBACKEND", "Agg")

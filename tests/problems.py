@@ -1,0 +1,52 @@
+"""Cases that several test modules share."""
+
+import numpy as np
+
+from skce.activations import ACTIVATIONS
+from skce.pairings import ComposedPairing, pair, pairing_grid
+from skce.penalties import PENALTIES
+
+# Every pair that can be fitted, the degenerate one included
+NAMES = [
+    (*grid["activation"], *grid["penalty"])
+    for grid in pairing_grid(include_degenerate=True)
+]
+PAIRINGS = [pair(*names) for names in NAMES]
+# ... and the natural and fused ones once more, by the chain rule alone
+COMPOSED = [
+    ComposedPairing(pairing.activation, pairing.penalty)
+    for pairing in PAIRINGS
+    if pairing.penalty is not None and type(pairing) is not ComposedPairing
+]
+UNDEFINED = [
+    (activation, penalty)
+    for activation in ACTIVATIONS
+    for penalty in PENALTIES
+    if (activation, penalty) not in NAMES
+]
+
+
+def label(value):
+    """The name of a pair in a test id."""
+    return str(value).replace(" ", "")
+
+
+def random_targets(rng, shape, kind):
+    """Targets whose columns do not sum to 1, unless `kind` says one-of-q."""
+    if kind == "one-of-q":
+        targets = np.zeros(shape)
+        targets[rng.integers(0, shape[0], shape[1]), np.arange(shape[1])] = 1
+        return targets
+    if kind == "sets":
+        return rng.integers(0, 2, shape).astype(float)
+    return rng.uniform(0, 1, shape)
+
+
+def central_differences(function, x, step=1e-5):
+    """d function / d x_i for each i, stacked along the first axis."""
+    slopes = []
+    for i in range(x.size):
+        shift = np.zeros_like(x)
+        shift.flat[i] = step
+        slopes.append((function(x + shift) - function(x - shift)) / (2 * step))
+    return np.array(slopes)

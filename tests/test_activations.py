@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from problems import central_differences
+from scipy.special import expit
+
+from skce.activations import ACTIVATIONS, project_on_simplex
+from skce.hidden import HIDDEN_ACTIVATIONS
+
+
+@pytest.fixture(params=ACTIVATIONS.values(), ids=ACTIVATIONS)
+def activation(request):
+    return request.param
+
+
+@pytest.fixture(params=HIDDEN_ACTIVATIONS.values(), ids=HIDDEN_ACTIVATIONS)
+def hidden_activation(request):
+    return request.param
+
+
+def test_jacobian_products_are_exact_and_symmetric(activation):
+    rng = np.random.default_rng(0)
+    z, u = rng.normal(size=(4, 1)), rng.normal(size=(4, 1))
+    y = activation.value(z)
+    jacobian = central_differences(lambda z: activation.value(z)[:, 0], z)
+    product = activation.jacobian_product(z, y, u)[:, 0]
+    np.testing.assert_allclose(product, jacobian @ u[:, 0], atol=1e-9)
+    np.testing.assert_allclose(jacobian, jacobian.T, atol=1e-9)
+
+
+def test_jacobian_derivative_is_that_of_the_product(activation):
+    rng = np.random.default_rng(1)
+    z, dz, u = rng.normal(size=(3, 4, 50))
+
+    def product(z):
+        return activation.jacobian_product(z, activation.value(z), u)
+
+    h = 1e-5
+    expected = (product(z + h * dz) - product(z - h * dz)) / (2 * h)
+    change = activation.jacobian_derivative(z, activation.value(z), dz, u)
+    np.testing.assert_allclose(change, expected, atol=1e-8)
+
+
+def test_outputs_lie_in_the_range_and_on_the_simplex_as_declared(activation):
+    z = np.random.default_rng(2).normal(scale=5, size=(4, 500))
+    y = activation.value(z)
+    assert activation.range.low <= y.min()
+    assert y.max() <= activation.range.high
+    sums_to_one = np.allclose(y.sum(axis=0), 1, atol=1e-12)
+    assert activation.on_simplex == sums_to_one
+
+
+@pytest.mark.parametrize("scale", [1, 30, 800])
+def test_probabilities_and_their_logarithms(activation, scale):
+    z = np.random.default_rng(3).normal(size=(5, 300)) * scale
+    p = activation.probabilities(z)
+    np.testing.assert_allclose(p.sum(axis=0), 1, atol=1e-12)
+    assert p.min() >= 0
+    with np.errstate(divide="ignore"):
+        expected = np.log(p)
+    normal = p > 1e-300
+    log_p = activation.log_probabilities(z)
+    np.testing.assert_allclose(log_p[normal], expected[normal], rtol=1e-9, atol=1e-12)
+    assert not np.isnan(log_p).any()
+
+
+def test_marginals_of_elementwise_units(activation):
+    if not activation.elementwise:
+        pytest.skip("one question a row")
+    z = np.random.default_rng(4).normal(size=(3, 200)) * 2
+    off, on = activation.marginals(z)
+    np.testing.assert_allclose(off + on, 1, atol=1e-15)
+    # away from the threshold itself, where 1/2 has no sign
+    np.testing.assert_array_equal(on > 0.5, z > activation.threshold)
+    log_off, log_on = activation.log_marginals(z)
+    np.testing.assert_allclose(np.exp(log_on), on, rtol=1e-13)
+    np.testing.assert_allclose(np.exp(log_off), off, rtol=1e-13)
+
+
+def test_logistic_logarithm_keeps_its_digits_in_both_tails():
+    log_off, log_on = ACTIVATIONS["logistic"].log_marginals(np.array([[-800.0, 800.0]]))
+    np.testing.assert_array_equal(log_on, [[-800, 0]])
+    np.testing.assert_array_equal(log_off, [[0, -800]])
+
+
+def test_projection_is_the_nearest_point_of_the_simplex():
+    rng = np.random.default_rng(5)
+    z = rng.normal(size=(4, 200)) * 2
+    y = project_on_simplex(z)
+    np.testing.assert_allclose(y.sum(axis=0), 1, atol=1e-14)
+    others = rng.dirichlet(np.full(4, 0.3), size=(500, 200)).transpose(0, 2, 1)
+    distances = ((others - z) ** 2).sum(axis=1)
+    assert (((y - z) ** 2).sum(axis=0) <= distances.min(axis=0) + 1e-12).all()
+    # the condition of optimality: (z - y) . (v - y) <= 0 at every vertex v
+    assert (np.eye(4) @ (z - y) - ((z - y) * y).sum(axis=0)).max() < 1e-12
+
+
+def test_projection_brings_outputs_nearer_to_any_posterior():
+    rng = np.random.default_rng(6)
+    posterior = rng.dirichlet(np.ones(4), 1000).T
+    outputs = posterior + rng.normal(scale=0.3, size=posterior.shape)
+    projected = project_on_simplex(outputs)
+    before = ((outputs - posterior) ** 2).sum(axis=0)
+    assert (((projected - posterior) ** 2).sum(axis=0) <= before + 1e-15).all()
+
+
+def test_hidden_derivatives(hidden_activation):
+    a, h = np.random.default_rng(7).normal(size=(3, 100)), 1e-5
+
+    def value(a):
+        y = a.copy()
+        hidden_activation.apply(y)
+        return y
+
+    y, above, below = value(a), value(a + h), value(a - h)
+    np.testing.assert_allclose(
+        hidden_activation.derivative(y), (above - below) / (2 * h), atol=1e-9
+    )
+    bend = hidden_activation.derivative(above) - hidden_activation.derivative(below)
+    np.testing.assert_allclose(
+        hidden_activation.second_derivative(y), bend / (2 * h), atol=1e-8
+    )
+
+
+def test_hidden_saturates_tells_whether_the_slope_vanishes(hidden_activation):
+    a = np.array([[-50.0, 50.0]])
+    hidden_activation.apply(a)
+    flat = np.abs(hidden_activation.derivative(a)).max() < 1e-6
+    assert hidden_activation.saturates == flat
+
+
+def test_hidden_logistic_is_the_logistic_function():
+    a = np.linspace(-40, 40, 1001)
+    expected = expit(a)
+    HIDDEN_ACTIVATIONS["logistic"].apply(a)
+    np.testing.assert_allclose(a, expected, rtol=0, atol=2.3e-16)

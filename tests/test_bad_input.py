@@ -1,0 +1,233 @@
+"""Every wrong input gets a clear error, and a fitted estimator stays as it was."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
+
+from skce import PairedMLPClassifier, SaturationWarning
+
+RAW, y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(RAW)
+Y = np.eye(3, dtype=int)[y]
+WITH_NAN, WITH_INF = X.copy(), X.copy()
+WITH_NAN[3, 1], WITH_INF[3, 1] = np.nan, np.inf
+TEXT = pd.DataFrame(X, columns=list("abcd")).assign(colour="red")
+ONES = np.ones(150)
+
+
+def small(**parameters):
+    return PairedMLPClassifier(
+        **{"hidden_layer_sizes": 4, "alpha": 0.1, "random_state": 0} | parameters
+    )
+
+
+BAD_DATA = {
+    "nan": ((WITH_NAN, y), "contains NaN"),
+    "inf": ((WITH_INF, y), "contains infinity"),
+    "text": ((TEXT, y), "X holds text.*OneHotEncoder"),
+    "short y": ((X, y[:-1]), "inconsistent numbers of samples"),
+    "no y": ((X, None), "requires y to be passed"),
+    "one class": ((X, np.zeros(150)), "one class only.*at least two"),
+    "float y": ((X, X[:, 0]), "Unknown label type: continuous"),
+    "y with nan": ((X, np.where(y == 0, np.nan, y)), "Input y contains NaN"),
+    "multilabel": ((X, Y | np.eye(3, dtype=int)[(y + 1) % 3]), "activation='logistic'"),
+    "several y": ((X, np.column_stack([y, y])), "MultiOutputClassifier"),
+    "no rows": ((X[:0], y[:0]), "0 sample"),
+    "one-dimensional X": ((X[:, 0], y), "Expected 2D array"),
+    "complex X": ((X + 1j, y), "Complex data not supported"),
+    "negative weight": ((X, y, ONES - 2 * (np.arange(150) == 7)), "negative values"),
+    "zero weights": ((X, y, 0 * ONES), "zero for every row"),
+    "nan weight": ((X, y, np.where(y == 0, np.nan, 1)), "sample_weight contains NaN"),
+    "inf weight": ((X, y, np.where(y == 0, np.inf, 1)), "contains infinity"),
+    "short weights": ((X, y, ONES[:-1]), "inconsistent numbers of samples"),
+    "square weights": ((X, y, np.ones((150, 2))), "must be 1D"),
+    "tiny weights": ((X, y, 1e-300 * ONES), "multiply sample_weight by a constant"),
+}
+BAD_PARAMETERS = {
+    "activation": ({"activation": "sigmoid"}, "'identity', 'logistic', 'softmax'"),
+    "hidden name": ({"activation": "relu"}, "hidden_activation='relu'"),
+    "l2": ({"penalty": "l2"}, "strength of the L2 regularisation is alpha"),
+    "undefined": ({"activation": "identity", "penalty": "cross_entropy"}, "'least_sq"),
+    "hidden_activation": ({"hidden_activation": "softmax"}, "'logistic', 'tanh'"),
+    "solver": ({"solver": "adam"}, "solver='adam' is unknown; it may be 'lbfgs'"),
+    "init": ({"init": "zeros"}, "'glorot', 'uniform'"),
+    "no units": ({"hidden_layer_sizes": 0}, "at least 1"),
+    "negative": ({"hidden_layer_sizes": (5, -1)}, "at least 1"),
+    "fraction": ({"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes=.2.5,"),
+    "text size": ({"hidden_layer_sizes": "5"}, "hidden_layer_sizes='5'"),
+    "True": ({"hidden_layer_sizes": True}, "hidden_layer_sizes=True"),
+    "None": ({"hidden_layer_sizes": None}, "hidden_layer_sizes=None"),
+    "vast": ({"hidden_layer_sizes": 10**15}, "more than fit into memory"),
+    "alpha": ({"alpha": -1}, "alpha=-1 must be a finite number of at least 0"),
+    "alpha nan": ({"alpha": np.nan}, "alpha=nan must be"),
+    "alpha inf": ({"alpha": np.inf}, "alpha=inf must be"),
+    "huge alpha": ({"alpha": 1e300}, "Lower alpha"),
+    "tol": ({"tol": -1e-4}, "tol=-0.0001 must be"),
+    "max_iter": ({"max_iter": 0}, "max_iter=0 must be an integer of at least 1"),
+    "max_iter 1.5": ({"max_iter": 1.5}, "max_iter=1.5 must be an integer"),
+    "max_fun": ({"max_fun": "many"}, "max_fun='many' must be"),
+    "warm_start": ({"warm_start": "yes"}, "warm_start='yes' must be True or False"),
+    "random_state": ({"random_state": "seed"}, "seed"),
+}
+
+
+def snapshot(estimator):
+    return {
+        name: [np.copy(part) for part in value] if isinstance(value, list) else value
+        for name, value in vars(estimator).items()
+    }
+
+
+def assert_unchanged(estimator, before):
+    after = snapshot(estimator)
+    assert after.keys() == before.keys()
+    for name, value in before.items():
+        np.testing.assert_equal(after[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_DATA.values(), ids=BAD_DATA)
+def test_bad_data(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(*arguments)
+    fitted = small().fit(pd.DataFrame(X, columns=list("abcd")), y)
+    before = snapshot(fitted)
+    with pytest.raises(ValueError, match=message):
+        fitted.fit(*arguments)
+    assert_unchanged(fitted, before)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"), BAD_PARAMETERS.values(), ids=BAD_PARAMETERS
+)
+def test_bad_parameters(parameters, message):
+    fitted = small().fit(X, y)
+    fitted.set_params(**parameters)
+    before = snapshot(fitted)
+    with pytest.raises(ValueError, match=message):
+        fitted.fit(X, y)
+    assert_unchanged(fitted, before)
+
+
+def test_an_interrupted_fit_leaves_the_estimator_as_it_was(monkeypatch):
+    fitted = small().fit(X, y)
+    before = snapshot(fitted)
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skce.classifier.minimize", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.fit(X[:, :2], y)
+    assert_unchanged(fitted, before)
+
+
+def test_prediction_needs_a_fit_and_the_same_columns():
+    with pytest.raises(NotFittedError):
+        small().predict(X)
+    fitted = small().fit(X, y)
+    with pytest.raises(ValueError, match=r"X has 3 features, but .* expecting 4"):
+        fitted.predict(X[:, :3])
+    with pytest.raises(ValueError, match="contains NaN"):
+        fitted.predict_proba(WITH_NAN)
+    named = small().fit(pd.DataFrame(X, columns=list("abcd")), y)
+    assert list(named.feature_names_in_) == list("abcd")
+    with pytest.raises(ValueError, match="feature names should match"):
+        named.predict(pd.DataFrame(X, columns=list("abce")))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_layer_sizes": 5}, r"layers \(4, 4, 3\).*layers \(4, 5, 3\)"),
+        ({"hidden_layer_sizes": (4, 4)}, "warm_start=True needs"),
+        ({"activation": "logistic"}, None),
+    ],
+)
+def test_warm_start_needs_the_same_layers(change, message):
+    fitted = small(warm_start=True).fit(X, y)
+    fitted.set_params(**change)
+    if message is None:
+        assert fitted.fit(X, y).score(X, y) > 0.9
+        return
+    with pytest.raises(ValueError, match=message):
+        fitted.fit(X, y)
+
+
+def test_warm_start_needs_the_same_classes():
+    fitted = small(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="Set warm_start=False"):
+        fitted.fit(X, y + 1)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg"])
+@pytest.mark.parametrize("activation", ["softmax", "logistic", "identity", "sparsemax"])
+@pytest.mark.parametrize("hidden", [(), (4,)], ids=str)
+@pytest.mark.parametrize(
+    ("scale", "dtype"),
+    [(1e6, "float64"), (1e30, "float32"), (1e150, "float64"), (1e300, "float64")],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_large_values_give_finite_results_or_say_to_scale(
+    activation, solver, hidden, scale, dtype
+):
+    large = (RAW / 8 * scale).astype(dtype)
+    model = small(
+        activation=activation,
+        hidden_layer_sizes=hidden,
+        solver=solver,
+        max_iter=30,
+        max_fun=300,
+    )
+    try:
+        model.fit(large, y)
+    except ValueError as error:
+        assert "scale the features" in str(error)  # noqa: PT017
+        return
+    assert np.isfinite(model.loss_)
+    assert all(np.isfinite(W).all() for W in model.coefs_ + model.intercepts_)
+    assert np.isfinite(model.predict_proba(large)).all()
+    assert not np.isnan(model.predict_log_proba(large)).any()
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "bfgs", "cg", "trust-ncg", "trust-krylov"])
+@pytest.mark.parametrize("weight", [1e-300, 1e-100, 1e-9, 1e9, 1e300, "mixed"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_weights_of_any_size_are_finite_or_explained(solver, weight):
+    rng = np.random.default_rng(0)
+    weights = (
+        10.0 ** rng.integers(-300, 300, 150) if weight == "mixed" else weight * ONES
+    )
+    model = small(solver=solver)
+    try:
+        model.fit(X, y, weights)
+    except ValueError as error:
+        assert "multiply sample_weight" in str(error)  # noqa: PT017
+        return
+    assert np.isfinite(model.loss_)
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_weights_and_alpha_can_be_multiplied_alike():
+    plain = small(alpha=1.0).fit(X, y)
+    same = small(alpha=1e200).fit(X, y, 1e200 * ONES)
+    np.testing.assert_allclose(same.coefs_[0], plain.coefs_[0], rtol=1e-6)
+
+
+def test_saturated_start_says_to_scale():
+    with pytest.warns(SaturationWarning, match="start saturated.*StandardScaler"):
+        small(tol=0.01).fit(RAW * 1e6, y)
+
+
+def test_prediction_beyond_the_range_of_floats_says_to_scale():
+    fitted = small(activation="identity", hidden_layer_sizes=()).fit(X, y)
+    fitted.coefs_[0] *= 1e4
+    with pytest.raises(ValueError, match=r"overflows.*1e\+306.*Scale"):
+        fitted.predict_proba(np.full((2, 4), 1e306))
+
+
+def test_prediction_far_outside_is_finite():
+    fitted = small().fit(X, y)
+    assert np.isfinite(fitted.predict_proba(np.full((2, 4), 1e300))).all()

@@ -1,0 +1,270 @@
+"""What the estimator promises: shapes, dtypes, probabilities, decisions, labels."""
+
+import numpy as np
+import pytest
+from problems import NAMES
+from scipy import sparse
+from scipy.special import expit
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_multilabel_classification,
+)
+from sklearn.preprocessing import StandardScaler
+
+from skce import DegeneratePairingWarning, PairedMLPClassifier
+
+LEGAL = [names for names in NAMES if names != ("logistic", "cross_entropy")]
+ELEMENTWISE = [names for names in LEGAL if names[0] in ("identity", "logistic")]
+IDS = " x ".join
+
+
+def scaled(load):
+    X, y = load(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+IRIS, IRIS_Y = scaled(load_iris)
+CANCER, CANCER_Y = scaled(load_breast_cancer)
+MULTI, MULTI_Y = make_multilabel_classification(
+    n_samples=150, n_classes=3, random_state=0
+)
+MULTI = StandardScaler().fit_transform(MULTI)
+
+
+def small(activation="softmax", penalty="natural", **parameters):
+    defaults = {"hidden_layer_sizes": (6,), "alpha": 0.1, "random_state": 0}
+    return PairedMLPClassifier(activation, penalty, **defaults | parameters)
+
+
+def learnt(names):
+    """Accuracy on iris; least squares has flat regions where sparsemax is wrong."""
+    return 0.6 if names == ("sparsemax", "least_squares") else 0.9
+
+
+@pytest.fixture(params=LEGAL, ids=IDS)
+def names(request):
+    return request.param
+
+
+@pytest.fixture(params=ELEMENTWISE, ids=IDS)
+def elementwise(request):
+    return request.param
+
+
+@pytest.mark.parametrize(
+    "load", [load_iris, load_wine, load_breast_cancer, load_digits]
+)
+def test_defaults_fit_scaled_data_without_a_warning(load):
+    X, y = scaled(load)
+    assert PairedMLPClassifier(random_state=0).fit(X, y).score(X, y) > 0.97
+
+
+def test_several_classes(names):
+    fitted = small(*names).fit(IRIS, IRIS_Y)
+    P = fitted.predict_proba(IRIS)
+    assert P.shape == (150, 3)
+    np.testing.assert_allclose(P.sum(axis=1), 1, atol=1e-14)
+    assert P.min() >= 0
+    np.testing.assert_array_equal(fitted.predict(IRIS), P.argmax(axis=1))
+    assert fitted.score(IRIS, IRIS_Y) > learnt(names)
+    decision, outputs = fitted.decision_function(IRIS), fitted.predict_outputs(IRIS)
+    assert decision.shape == outputs.shape == (150, 3)
+    np.testing.assert_array_equal(decision.argmax(axis=1), fitted.predict(IRIS))
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(
+            fitted.predict_log_proba(IRIS), np.log(P), rtol=1e-9, atol=1e-12
+        )
+
+
+def test_two_classes(names):
+    fitted = small(*names).fit(CANCER, CANCER_Y)
+    P, decision = fitted.predict_proba(CANCER), fitted.decision_function(CANCER)
+    assert P.shape == (569, 2)
+    assert decision.shape == (569,)
+    np.testing.assert_allclose(P.sum(axis=1), 1, atol=1e-14)
+    np.testing.assert_array_equal(fitted.predict(CANCER), P.argmax(axis=1))
+    np.testing.assert_array_equal(fitted.predict(CANCER), decision > 0)
+    one_unit = names[0] in ("identity", "logistic")
+    assert fitted.n_outputs_ == (1 if one_unit else 2)
+    assert fitted.predict_outputs(CANCER).shape == (569, fitted.n_outputs_)
+    assert np.isfinite(fitted.predict_log_proba(CANCER)[P > 0]).all()
+
+
+def test_decision_of_two_classes_is_z_or_z_minus_one_half():
+    z = expit(CANCER @ np.ones(30))  # any outputs
+    logistic = small("logistic").fit(CANCER, CANCER_Y)
+    y = logistic.predict_outputs(CANCER)[:, 0]
+    np.testing.assert_allclose(expit(logistic.decision_function(CANCER)), y)
+    identity = small("identity").fit(CANCER, CANCER_Y)
+    np.testing.assert_allclose(
+        identity.decision_function(CANCER),
+        identity.predict_outputs(CANCER)[:, 0] - 0.5,
+        atol=1e-15,
+    )
+    assert z.shape == y.shape
+    np.testing.assert_allclose(
+        identity.predict_proba(CANCER)[:, 1],
+        np.minimum(np.maximum(identity.predict_outputs(CANCER)[:, 0], 0), 1),
+        atol=1e-15,
+    )
+
+
+def test_outputs_are_the_network_written_out():
+    fitted = small("logistic", "least_squares").fit(IRIS, IRIS_Y)
+    hidden = expit(IRIS @ fitted.coefs_[0] + fitted.intercepts_[0])
+    outputs = expit(hidden @ fitted.coefs_[1] + fitted.intercepts_[1])
+    np.testing.assert_allclose(fitted.predict_outputs(IRIS), outputs, atol=1e-14)
+    np.testing.assert_allclose(
+        fitted.predict_proba(IRIS),
+        outputs / outputs.sum(axis=1, keepdims=True),
+        atol=1e-14,
+    )
+
+
+def test_multilabel(elementwise):
+    fitted = small(*elementwise).fit(MULTI, MULTI_Y)
+    P, decision = fitted.predict_proba(MULTI), fitted.decision_function(MULTI)
+    assert P.shape == decision.shape == MULTI_Y.shape
+    assert (P > 0).all()
+    assert (P < 1).all()
+    np.testing.assert_array_equal(fitted.predict(MULTI), P > 0.5)
+    np.testing.assert_array_equal(fitted.predict(MULTI), decision > 0)
+    assert fitted.score(MULTI, MULTI_Y) > 0.5
+    same = small(*elementwise).fit(MULTI, sparse.csr_array(MULTI_Y))
+    np.testing.assert_array_equal(same.predict_proba(MULTI), P)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.array(["a", "b", "c"]), np.array([7, 3, 5]), np.array([True, False])],
+    ids=["text", "int", "bool"],
+)
+def test_labels_of_any_kind(labels):
+    codes = IRIS_Y % len(labels)
+    fitted = small().fit(IRIS, labels[codes])
+    np.testing.assert_array_equal(fitted.classes_, np.unique(labels))
+    assert set(fitted.predict(IRIS)) <= set(labels)
+    assert fitted.predict(IRIS).dtype == labels.dtype
+
+
+@pytest.mark.parametrize(
+    "container",
+    [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array],
+)
+def test_sparse_input(names, container):
+    X = np.where(np.abs(IRIS) < 0.5, 0, IRIS)
+    dense = small(*names, tol=1e-2).fit(X, IRIS_Y)
+    fitted = small(*names, tol=1e-2).fit(container(X), IRIS_Y)
+    np.testing.assert_allclose(
+        fitted.predict_proba(container(X)), dense.predict_proba(X), atol=1e-5
+    )
+
+
+def test_float32_stays_float32(names):
+    X = IRIS.astype(np.float32)
+    fitted = small(*names).fit(X, IRIS_Y)
+    arrays = [*fitted.coefs_, *fitted.intercepts_]
+    arrays += [fitted.predict_proba(X), fitted.predict_log_proba(X)]
+    arrays += [fitted.decision_function(X), fitted.predict_outputs(X)]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
+    assert fitted.score(X, IRIS_Y) > learnt(names)
+    np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1, atol=1e-6)
+    wide = fitted.predict_proba(IRIS)
+    assert wide.dtype == np.float64
+    np.testing.assert_allclose(wide, fitted.predict_proba(X), atol=1e-5)
+
+
+def test_attributes():
+    fitted = small("softmax", "least_squares", hidden_layer_sizes=[5, 4])
+    fitted.fit(IRIS, IRIS_Y)
+    assert [W.shape for W in fitted.coefs_] == [(4, 5), (5, 4), (4, 3)]
+    assert [b.shape for b in fitted.intercepts_] == [(5,), (4,), (3,)]
+    assert fitted.n_layers_ == 4
+    assert fitted.n_features_in_ == 4
+    assert fitted.out_activation_ == "softmax"
+    assert fitted.pairing_.status == "workable"
+    assert str(fitted.pairing_) == "softmax x least_squares"
+    assert small(hidden_layer_sizes=5).fit(IRIS, IRIS_Y).coefs_[0].shape == (4, 5)
+
+
+def test_degenerate_pair_warns_fits_and_says_so_in_its_tags():
+    degenerate = small("logistic", "cross_entropy")
+    with pytest.warns(
+        DegeneratePairingWarning, match="all classes tend to.*'binary_cross_entropy'"
+    ):
+        degenerate.fit(IRIS, IRIS_Y)
+    # every output near 1: what the paper says
+    assert degenerate.predict_outputs(IRIS).min() > 0.9
+    assert degenerate.__sklearn_tags__().classifier_tags.poor_score
+    assert not small().__sklearn_tags__().classifier_tags.poor_score
+
+
+def test_tags_follow_the_activation():
+    for name in ("identity", "logistic", "softmax", "sparsemax", "unknown"):
+        tags = small(name).__sklearn_tags__()
+        assert tags.classifier_tags.multi_label == (name in ("identity", "logistic"))
+        assert tags.input_tags.sparse
+
+
+def test_random_state_decides_the_start():
+    one, same, other = (
+        small(random_state=seed, tol=0.01).fit(IRIS, IRIS_Y).coefs_[0]
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
+
+
+def test_init_uniform_is_the_papers():
+    # so loose a tolerance that the start is kept
+    start = small(init="uniform", tol=1e9, hidden_layer_sizes=300)
+    with pytest.warns(UserWarning, match="start to be stationary"):
+        start.fit(IRIS, IRIS_Y)
+    for array in [*start.coefs_, start.intercepts_[0]]:
+        assert -1 < array.min() < -0.95
+        assert 0.95 < array.max() < 1
+    with pytest.warns(UserWarning, match="start to be stationary"):
+        start.set_params(init="glorot").fit(IRIS, IRIS_Y)
+    bound = np.sqrt(6 / 304)
+    assert 0.95 * bound < np.abs(start.coefs_[0]).max() <= bound
+    assert not np.any(start.intercepts_[0])
+
+
+def test_integer_weights_equal_repetitions_to_the_last_bit(names):
+    rng = np.random.default_rng(0)
+    times = rng.integers(0, 4, len(IRIS))
+    order = rng.permutation(len(IRIS))
+    weighted = small(*names).fit(IRIS[order], IRIS_Y[order], times[order])
+    repeated = small(*names).fit(IRIS.repeat(times, axis=0), IRIS_Y.repeat(times))
+    for one, other in zip(weighted.coefs_, repeated.coefs_, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_many_rows_are_cut_into_blocks_and_agree_with_one_block(monkeypatch):
+    X, y = np.tile(IRIS, (20, 1)), np.tile(IRIS_Y, 20)
+    X = X + np.random.default_rng(0).normal(scale=0.1, size=X.shape)
+    cut = small(tol=1e-2).fit(X, y)
+    monkeypatch.setattr("skce.classifier.cut", lambda X, c, w: [block_of(X, c, w)])
+    whole = small(tol=1e-2).fit(X, y)
+    np.testing.assert_allclose(cut.predict_proba(X), whole.predict_proba(X), atol=1e-6)
+
+
+def block_of(X, codes, weights):
+    from skce.blocks import Block
+
+    return Block(X, codes, weights)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_warm_start_goes_on_where_it_stopped():
+    full = small(tol=1e-5).fit(IRIS, IRIS_Y)
+    steps = small(warm_start=True, tol=1e-5, max_iter=20)
+    for _ in range(50):
+        steps.fit(IRIS, IRIS_Y)
+        if steps.solver_result_["success"]:
+            break
+    assert steps.loss_ == pytest.approx(full.loss_, rel=0.3)
+    assert steps.solver_result_["gradient_norm"] <= 1e-5

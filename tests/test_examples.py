@@ -1,0 +1,31 @@
+"""Every example runs; the gallery's pictures come from these very files."""
+
+import runpy
+import sys
+from pathlib import Path
+
+from sklearn.datasets import load_iris
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_pairing_grid(tmp_path, monkeypatch, capsys):
+    file = str(EXAMPLES / "plot_pairing_grid.py")
+    namespace = runpy.run_path(file)
+    main = namespace["main"]
+    # iris in place of the two data sets, for the time it takes
+    monkeypatch.setitem(main.__globals__, "DATA", {"iris": load_iris})
+    monkeypatch.setattr(sys, "argv", [file, "--n-jobs", "1", "--output", str(tmp_path)])
+    main()
+    printed = capsys.readouterr()
+    assert (tmp_path / "pairing_grid.png").stat().st_size > 10_000
+    assert "iris: 150 rows, 4 features" in printed.out
+    for line in ("softmax x cross_entropy", "accuracy", "log loss", "Brier score"):
+        assert line in printed.out
+    assert "100%" in printed.err
+
+
+def test_every_example_has_a_test():
+    tested = {name.removeprefix("test_") for name in globals() if "test_" in name}
+    for example in EXAMPLES.glob("plot_*.py"):
+        assert example.stem.removeprefix("plot_") in tested

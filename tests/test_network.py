@@ -1,0 +1,163 @@
+"""The objective of a whole network: gradient, Hessian product, blocks, sparse X."""
+
+import numpy as np
+import pytest
+from problems import PAIRINGS, label
+from scipy import sparse
+
+from skce.blocks import cut, merge_repeated_rows, row_slices
+from skce.hidden import HIDDEN_ACTIVATIONS
+from skce.network import Network
+from skce.objective import Objective
+
+N, P = 30, 3
+
+
+def data(pairing, rng):
+    X = rng.normal(size=(N, P))
+    if pairing.activation.elementwise:
+        labels = rng.integers(0, 2, (N, 3))
+    else:
+        labels = rng.integers(0, 3, N)
+    return X, labels
+
+
+def objective(pairing, X, labels, *, hidden=(4, 3), f="tanh", weights=None, rows=N):
+    network = Network((P, *hidden, 3), HIDDEN_ACTIVATIONS[f], pairing)
+    return Objective(network, cut(X, labels, weights, rows), 0.01, dtype=X.dtype)
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
+@pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
+def test_gradient_and_hessian_product_against_central_differences(pairing, hidden, f):
+    rng = np.random.default_rng(0)
+    X, labels = data(pairing, rng)
+    weights = rng.uniform(0, 2, N)
+    F = objective(pairing, X, labels, hidden=hidden, f=f, weights=weights, rows=11)
+    theta, v = rng.normal(size=(2, F.network.n_parameters))
+    h = 1e-5
+    gradient = F.value_and_gradient(theta)[1]
+    for i in range(theta.size):
+        shift = np.zeros_like(theta)
+        shift[i] = h
+        above, below = (F.value_and_gradient(theta + s)[0] for s in (shift, -shift))
+        assert gradient[i] == pytest.approx((above - below) / (2 * h), abs=1e-8)
+    above, below = (F.value_and_gradient(theta + s * v)[1] for s in (h, -h))
+    expected = (above - below) / (2 * h)
+    product = F.hessian_product(theta, v)
+    np.testing.assert_allclose(product, expected, rtol=1e-7, atol=2e-8)
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
+@pytest.mark.parametrize("rows", [1, 7, N, 100])
+def test_sum_over_blocks_does_not_depend_on_the_cut(pairing, rows):
+    rng = np.random.default_rng(1)
+    X, labels = data(pairing, rng)
+    one, many = objective(pairing, X, labels), objective(pairing, X, labels, rows=rows)
+    theta, v = rng.normal(size=(2, one.network.n_parameters))
+    expected, gradient = one.value_and_gradient(theta)
+    value, other = many.value_and_gradient(theta)
+    assert value == pytest.approx(expected, rel=1e-13)
+    np.testing.assert_allclose(other, gradient, atol=1e-14)
+    np.testing.assert_allclose(
+        many.hessian_product(theta, v), one.hessian_product(theta, v), atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
+def test_sparse_equals_dense(container):
+    rng = np.random.default_rng(2)
+    pairing = PAIRINGS[0]
+    X, labels = data(pairing, rng)
+    X[rng.random(X.shape) < 0.6] = 0
+    dense = objective(pairing, X, labels, rows=8)
+    thin = objective(pairing, container(X), labels, rows=8)
+    theta, v = rng.normal(size=(2, dense.network.n_parameters))
+    np.testing.assert_allclose(
+        thin.value_and_gradient(theta)[1],
+        dense.value_and_gradient(theta)[1],
+        atol=1e-14,
+    )
+    np.testing.assert_allclose(
+        thin.hessian_product(theta, v), dense.hessian_product(theta, v), atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
+def test_float32_blocks_are_computed_in_float32(pairing):
+    rng = np.random.default_rng(3)
+    X, labels = data(pairing, rng)
+    wide = objective(pairing, X, labels)
+    narrow = objective(pairing, X.astype(np.float32), labels)
+    theta = rng.normal(size=wide.network.n_parameters)
+    value, gradient = narrow.value_and_gradient(theta)
+    assert gradient.dtype == np.float64
+    expected = wide.value_and_gradient(theta)
+    assert value == pytest.approx(expected[0], rel=1e-5)
+    np.testing.assert_allclose(gradient, expected[1], atol=1e-5)
+    # ... and not in float64 behind the back
+    assert not np.array_equal(gradient, expected[1])
+    block = narrow.blocks[0]
+    part = narrow.network.loss_and_gradient(theta.astype(np.float32), block)[1]
+    assert part.dtype == np.float32
+
+
+def test_the_l2_term_leaves_out_the_biases():
+    rng = np.random.default_rng(4)
+    X, labels = data(PAIRINGS[0], rng)
+    F = objective(PAIRINGS[0], X, labels)
+    free = Objective(F.network, F.blocks, 0.0)
+    theta = rng.normal(size=F.network.n_parameters)
+    weights, biases = F.network.unpack(theta)
+    difference = F.value_and_gradient(theta)[0] - free.value_and_gradient(theta)[0]
+    assert difference == pytest.approx(0.005 * sum((W**2).sum() for W in weights))
+    assert sum(b.size for b in biases) > 0
+
+
+def test_pack_and_unpack_are_inverse_and_unpack_copies_nothing():
+    network = Network((3, 4, 2), HIDDEN_ACTIVATIONS["relu"], PAIRINGS[0])
+    theta = np.arange(float(network.n_parameters))
+    weights, biases = network.unpack(theta)
+    assert all(np.shares_memory(part, theta) for part in weights + biases)
+    np.testing.assert_array_equal(network.pack(weights, biases), theta)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 6, 7])
+def test_slices_cover_every_row_once(n):
+    slices = row_slices(n, 3)
+    assert [i for s in slices for i in range(n)[s]] == list(range(n))
+    assert all(s.stop - s.start <= 3 for s in slices)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_merging_is_blind_to_order_repetition_and_rows_without_weight(
+    container, multilabel
+):
+    rng = np.random.default_rng(5)
+    X, times = rng.integers(0, 3, (20, 2)).astype(float), rng.integers(0, 4, 20)
+    labels = rng.integers(0, 2, (20, 2) if multilabel else 20)
+    order = rng.permutation(20)
+    merged = [
+        merge_repeated_rows(container(X[order]), labels[order], times[order]),
+        merge_repeated_rows(
+            container(X.repeat(times, axis=0)), labels.repeat(times, axis=0)
+        ),
+    ]
+    dense = [
+        (part[0].toarray() if sparse.issparse(part[0]) else part[0], *part[1:])
+        for part in merged
+    ]
+    for one, other in zip(*dense, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert dense[0][2].sum() == times.sum()
+    cases = np.column_stack([dense[0][0], dense[0][1]])
+    assert len(np.unique(cases, axis=0)) == len(cases)
+
+
+def test_many_rows_are_not_touched():
+    X, labels = np.ones((10, 2)), np.zeros(10, dtype=int)
+    same = merge_repeated_rows(X, labels, None, most_rows=9)
+    assert same[0] is X
+    assert same[1] is labels

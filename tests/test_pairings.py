@@ -1,0 +1,319 @@
+import pickle
+
+import mpmath
+import numpy as np
+import pytest
+from problems import COMPOSED, NAMES, PAIRINGS, UNDEFINED, label, random_targets
+
+from skce import pairing_grid, pairing_status
+from skce.activations import ACTIVATIONS, ElementwiseActivation
+from skce.intervals import Interval
+from skce.pairings import ComposedPairing, legal_penalties, pair
+from skce.penalties import PENALTIES, Penalty
+
+TARGETS = ["one-of-q", "sets", "fractions"]
+
+
+@pytest.fixture(
+    params=PAIRINGS + COMPOSED, ids=lambda p: f"{label(p)}-{type(p).__name__}"
+)
+def any_pairing(request):
+    return request.param
+
+
+@pytest.fixture(params=PAIRINGS, ids=label)
+def pairing(request):
+    return request.param
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("q", [2, 5])
+def test_delta_against_central_differences(any_pairing, kind, q):
+    rng = np.random.default_rng(0)
+    z, t, h = rng.normal(size=(q, 60)) * 2, random_targets(rng, (q, 60), kind), 1e-5
+    delta = any_pairing.loss_and_delta(z, t)[1]
+    for k in range(q):
+        shift = np.zeros_like(z)
+        shift[k] = h
+        above, below = (
+            any_pairing.loss_and_delta(z + s, t)[0] for s in (shift, -shift)
+        )
+        np.testing.assert_allclose(delta[k], (above - below) / (2 * h), atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("q", [2, 5])
+def test_hessian_product_against_central_differences(any_pairing, kind, q):
+    rng = np.random.default_rng(1)
+    z, dz = rng.normal(size=(2, q, 60))
+    t, h = random_targets(rng, (q, 60), kind), 1e-5
+    above, below = (any_pairing.loss_and_delta(z + s * dz, t)[1] for s in (h, -h))
+    product = any_pairing.delta_derivative(z, t, dz)
+    np.testing.assert_allclose(product, (above - below) / (2 * h), atol=1e-8)
+
+
+@pytest.mark.parametrize("composed", COMPOSED, ids=label)
+@pytest.mark.parametrize("kind", TARGETS)
+def test_natural_and_fused_equal_composed(composed, kind):
+    rng = np.random.default_rng(2)
+    z, dz = rng.normal(size=(2, 4, 200))
+    t = random_targets(rng, (4, 200), kind)
+    own = pair(composed.activation, composed.penalty)
+    for ours, theirs in zip(
+        own.loss_and_delta(z, t), composed.loss_and_delta(z, t), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        own.delta_derivative(z, t, dz),
+        composed.delta_derivative(z, t, dz),
+        rtol=1e-12,
+        atol=1e-12,
+    )
+
+
+# Losses and deltas by the definitions, in numbers of 900 digits, where 1 - y of a
+# logit of 800 is still itself. A derivative is written as in the textbooks: as the
+# Jacobian times rho', with nothing cancelled.
+def exact_outputs(name, z):
+    if name == "identity":
+        return z, [[mpmath.mpf(j == k) for j in range(len(z))] for k in range(len(z))]
+    if name == "logistic":
+        y = [1 / (1 + mpmath.exp(-value)) for value in z]
+        return y, [
+            [y[k] * (1 - y[k]) * (j == k) for j in range(len(z))] for k in range(len(z))
+        ]
+    if name == "softmax":
+        total = mpmath.fsum(mpmath.exp(value) for value in z)
+        y = [mpmath.exp(value) / total for value in z]
+        return y, [
+            [y[k] * ((j == k) - y[j]) for j in range(len(z))] for k in range(len(z))
+        ]
+    assert name == "sparsemax"
+    ordered = sorted(z, reverse=True)
+    sizes = [
+        m
+        for m in range(1, len(z) + 1)
+        if 1 + m * ordered[m - 1] > mpmath.fsum(ordered[:m])
+    ]
+    tau = (mpmath.fsum(ordered[: sizes[-1]]) - 1) / sizes[-1]
+    y = [max(value - tau, mpmath.mpf(0)) for value in z]
+    inside = [value > 0 for value in y]
+    share = mpmath.mpf(1) / sum(inside)
+    return y, [
+        [(mpmath.mpf(j == k) - share) * inside[j] * inside[k] for j in range(len(z))]
+        for k in range(len(z))
+    ]
+
+
+def xlog(x, y):
+    return mpmath.mpf(0) if x == 0 else x * mpmath.log(y)
+
+
+def exact_penalty(name, t, y):
+    if name == "least_squares":
+        return (t - y) ** 2 / 2, y - t
+    slope = -t / y if t else mpmath.mpf(0)
+    value = xlog(t, t) - xlog(t, y)
+    if name == "cross_entropy":
+        return value, slope
+    assert name == "binary_cross_entropy"
+    rest = 1 - t
+    return (
+        value + xlog(rest, rest) - xlog(rest, 1 - y),
+        slope + (rest / (1 - y) if rest else 0),
+    )
+
+
+def exact_loss_and_delta(pairing, z, t):
+    z, t = [mpmath.mpf(v) for v in z], [mpmath.mpf(v) for v in t]
+    y, jacobian = exact_outputs(pairing.activation.name, z)
+    if pairing.penalty is None:
+        # the sparsemax loss as Fenchel-Young loss, for each unit of mass
+        s = mpmath.fsum(t)
+        if s == 0:
+            return mpmath.mpf(0), [mpmath.mpf(0)] * len(z)
+        conjugate = mpmath.fsum(a * b - a * a / 2 for a, b in zip(y, z, strict=True))
+        own = mpmath.fsum((v / s) ** 2 for v in t) / 2
+        inner = mpmath.fsum(a * b for a, b in zip(t, z, strict=True))
+        return s * (conjugate + own) - inner, [
+            s * a - b for a, b in zip(y, t, strict=True)
+        ]
+    parts = [
+        exact_penalty(pairing.penalty.name, a, b) for a, b in zip(t, y, strict=True)
+    ]
+    delta = [
+        mpmath.fsum(jacobian[k][j] * parts[j][1] for j in range(len(z)))
+        for k in range(len(z))
+    ]
+    return mpmath.fsum(value for value, _ in parts), delta
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("scale", [1, 40, 800])
+def test_value_and_gradient_are_exact_far_out(pairing, kind, scale):
+    rng = np.random.default_rng(3)
+    z = np.concatenate(
+        [
+            rng.choice([-scale, scale], size=(3, 12)),
+            rng.choice([-scale, 0, scale], size=(3, 12)) + rng.normal(size=(3, 12)),
+        ],
+        axis=1,
+    )
+    t = random_targets(rng, z.shape, kind)
+    loss, delta = pairing.loss_and_delta(z, t)
+    with mpmath.workdps(900):
+        exact = [
+            exact_loss_and_delta(pairing, *row) for row in zip(z.T, t.T, strict=True)
+        ]
+        exact_loss = np.array([float(value) for value, _ in exact])
+        exact_delta = np.array([[float(v) for v in row] for _, row in exact]).T
+    np.testing.assert_allclose(loss, exact_loss, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(delta, exact_delta, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", TARGETS)
+def test_all_is_finite_far_out_and_keeps_its_dtype(pairing, kind, dtype):
+    rng = np.random.default_rng(4)
+    z = rng.choice([-800, -100, 0, 100, 800], size=(4, 200)).astype(dtype)
+    t, dz = random_targets(rng, z.shape, kind).astype(dtype), rng.normal(size=z.shape)
+    loss, delta = pairing.loss_and_delta(z, t)
+    product = pairing.delta_derivative(z, t, dz.astype(dtype))
+    for array in (loss, delta, product):
+        assert array.dtype == dtype
+        assert np.isfinite(array).all()
+
+
+def test_natural_delta_is_mass_times_output_minus_target():
+    rng = np.random.default_rng(5)
+    z, t = rng.normal(size=(4, 50)), rng.uniform(0, 1, (4, 50))
+    for name, activation in ACTIVATIONS.items():
+        mass = t.sum(axis=0) if activation.on_simplex else 1
+        expected = mass * activation.value(z) - t
+        delta = pair(name, "natural").loss_and_delta(z, t)[1]
+        np.testing.assert_allclose(delta, expected, atol=1e-15)
+
+
+def test_sparsemax_loss_of_the_source():
+    """Equation 27 of Martins & Astudillo (2016), one-of-q targets."""
+    rng = np.random.default_rng(6)
+    z, t = rng.normal(size=(4, 100)), random_targets(rng, (4, 100), "one-of-q")
+    y = ACTIVATIONS["sparsemax"].value(z)
+    tau = z.max(axis=0) - y.max(axis=0)
+    on = y > 0
+    expected = -(t * z).sum(axis=0) + 0.5 * ((z**2 - tau**2) * on).sum(axis=0) + 0.5
+    loss = pair("sparsemax", "natural").loss_and_delta(z, t)[0]
+    np.testing.assert_allclose(loss, expected, atol=1e-14)
+
+
+def test_status_of_every_pair():
+    statuses = {
+        (a, p): pairing_status(a, p)
+        for a in ACTIVATIONS
+        for p in (*PENALTIES, "natural")
+    }
+    natural = {
+        ("identity", "least_squares"),
+        ("logistic", "binary_cross_entropy"),
+        ("softmax", "cross_entropy"),
+    } | {(a, "natural") for a in ACTIVATIONS}
+    assert {k for k, v in statuses.items() if v == "natural"} == natural
+    assert {k for k, v in statuses.items() if v == "degenerate"} == {
+        ("logistic", "cross_entropy")
+    }
+    assert {k for k, v in statuses.items() if v == "undefined"} == {
+        (a, p)
+        for a in ("identity", "sparsemax")
+        for p in ("cross_entropy", "binary_cross_entropy")
+    }
+
+
+@pytest.mark.parametrize(("activation", "penalty"), UNDEFINED)
+def test_undefined_pair_names_the_legal_penalties(activation, penalty):
+    with pytest.raises(ValueError, match="cannot be paired") as caught:
+        pair(activation, penalty)
+    assert "'least_squares'" in str(caught.value)
+    for name in legal_penalties(activation):
+        assert repr(name) in str(caught.value)
+
+
+def test_grid_lists_each_pair_once():
+    grid = pairing_grid("clf__")
+    pairs = [(*g["clf__activation"], *g["clf__penalty"]) for g in grid]
+    assert len(set(pairs)) == len(pairs) == 8
+    assert ("logistic", "cross_entropy") not in pairs
+    assert len(pairing_grid(include_degenerate=True)) == len(NAMES) == 9
+    multilabel = {g["activation"][0] for g in pairing_grid(multilabel=True)}
+    assert multilabel == {"identity", "logistic"}
+
+
+def test_pickle_keeps_the_pair(pairing):
+    z = np.random.default_rng(7).normal(size=(3, 5))
+    copy = pickle.loads(pickle.dumps(pairing))
+    assert repr(copy) == repr(pairing)
+    np.testing.assert_array_equal(
+        copy.loss_and_delta(z, np.eye(3, 5))[1],
+        pairing.loss_and_delta(z, np.eye(3, 5))[1],
+    )
+
+
+class Exponential(ElementwiseActivation):
+    """An activation of a user: positive outputs, no natural loss."""
+
+    range = Interval(0, np.inf)
+
+    def value(self, z):
+        return np.exp(z)
+
+    def derivative(self, z, y):
+        return y
+
+    def second_derivative(self, z, y):
+        return y
+
+
+class Huber(Penalty):
+    """A penalty of a user."""
+
+    domain = Interval(-np.inf, np.inf)
+
+    def value(self, t, y):
+        r = np.abs(y - t)
+        return np.where(r < 0.5, 0.5 * r * r, 0.5 * (r - 0.25))
+
+    def derivative(self, t, y):
+        r = y - t
+        return np.where(np.abs(r) < 0.5, r, 0.5 * np.sign(r))
+
+    def second_derivative(self, t, y):
+        return (np.abs(y - t) < 0.5).astype(y.dtype)
+
+
+def test_pairs_of_the_users_own():
+    assert pairing_status(Exponential(), "natural") == "undefined"
+    assert pairing_status(Exponential(), "cross_entropy") == "degenerate"
+    assert pairing_status(Exponential(), "binary_cross_entropy") == "undefined"
+    assert pairing_status(Exponential(), Huber()) == "workable"
+    assert type(pair("softmax", Huber())) is ComposedPairing
+    with pytest.raises(ValueError, match=r"defines no natural loss.*'least_squares'"):
+        pair(Exponential(), "natural")
+    with pytest.raises(ValueError, match=r"write Huber\(\)"):
+        pair("softmax", Huber)
+    with pytest.raises(ValueError, match=r"write Exponential\(\)"):
+        pair(Exponential, "natural")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hint"),
+    [
+        (("relu", "natural"), "hidden_activation='relu'"),
+        (("softmax", "l2"), "alpha"),
+        (("softmax", None), "alpha"),
+        (("softmax", "log_loss"), "'cross_entropy'"),
+        (("sigmoid", "natural"), "'logistic'"),
+        ((3, "natural"), "'logistic'"),
+    ],
+)
+def test_unknown_names_are_explained(parameters, hint):
+    with pytest.raises(ValueError, match=hint):
+        pair(*parameters)

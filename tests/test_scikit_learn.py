@@ -1,0 +1,112 @@
+"""Life among scikit-learn's own: checks, pipelines, searches, copies."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from problems import NAMES
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skce import PairedMLPClassifier, pairing_grid
+
+X, y = load_iris(return_X_y=True)
+
+
+@pytest.mark.filterwarnings("ignore")  # the checks' data are not scaled
+@parametrize_with_checks(
+    [
+        PairedMLPClassifier(*names, hidden_layer_sizes=hidden)
+        for names in NAMES
+        for hidden in [(), (5,), (5, 3)]
+    ]
+)
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+def fitted(activation="softmax", penalty="natural", hidden=4):
+    model = PairedMLPClassifier(
+        activation, penalty, hidden_layer_sizes=hidden, alpha=1.0, random_state=0
+    )
+    return model.fit(StandardScaler().fit_transform(X), y)
+
+
+@pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+@pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
+def test_pickle_joblib_and_clone(names, tmp_path):
+    model = fitted(*names)
+    joblib.dump(model, tmp_path / "model.joblib")
+    for copy in (
+        pickle.loads(pickle.dumps(model)),
+        joblib.load(tmp_path / "model.joblib"),
+    ):
+        np.testing.assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
+        assert repr(copy.pairing_) == repr(model.pairing_)
+    again = clone(model)
+    assert not hasattr(again, "coefs_")
+    assert again.get_params() == model.get_params()
+
+
+def pipeline():
+    classifier = PairedMLPClassifier(hidden_layer_sizes=4, alpha=1.0, random_state=0)
+    return Pipeline([("scale", StandardScaler()), ("clf", classifier)])
+
+
+def test_grid_search_over_all_pairs():
+    search = GridSearchCV(pipeline(), pairing_grid("clf__"), cv=3, n_jobs=2)
+    search.fit(X, y)
+    assert len(search.cv_results_["params"]) == 8
+    assert search.cv_results_["mean_test_score"].min() > 0.8
+    assert search.best_score_ > 0.95
+
+
+def test_instances_go_through_a_grid():
+    from test_pairings import Huber
+
+    from skce.activations import Softmax
+    from skce.penalties import LeastSquares
+
+    grid = {"clf__activation": [Softmax()], "clf__penalty": [Huber(), LeastSquares()]}
+    search = GridSearchCV(pipeline(), grid, cv=3).fit(X, y)
+    assert search.cv_results_["mean_test_score"].min() > 0.9
+
+
+def test_cross_validate_with_three_scorers():
+    scoring = ["accuracy", "neg_log_loss", "roc_auc_ovr"]
+    result = cross_validate(pipeline(), X, y, cv=4, scoring=scoring)
+    for name in scoring:
+        assert result[f"test_{name}"].shape == (4,)
+        assert np.isfinite(result[f"test_{name}"]).all()
+
+
+def test_frame_with_mixed_columns_in_a_pipeline():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frame["colour"] = np.where(y == 0, "red", "blue")
+    encode = make_column_transformer(
+        (StandardScaler(), list("abcd")), (OneHotEncoder(), ["colour"])
+    )
+    model = make_pipeline(encode, PairedMLPClassifier(random_state=0)).fit(frame, y)
+    assert model.score(frame, y) > 0.95
+
+
+def test_frame_gives_feature_names():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = PairedMLPClassifier(hidden_layer_sizes=(), alpha=1.0).fit(frame, y)
+    assert list(model.feature_names_in_) == list("abcd")
+    assert model.score(frame, y) > 0.9
+
+
+def test_repr_html():
+    model = fitted()
+    assert "PairedMLPClassifier" in model._repr_html_()
+    assert repr(PairedMLPClassifier("logistic")) == (
+        "PairedMLPClassifier(activation='logistic')"
+    )

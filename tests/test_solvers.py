@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+
+from skce import PairedMLPClassifier
+from skce.solvers import SOLVERS
+
+X, y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(X)
+
+
+def classifier(**parameters):
+    defaults = {"hidden_layer_sizes": 3, "alpha": 1.0, "random_state": 0}
+    return PairedMLPClassifier(**defaults | parameters)
+
+
+@pytest.fixture(params=SOLVERS)
+def solver(request):
+    return request.param
+
+
+def test_every_solver_reaches_the_same_optimum_without_hidden_units(solver):
+    reference = classifier(hidden_layer_sizes=(), tol=1e-8).fit(X, y)
+    other = classifier(hidden_layer_sizes=(), tol=1e-6, solver=solver).fit(X, y)
+    np.testing.assert_allclose(other.coefs_[0], reference.coefs_[0], atol=1e-3)
+    assert other.loss_ == pytest.approx(reference.loss_, rel=1e-8)
+
+
+def test_stops_where_the_gradient_is_below_tol_and_records_it(solver):
+    fitted = classifier(solver=solver, tol=1e-3).fit(X, y)
+    record = fitted.solver_result_
+    assert record["success"]
+    assert record["gradient_norm"] <= 1e-3
+    assert fitted.n_iter_ == record["nit"] == len(fitted.loss_curve_)
+    assert fitted.loss_curve_[-1] == fitted.loss_
+    assert np.all(np.diff(fitted.loss_curve_) <= 1e-12)
+    assert record["nfev"] >= record["nit"] * (solver != "trust-krylov")
+    assert (record["nhev"] > 0) == SOLVERS[solver].uses_hessian
+
+
+def test_max_iter_is_kept_and_the_warning_names_the_remedy(solver):
+    with pytest.warns(ConvergenceWarning, match="max_iter=2 iter.*StandardScaler"):
+        fitted = classifier(solver=solver, max_iter=2, tol=1e-9).fit(X, y)
+    assert fitted.n_iter_ == 2
+    assert not fitted.solver_result_["success"]
+
+
+def test_max_fun_is_kept_and_what_was_reached_is_kept_too(solver):
+    with pytest.warns(ConvergenceWarning, match="max_fun=7 evaluations.*max_fun"):
+        fitted = classifier(solver=solver, max_fun=7, tol=1e-9).fit(X, y)
+    record = fitted.solver_result_
+    # L-BFGS-B counts at the end of an iteration, the others are stopped within one
+    assert record["nfev"] + record["nhev"] <= 7
+    start = classifier(max_iter=1, tol=0.0)
+    with pytest.warns(ConvergenceWarning):
+        start.fit(X, y)
+    assert np.isfinite(fitted.loss_)
+
+
+def test_a_tighter_tol_goes_nearer_to_the_optimum(solver):
+    norms = [
+        classifier(solver=solver, tol=tol).fit(X, y).solver_result_["gradient_norm"]
+        for tol in (1e-2, 1e-5)
+    ]
+    assert norms[1] <= 1e-5 < norms[0]
+
+
+def test_verbose_prints_a_line_an_iteration(capsys, solver):
+    fitted = classifier(solver=solver, verbose=True).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == fitted.n_iter_
+    assert f"objective {fitted.loss_:.8g}" in lines[-1]
+
+
+def test_quiet_by_default(capsys):
+    classifier().fit(X, y)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_stationary_start_takes_no_iteration():
+    first = classifier(tol=1e-6).fit(X, y)
+    again = classifier(warm_start=True, tol=1e-5)
+    again.fit(X, y)
+    again.coefs_, again.intercepts_ = first.coefs_, first.intercepts_
+    again.fit(X, y)
+    assert again.n_iter_ == 0
+    assert again.solver_result_["success"]
+    assert again.loss_ == pytest.approx(first.loss_, rel=1e-14)
+
+
+def test_a_random_start_without_slope_is_not_passed_off_as_an_optimum():
+    far = PairedMLPClassifier(
+        "softmax",
+        "least_squares",
+        hidden_layer_sizes=5,
+        hidden_activation="relu",
+        random_state=0,
+    )
+    with pytest.warns(ConvergenceWarning, match="start to be stationary.*scale"):
+        far.fit((X + 5) * 1e9, y)
+
+
+def test_a_stop_by_rounding_far_from_a_minimum_warns():
+    with pytest.warns(ConvergenceWarning, match="rounding.*scale the features"):
+        PairedMLPClassifier("identity", hidden_layer_sizes=()).fit(X * 1e30, y)
