@@ -4,7 +4,7 @@ Which pair for which data?
 
 All pairs of output activation and penalty on two data sets of scikit-learn: a grid
 search by log loss in a pipeline, a table of every pair, and the chosen pair judged on
-folds that took no part in the choice. Takes about a minute on two cores.
+folds that took no part in the choice.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import (
     GridSearchCV,
@@ -122,10 +123,13 @@ def draw(all_scores, file):
                 ax.plot(values.mean(), height, "|", ms=16, mew=3, c="C0")
             ax.set_yticks(range(len(order)), order if ax is row[0] else [])
             unit = " (nats)" if name == "log loss" else ""
-            ax.set(xlabel=name + unit, title=title if ax is row[0] else "")
+            ax.set(xlabel=name + unit, title=title)
             ax.grid(axis="x", alpha=0.4)
             if name == "log loss":
                 ax.set_xscale("log")
+                ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                ax.xaxis.set_minor_locator(NullLocator())
     fig.suptitle("Pairs of activation and penalty: folds (circles) and means (bars)")
     fig.tight_layout()
     fig.savefig(file, dpi=120)

@@ -1,6 +1,6 @@
 """A multilayer perceptron whose output activation and training loss pair freely."""
 
-from skce.classifier import PairedMLPClassifier, SaturationWarning
+from skce.classifier import PairedMLPClassifier, ScaleWarning
 from skce.pairings import DegeneratePairingWarning, pairing_grid, pairing_status
 
 __version__ = "0.1.0"
@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DegeneratePairingWarning",
     "PairedMLPClassifier",
-    "SaturationWarning",
+    "ScaleWarning",
     "__version__",
     "pairing_grid",
     "pairing_status",

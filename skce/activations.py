@@ -15,7 +15,13 @@ from scipy.special import expit
 
 from skce.hidden import HIDDEN_ACTIVATIONS
 from skce.intervals import REAL_LINE, Interval
-from skce.penalties import BinaryCrossEntropy, CrossEntropy, LeastSquares, negentropy
+from skce.penalties import (
+    PENALTIES,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    LeastSquares,
+    negentropy,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -46,23 +52,36 @@ class Activation:
         questions at once (multilabel) and one of them is enough for two classes.
     natural_penalty : type or None
         The penalty whose pairing with this activation is the natural one; None
-        where the natural loss is not a function of the outputs.
+        where the natural loss is not a function of the outputs. A subclass with
+        another `value` has to define `natural_loss` anew, or set it to None.
     """
 
-    range: Interval
     on_simplex = False
     elementwise = False
     natural_penalty = None
-    # A method natural_loss(z, y, t) where the activation has a natural loss.
+    # Factor of the start weights of the output layer
+    start_gain = 1.0
+    # A method natural_loss(z, y, t) where the activation has a natural loss: (n,)
     natural_loss = None
 
     @property
     def name(self):
         """The name in the registry, or that of the class."""
-        return type(self).__name__.lower()
+        return repr(self).lower().removesuffix("()")
 
     def __repr__(self):
-        return f"{type(self).__name__}()"
+        parameters = ", ".join(
+            f"{name}={value!r}" for name, value in vars(self).items()
+        )
+        return f"{type(self).__name__}({parameters})"
+
+    @property
+    def range(self):
+        """Subclasses set it; see above."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define range, the skce.intervals.Interval of "
+            "its outputs."
+        )
 
     def value(self, z):
         """y = f(z), shape (q, n)."""
@@ -81,9 +100,14 @@ class Activation:
             "the solvers newton-cg, trust-ncg and trust-krylov need it."
         )
 
-    def mass(self, t):
-        """The factor of y in the natural delta: sum_j t_j on the simplex, else 1."""
-        return t.sum(axis=0) if self.on_simplex else 1
+    def natural_loss_and_value(self, z, t, labels=False, out=None):
+        """The natural loss, (n,), and y = f(z), (q, n).
+
+        To be overridden where the two share work. `labels` says that all t are 0 or
+        1 and, on the simplex, one of q; y may be written to `out`, which may be z.
+        """
+        y = self.value(z)
+        return self.natural_loss(z, y, t), y
 
     def probabilities(self, z):
         """Class probabilities of each row, shape (q, n); columns sum to 1."""
@@ -101,15 +125,9 @@ class ElementwiseActivation(Activation):
 
     Subclasses define `value`, `derivative` and `second_derivative`; the Jacobian
     is diagonal.
-
-    Attributes
-    ----------
-    threshold : float
-        The logit at which the output is 1/2, where the decision changes.
     """
 
     elementwise = True
-    threshold = 0.0
 
     def derivative(self, z, y):
         """f'(z), shape (q, n)."""
@@ -131,6 +149,10 @@ class ElementwiseActivation(Activation):
     def jacobian_derivative(self, z, y, dz, u):
         """f''(z) dz u, shape (q, n)."""
         return self.second_derivative(z, y) * dz * u
+
+    def decision(self, z):
+        """A number, (q, n), that is positive where the unit is on: y - 1/2."""
+        return self.value(z) - 0.5
 
     def marginals(self, z):
         """P(unit off), P(unit on): each unit as a question of its own, (q, n) each."""
@@ -156,7 +178,6 @@ class Identity(ElementwiseActivation):
     name = "identity"
     range = REAL_LINE
     natural_penalty = LeastSquares
-    threshold = 0.5
 
     def value(self, z):
         """y = z."""
@@ -202,6 +223,19 @@ class Logistic(ElementwiseActivation):
         loss = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
         return loss.sum(axis=0) + negentropy(t) + negentropy(1 - t)
 
+    def natural_loss_and_value(self, z, t, labels=False, out=None):
+        """As above, with one exponential for both and no entropy of labels."""
+        tail = np.exp(-np.abs(z))
+        loss = np.maximum(z, 0) - t * z + np.log1p(tail)
+        loss = loss.sum(axis=0)
+        if not labels:
+            loss += negentropy(t) + negentropy(1 - t)
+        # 1 / (1 + exp(-z)) for z >= 0, exp(z) / (1 + exp(z)) below
+        y = np.where(z >= 0, 1, tail)
+        tail += 1
+        y /= tail
+        return loss, y
+
     def probabilities(self, z):
         """y_k / sum_j y_j, shape (q, n)."""
         return np.exp(self.log_probabilities(z))
@@ -210,6 +244,10 @@ class Logistic(ElementwiseActivation):
         """log y_k - log sum_j y_j, shape (q, n)."""
         log_y = log_expit(z)
         return log_y - log_sum_exp(log_y)
+
+    def decision(self, z):
+        """The logit itself, which is positive where y > 1/2."""
+        return z
 
     def marginals(self, z):
         """1 - y and y, shape (q, n) each."""
@@ -245,9 +283,20 @@ class Softmax(Activation):
 
     def natural_loss(self, z, y, t):
         """sum_k t_k log(t_k / y_k): every term of the sum is non-negative on logits."""
-        below = z.max(axis=0) - z
-        log_normaliser = np.log(np.exp(-below).sum(axis=0))
-        return np.einsum("kn,kn->n", t, below + log_normaliser) + negentropy(t)
+        return self.natural_loss_and_value(z, t)[0]
+
+    def natural_loss_and_value(self, z, t, labels=False, out=None):
+        """As above, with one exponential for both and no entropy of labels."""
+        y = np.subtract(z, z.max(axis=0), out=out)
+        own = np.einsum("kn,kn->n", t, y)
+        np.exp(y, out=y)
+        total = y.sum(axis=0)
+        y /= total
+        np.log(total, out=total)
+        if labels:
+            total -= own
+            return total, y
+        return t.sum(axis=0) * total - own + negentropy(t), y
 
     def log_probabilities(self, z):
         """z_k - log sum_j exp(z_j), shape (q, n)."""
@@ -274,6 +323,10 @@ class Sparsemax(Activation):
     """
 
     name = "sparsemax"
+    # From small logits most rows start inside the simplex, where every loss has a
+    # slope. Least squares on digits (30 units, alpha 0.1, 6 seeds): mean recall 0.75 on
+    # average from a gain of 1, 0.98 from 0.1; the natural loss does not mind.
+    start_gain = 0.1
     range = Interval(0, 1, True, True)
     on_simplex = True
 
@@ -351,17 +404,23 @@ def get_activation(activation):
     raise ValueError(
         f"activation={activation!r} is not an output activation. It may be "
         f"{', '.join(map(repr, ACTIVATIONS))}, or an instance of a subclass of "
-        f"skce.activations.Activation{_activation_hint(activation)}."
+        f"skce.activations.Activation{_activation_hint(activation)}"
     )
 
 
 def _activation_hint(activation):
-    """What the user may have meant, as a continuation of the error."""
+    """What the user may have meant, as the end of the error."""
     if isinstance(activation, type) and issubclass(activation, Activation):
-        return f": write {activation.__name__}(), with the parentheses"
+        return f": write {activation.__name__}(), with the parentheses."
     if isinstance(activation, str) and activation in HIDDEN_ACTIVATIONS:
         return (
             ". Here the activation is that of the output units, as in the paper; "
-            f"for the hidden units write hidden_activation={activation!r}"
+            f"for the hidden units write hidden_activation={activation!r}."
         )
-    return ""
+    if isinstance(activation, str) and activation in PENALTIES:
+        return f". {activation!r} is a penalty: write penalty={activation!r}."
+    if isinstance(activation, int | tuple | list):
+        return f". For the layers write hidden_layer_sizes={activation!r}."
+    name = str(activation).lower()
+    meant = {"sigmoid": "logistic", "linear": "identity"}.get(name, name)
+    return f". Did you mean {meant!r}?" if meant in ACTIVATIONS else "."

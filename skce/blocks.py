@@ -1,28 +1,36 @@
-"""How rows are cut into blocks, and who runs them.
+"""How rows are cut into blocks, and blocks put together into shares.
 
 A block is the unit of work: its activations fit in the cache, they bound the
 memory whatever the number of rows, and the objective is the sum over blocks.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
+from math import fsum
 
 import numpy as np
 
 __all__ = [
     "BLOCK_ROWS",
     "Block",
+    "block_rows",
     "cut",
     "merge_repeated_rows",
     "row_slices",
-    "run_serial",
+    "shares",
 ]
 
 # Rows of a block: enough that a call of NumPy is short beside its work, few enough
-# that the activations of a hundred units stay in the second-level cache.
+# that the activations stay in the second-level cache.
 BLOCK_ROWS = 2048
 
+# Shares of the data that are summed by themselves: enough for 16 threads, few enough
+# that their gradients do not matter beside the data.
+MOST_SHARES = 16
 
-@dataclass(frozen=True)
+
+@dataclass
 class Block:
     """Some rows of the training data; views of the whole where that can be.
 
@@ -30,17 +38,22 @@ class Block:
     ----------
     X : ndarray or CSR of shape (n, p)
     labels : ndarray of shape (n,) or (n, q)
-        Integer codes of the classes, or targets.
+        Integer codes of the classes, or 0/1 indicators.
     weights : ndarray of shape (n,) or None
         Weights with a mean of 1 over all rows of the data.
+    kept_targets : ndarray of shape (q, n) or None
+        What `targets` has given, where it is worth its memory.
     """
 
     X: object
     labels: np.ndarray
     weights: np.ndarray | None
+    kept_targets: np.ndarray | None = None
 
     def targets(self, n_outputs):
-        """One-of-q targets (or the targets as they are), units x rows, (q, n)."""
+        """One-of-q targets (or the indicators), units x rows, (q, n), of X's dtype."""
+        if self.kept_targets is not None:
+            return self.kept_targets
         if self.labels.ndim == 2:
             return np.ascontiguousarray(self.labels.T, dtype=self.X.dtype)
         if n_outputs == 1:
@@ -49,20 +62,31 @@ class Block:
         targets[self.labels, np.arange(len(self.labels))] = 1
         return targets
 
-
-def row_slices(n_rows, block_rows=BLOCK_ROWS):
-    """Slices of at most `block_rows` rows that cover `n_rows`, in order."""
-    return [
-        slice(start, min(start + block_rows, n_rows))
-        for start in range(0, n_rows, block_rows)
-    ]
+    @property
+    def n_rows(self):
+        """Rows of this block."""
+        return self.X.shape[0]
 
 
-def cut(X, labels, weights=None, block_rows=BLOCK_ROWS):
+def block_rows(n_parameters):
+    """Rows of a block, by the size of the network (not by that of the data).
+
+    About four million products of a weight with an input, a millisecond or so, within
+    limits: under 512 rows BLAS is slow, over 8192 the activations leave the cache.
+    """
+    return int(min(max(2**22 // n_parameters, 512), 8192))
+
+
+def row_slices(n_rows, rows=BLOCK_ROWS):
+    """Slices of at most `rows` rows that cover `n_rows`, in order."""
+    return [slice(i, min(i + rows, n_rows)) for i in range(0, n_rows, rows)]
+
+
+def cut(X, labels, weights=None, rows=BLOCK_ROWS):
     """The data as a list of `Block`, in the order of the rows."""
     return [
-        Block(X[rows], labels[rows], None if weights is None else weights[rows])
-        for rows in row_slices(X.shape[0], block_rows)
+        Block(X[part], labels[part], None if weights is None else weights[part])
+        for part in row_slices(X.shape[0], rows)
     ]
 
 
@@ -89,17 +113,17 @@ def merge_repeated_rows(X, labels, weights=None, most_rows=BLOCK_ROWS):
     """
     if X.shape[0] > most_rows:
         return X, labels, weights
-    first, total = {}, {}
+    members = defaultdict(list)
     for row, key in enumerate(_row_keys(X, labels)):
-        weight = 1.0 if weights is None else weights[row]
-        if weight > 0:
-            first.setdefault(key, row)
-            total[key] = total.get(key, 0.0) + weight
-    keys = sorted(first)
-    rows = [first[key] for key in keys]
-    if weights is None and len(rows) == X.shape[0]:
-        return X[rows], labels[rows], None
-    return X[rows], labels[rows], np.array([total[key] for key in keys])
+        if weights is None or weights[row] > 0:
+            members[key].append(row)
+    groups = [members[key] for key in sorted(members)]
+    rows = [group[0] for group in groups]
+    if weights is None:
+        counts = np.array([float(len(group)) for group in groups])
+        return X[rows], labels[rows], None if len(rows) == X.shape[0] else counts
+    # fsum, as its sum is the same in any order
+    return X[rows], labels[rows], np.array([fsum(weights[group]) for group in groups])
 
 
 def _row_keys(X, labels):
@@ -114,6 +138,12 @@ def _row_keys(X, labels):
     ]
 
 
-def run_serial(function, blocks):
-    """Yield `function(block)` of each block, in their order."""
-    return map(function, blocks)
+def shares(items, most=MOST_SHARES):
+    """The items in at most `most` runs of neighbours, the units of the threads.
+
+    The number does not depend on the number of threads, so that sums by share, and
+    then over the shares in their order, have the same bits for any number.
+    """
+    n = min(len(items), most)
+    ends = [len(items) * i // n for i in range(n + 1)]
+    return [items[start:stop] for start, stop in pairwise(ends)]

@@ -11,10 +11,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skce.activations import get_activation
-from skce.blocks import cut, merge_repeated_rows, row_slices
+from skce.blocks import block_rows, cut, merge_repeated_rows, row_slices, shares
 from skce.hidden import get_hidden_activation
-from skce.labels import encode
-from skce.network import Network
+from skce.labels import class_frequencies, encode
+from skce.network import Network, Workspace
 from skce.objective import Objective
 from skce.pairings import (
     DegeneratePairingWarning,
@@ -22,24 +22,25 @@ from skce.pairings import (
     pairing_status,
     why_degenerate,
 )
-from skce.solvers import NonFiniteObjectiveError, minimize
+from skce.solvers import SOLVERS, NonFiniteObjectiveError, minimize
+from skce.threads import workers
 from skce.validation import (
     check_layer_sizes,
     check_parameters,
     check_rows,
     check_training_rows,
     check_weights,
-    normalise_weights,
+    with_unit_mean,
 )
 
-__all__ = ["PairedMLPClassifier", "SaturationWarning"]
+__all__ = ["PairedMLPClassifier", "ScaleWarning"]
 
 # Beyond this, alpha / sum(w) leaves nothing of the loss in the digits of the objective.
 MAX_DECAY = 1e12
 
 
-class SaturationWarning(UserWarning):
-    """The features are so large that most hidden units start saturated."""
+class ScaleWarning(UserWarning):
+    """The features are so large or so small that the network will hardly learn."""
 
 
 class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
@@ -96,6 +97,10 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
         must have had the same features, classes and layers.
+    n_jobs : int or None, default=None
+        Threads over blocks of rows, in fit and predict. None: as many as BLAS may use
+        (OMP_NUM_THREADS, threadpoolctl and joblib's limits are obeyed); -1: all
+        cores. The result has the same bits for any number.
     verbose : bool or int, default=False
         Whether to print a line an iteration.
 
@@ -175,6 +180,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         init="glorot",
         random_state=None,
         warm_start=False,
+        n_jobs=None,
         verbose=False,
     ):
         self.activation = activation
@@ -189,6 +195,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         self.init = init
         self.random_state = random_state
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     def __sklearn_tags__(self):
@@ -236,9 +243,9 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
             previous = self._previous_start()
             X, y = check_training_rows(self, X, y)
             labels = encode(y, pairing.activation)
-            weights = check_weights(sample_weight, X)
+            weights, total_weight = check_weights(sample_weight, X)
             X, codes, weights = merge_repeated_rows(X, labels.codes, weights)
-            weights, total_weight = normalise_weights(weights, X)
+            weights = with_unit_mean(weights, X.dtype)
             network = Network(
                 (X.shape[1], *hidden_sizes, labels.n_outputs),
                 hidden_activation,
@@ -250,19 +257,15 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 )
             start = self._start(network, labels, previous)
             if previous is None:
-                _warn_of_saturation(network, start, X)
-            blocks = cut(X, codes, weights)
-            solution = self._minimize(network, start, blocks, X, total_weight)
-            remedy = solution.remedy
-            if solution.record["nit"] == 0 and previous is None and start.any():
-                remedy = (
-                    "found the random start to be stationary, as every output or every "
-                    "hidden unit is saturated, and changed nothing: scale the features "
-                    "to mean 0 and variance 1 (StandardScaler), or lower tol"
-                )
+                _warn_of_scale(network, start, X, self.tol)
+            solution = self._minimize(network, start, X, codes, weights, total_weight)
+            frequencies = class_frequencies(codes, weights, labels.n_outputs)
+            constant = pairing.loss_of_constant(frequencies)
+            warm = previous is not None
+            remedy = solution.remedy or _why_stuck(solution, constant, warm)
             if remedy is not None:
                 warnings.warn(
-                    f"{self.solver} {remedy}.",
+                    f"{pairing}: {self.solver} {remedy}.",
                     ConvergenceWarning,
                     stacklevel=2,
                 )
@@ -273,31 +276,37 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         """Weights, biases and classes of the previous fit, if it is to be resumed."""
         if not self.warm_start or not hasattr(self, "coefs_"):
             return None
-        return [coef.T for coef in self.coefs_], self.intercepts_, self.classes_
+        kind = self.classes_, self._multilabel
+        return [coef.T for coef in self.coefs_], self.intercepts_, kind
 
     def _start(self, network, labels, previous):
         """The flat float64 vector of start parameters."""
         if previous is not None:
-            weights, biases, classes = previous
+            weights, biases, (classes, multilabel) = previous
             shapes = [weight.shape for weight in weights]
-            if shapes != network.weight_shapes or not np.array_equal(
+            same_labels = multilabel == labels.multilabel and np.array_equal(
                 classes, labels.classes
-            ):
+            )
+            if not same_labels or shapes != network.weight_shapes:
+                noun = {False: "classes", True: "labels"}
                 raise ValueError(
                     "warm_start=True needs the features, classes and layers of the "
-                    f"previous fit: that had classes {classes} and layers "
-                    f"{_layers(shapes)}, this one has classes {labels.classes} and "
-                    f"layers {network.layer_sizes}. Set warm_start=False to start anew."
+                    f"previous fit: that had {noun[multilabel]} {classes} and layers "
+                    f"{_layers(shapes)}, this one has {noun[labels.multilabel]} "
+                    f"{labels.classes} and layers {network.layer_sizes}. Set "
+                    "warm_start=False to start anew."
                 )
             return network.pack(weights, biases)
         random_state = check_random_state(self.random_state)
         try:
             theta = np.empty(network.n_parameters)
-        except (MemoryError, ValueError) as error:
+            if SOLVERS[self.solver].dense_hessian:
+                np.empty((network.n_parameters, network.n_parameters))
+        except (MemoryError, ValueError, OverflowError) as error:
             raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} asks for "
-                f"{network.n_parameters:.3g} parameters, more than fit into memory: "
-                "take fewer units."
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} with solver="
+                f"{self.solver!r} asks for more memory than there is: take fewer "
+                "units, or solver='lbfgs' if it is not."
             ) from error
         if self.init == "uniform":
             theta[:] = random_state.uniform(-1, 1, network.n_parameters)
@@ -310,27 +319,29 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
             bound = network.hidden_activation.gain * np.sqrt(6 / sum(W.shape))
             W[:] = random_state.uniform(-bound, bound, W.shape)
             b[:] = 0
+        weights[-1][:] *= network.pairing.activation.start_gain
         return theta
 
-    def _minimize(self, network, start, blocks, X, total_weight):
-        decay = self.alpha / total_weight
+    def _minimize(self, network, start, X, codes, weights, total_weight):
+        decay = float(self.alpha) / total_weight
         if decay > MAX_DECAY:
             raise ValueError(
                 f"alpha={self.alpha:g} over the sum of the weights, {total_weight:g}, "
                 f"is more than {MAX_DECAY:g}: the L2 term leaves nothing of the loss. "
                 "Lower alpha, or multiply sample_weight by a constant to a mean of 1."
             )
-        objective = Objective(network, blocks, decay, dtype=X.dtype)
+        blocks = cut(X, codes, weights, block_rows(network.n_parameters))
         try:
-            return minimize(
-                objective,
-                start,
-                solver=self.solver,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                max_fun=self.max_fun,
-                verbose=self.verbose,
-            )
+            with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
+                return minimize(
+                    Objective(network, blocks, decay, X.dtype, run),
+                    start,
+                    solver=self.solver,
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    max_fun=self.max_fun,
+                    verbose=self.verbose,
+                )
         except NonFiniteObjectiveError as error:
             raise ValueError(
                 f"The fit broke off: {error}. X reaches {_largest(X):.3g} in absolute "
@@ -441,8 +452,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if self._multilabel or self.n_outputs_ == 1:
-            threshold = self.pairing_.activation.threshold
-            decision = self._map_logits(X, lambda z: z - threshold)
+            decision = self._map_logits(X, self.pairing_.activation.decision)
         elif self.n_outputs_ == 2:
             decision = self._map_logits(X, lambda z: z[1:] - z[:1])
         else:
@@ -472,23 +482,30 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         """`function` of the logits (q, n), block by block, as (n, columns)."""
         X = check_rows(self, X)
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
-        weights = [coef.T.astype(dtype, copy=False) for coef in self.coefs_]
-        biases = [b.astype(dtype, copy=False) for b in self.intercepts_]
-        layer_sizes = (weights[0].shape[1], *(len(b) for b in biases))
+        layer_sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
         network = Network(layer_sizes, self._hidden_activation, self.pairing_)
-        result = None
-        for rows in row_slices(X.shape[0]):
-            with np.errstate(over="ignore", invalid="ignore"):
-                z = network.logits(weights, biases, X[rows].astype(dtype, copy=False))
-            if not np.isfinite(z).all():
-                raise ValueError(
-                    f"The network overflows: X reaches {_largest(X):.3g} in absolute "
-                    f"value, as {X.dtype}. Scale it as the training data were scaled."
-                )
-            columns = function(z)
-            if result is None:
-                result = np.empty((X.shape[0], columns.shape[0]), dtype=columns.dtype)
-            result[rows] = columns.T
+        theta = network.pack([coef.T for coef in self.coefs_], self.intercepts_)
+        weights, biases = network.unpack(network.to_core(theta).astype(dtype))
+        slices = row_slices(X.shape[0], block_rows(network.n_parameters))
+        columns = function(np.zeros((network.n_outputs, 1), dtype=dtype)).shape[0]
+        result = np.empty((X.shape[0], columns), dtype=dtype)
+
+        def of_share(share):
+            work = Workspace(network, slices[0].stop, dtype)
+            for rows in share:
+                block = X[rows].astype(dtype, copy=False)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    _, z = network.forward(weights, biases, block, work)
+                    if not np.isfinite(z).all():
+                        raise ValueError(
+                            f"The network overflows: X reaches {_largest(X):.3g} in "
+                            f"absolute value, as {X.dtype}. Scale it as the training "
+                            "data were scaled."
+                        )
+                    result[rows] = function(z).T
+
+        with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
+            run(of_share, shares(slices))
         return result
 
 
@@ -504,24 +521,60 @@ def _unchanged_on_failure(estimator):
         raise
 
 
-def _warn_of_saturation(network, start, X, n_rows=1000, slope=1e-4):
-    """Warn if most units of the first hidden layer start where their slope is nil."""
+def _warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
+    """Warn of features that leave the first layer without a slope.
+
+    So large that most of its units start where the activation is flat, or so small
+    that its gradient, which is proportional to them, hardly exceeds `tol`.
+    """
+    largest = _largest(X)
+    advice = (
+        "scale the features to mean 0 and variance 1, for instance with "
+        "make_pipeline(StandardScaler(), PairedMLPClassifier())"
+    )
+    if 0 < largest < 30 * tol:
+        warnings.warn(
+            f"X is nowhere larger than {largest:.3g} in absolute value, so that the "
+            f"gradient in the weights of the first layer hardly exceeds tol={tol:g}, "
+            f"and they will hardly be trained: {advice}, or lower tol.",
+            ScaleWarning,
+            stacklevel=3,
+        )
     if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
         return
     sample = X[:: max(1, X.shape[0] // n_rows)]
     with np.errstate(over="ignore", invalid="ignore"):
-        y = network.first_hidden(start.astype(X.dtype), sample)
+        weights, biases = network.unpack(network.to_core(start).astype(X.dtype))
+        work = Workspace(network, sample.shape[0], X.dtype)
+        (y, *_), _ = network.forward(weights, biases, sample, work)
         # "not at least": an overflow counts as saturated
-        saturated = 1 - np.mean(network.hidden_activation.derivative(y) >= slope)
+        saturated = 1 - np.mean(network.core.derivative(y) >= slope)
     if saturated > 0.5:
         warnings.warn(
             f"{saturated:.0%} of the first hidden units start saturated (slope below "
-            f"{slope:g}), as X reaches {_largest(X):.3g} in absolute value, and will "
-            "hardly learn: scale the features to mean 0 and variance 1, for instance "
-            "with make_pipeline(StandardScaler(), PairedMLPClassifier()).",
-            SaturationWarning,
+            f"{slope:g}), as X reaches {largest:.3g} in absolute value, and will "
+            f"hardly learn: {advice}.",
+            ScaleWarning,
             stacklevel=3,
         )
+
+
+def _why_stuck(solution, constant, warm):
+    """What a stop within `tol` has missed, where that is certain; else None."""
+    if solution.record["nit"] == 0 and not warm and solution.value > 1e-12:
+        return (
+            "found the start to be stationary within tol and changed nothing, as the "
+            "outputs or the hidden units are saturated, or X is tiny: scale the "
+            "features to mean 0 and variance 1 (StandardScaler), or lower tol"
+        )
+    if solution.value > 1.001 * constant:
+        return (
+            f"is stuck where the penalty is flat: its objective, "
+            f"{solution.value:.4g}, is above that of the class frequencies as constant "
+            f"outputs, {constant:.4g}. Take penalty='natural', which is nowhere flat, "
+            "or another random_state"
+        )
+    return None
 
 
 def _largest(X):

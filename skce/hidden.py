@@ -38,14 +38,22 @@ class HiddenActivation:
     # iterations and starts nearer to saturation.
     gain = 1.0
     saturates = False
+    # f(a) = shift + outer * core(inner * a), where another activation is the cheaper
+    # one to compute: the network then runs that one, with its parameters rescaled.
+    core = None
+    inner = outer = 1.0
+    shift = 0.0
 
     @property
     def name(self):
         """The name in the registry, or that of the class."""
-        return type(self).__name__.lower()
+        return repr(self).lower().removesuffix("()")
 
     def __repr__(self):
-        return f"{type(self).__name__}()"
+        parameters = ", ".join(
+            f"{name}={value!r}" for name, value in vars(self).items()
+        )
+        return f"{type(self).__name__}({parameters})"
 
     def apply(self, a):
         """Write y = f(a) over `a`."""
@@ -54,6 +62,10 @@ class HiddenActivation:
     def derivative(self, y):
         """f'(a) as a function of y = f(a)."""
         raise NotImplementedError(f"{type(self).__name__} must define derivative(y).")
+
+    def multiply_slope(self, y, d):
+        """d *= f'(a) in place, as a function of y = f(a), which may be overwritten."""
+        d *= self.derivative(y)
 
     def second_derivative(self, y):
         """f''(a) as a function of y = f(a)."""
@@ -71,6 +83,9 @@ class HiddenIdentity(HiddenActivation):
     def apply(self, a):
         """y = a."""
 
+    def multiply_slope(self, y, d):
+        """d *= 1."""
+
     def derivative(self, y):
         """1."""
         return np.ones_like(y)
@@ -78,30 +93,6 @@ class HiddenIdentity(HiddenActivation):
     def second_derivative(self, y):
         """0."""
         return np.zeros_like(y)
-
-
-class HiddenLogistic(HiddenActivation):
-    """y = 1 / (1 + exp(-a)), to an absolute error of one spacing of floats at 1."""
-
-    name = "logistic"
-    saturates = True
-
-    def apply(self, a):
-        """y = (1 + tanh(a / 2)) / 2: vectorised in NumPy, unlike expit."""
-        a *= 0.5
-        np.tanh(a, out=a)
-        a += 1
-        a *= 0.5
-
-    def derivative(self, y):
-        """y (1 - y)."""
-        d = 1 - y
-        d *= y
-        return d
-
-    def second_derivative(self, y):
-        """y (1 - y) (1 - 2 y)."""
-        return y * (1 - y) * (1 - 2 * y)
 
 
 class HiddenTanh(HiddenActivation):
@@ -120,9 +111,41 @@ class HiddenTanh(HiddenActivation):
         np.subtract(1, d, out=d)
         return d
 
+    def multiply_slope(self, y, d):
+        """d *= 1 - y^2."""
+        y *= y
+        np.subtract(1, y, out=y)
+        d *= y
+
     def second_derivative(self, y):
         """-2 y (1 - y^2)."""
         return -2 * y * (1 - y * y)
+
+
+class HiddenLogistic(HiddenActivation):
+    """y = 1 / (1 + exp(-a)), to an absolute error of one spacing of floats at 1."""
+
+    name = "logistic"
+    saturates = True
+    core = HiddenTanh()  # which NumPy vectorises, unlike exp and division
+    inner = outer = shift = 0.5
+
+    def apply(self, a):
+        """y = (1 + tanh(a / 2)) / 2."""
+        a *= 0.5
+        np.tanh(a, out=a)
+        a += 1
+        a *= 0.5
+
+    def derivative(self, y):
+        """y (1 - y)."""
+        d = 1 - y
+        d *= y
+        return d
+
+    def second_derivative(self, y):
+        """y (1 - y) (1 - 2 y)."""
+        return y * (1 - y) * (1 - 2 * y)
 
 
 class HiddenReLU(HiddenActivation):
@@ -137,6 +160,11 @@ class HiddenReLU(HiddenActivation):
     def derivative(self, y):
         """1 where y > 0, else 0."""
         return (y > 0).astype(y.dtype)
+
+    def multiply_slope(self, y, d):
+        """d *= 1 where y > 0, else 0."""
+        np.sign(y, out=y)
+        d *= y
 
     def second_derivative(self, y):
         """0."""

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
-__all__ = ["Labels", "encode"]
+__all__ = ["Labels", "class_frequencies", "encode"]
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,37 @@ def encode(y, activation):
     classes, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"y has one class only, {classes[0]!r}: a classifier needs rows of at "
+            f"y has one class only, {classes.tolist()}: a classifier needs rows of at "
             "least two classes."
         )
     one_unit = activation.elementwise and len(classes) == 2
     return Labels(classes, codes, 1 if one_unit else len(classes), multilabel=False)
 
 
+def class_frequencies(codes, weights, n_outputs):
+    """The mean target of each output over the weighted rows, shape (n_outputs,)."""
+    if codes.ndim == 2 or n_outputs == 1:
+        return np.atleast_1d(np.average(codes, axis=0, weights=weights))
+    counts = np.bincount(codes, weights=weights, minlength=n_outputs)
+    return counts / counts.sum()
+
+
 def _encode_indicators(y, activation):
+    indicators = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    values = np.unique(indicators)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"y is multilabel, with the values {values.tolist()}: its entries must be "
+            "indicators, 0 or 1 (or False and True)."
+        )
     if not activation.elementwise:
+        one_hot = np.all(indicators.sum(axis=1) == 1)
+        hint = " If y is one-hot, fit y.argmax(axis=1) instead." if one_hot else ""
         raise ValueError(
             f"y is multilabel (indicators of shape {y.shape}), but the outputs of "
             f"activation={activation.name!r} sum to 1 in each row, as for classes that "
             "exclude each other. Take activation='logistic' (or 'identity'), where "
-            "each label has an output of its own."
+            f"each label has an output of its own.{hint}"
         )
-    indicators = y.toarray() if sparse.issparse(y) else np.asarray(y)
     n_labels = indicators.shape[1]
     return Labels(np.arange(n_labels), indicators, n_labels, multilabel=True)

@@ -9,15 +9,42 @@ All weights stand first in the flat parameter vector theta and all biases last, 
 that the L2 term is one contiguous slice.
 """
 
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["Network"]
+__all__ = ["Network", "Workspace"]
+
+
+class Workspace:
+    """The arrays that one block of at most `n_rows` rows is computed in.
+
+    Attributes
+    ----------
+    hidden, back : list of ndarray of shape (h_l, n_rows)
+        Outputs of the hidden layers; gradients in them.
+    logits : ndarray of shape (q, n_rows)
+    ones : ndarray of shape (n_rows,)
+    gradient : ndarray of shape (n_parameters,)
+    """
+
+    def __init__(self, network, n_rows, dtype):
+        hidden_sizes = network.layer_sizes[1:-1]
+        self.hidden = [np.empty((h, n_rows), dtype=dtype) for h in hidden_sizes]
+        self.back = [np.empty((h, n_rows), dtype=dtype) for h in hidden_sizes]
+        self.logits = np.empty((network.n_outputs, n_rows), dtype=dtype)
+        self.ones = np.ones(n_rows, dtype=dtype)
+        self.gradient = np.empty(network.n_parameters, dtype=dtype)
+        self.grad_weights, self.grad_biases = network.unpack(self.gradient)
 
 
 class Network:
     """A multilayer perceptron without parameters: shapes and formulas only.
+
+    The kernels take the parameters of the *core* network (`to_core`), in which
+    logistic hidden units are the tanh of half their argument; `to_core` is linear,
+    and `from_core` is its transpose.
 
     Parameters
     ----------
@@ -30,6 +57,7 @@ class Network:
     def __init__(self, layer_sizes, hidden_activation, pairing):
         self.layer_sizes = tuple(layer_sizes)
         self.hidden_activation = hidden_activation
+        self.core = hidden_activation.core or hidden_activation
         self.pairing = pairing
         self.n_outputs = self.layer_sizes[-1]
         self.weight_shapes = [(o, i) for i, o in pairwise(self.layer_sizes)]
@@ -55,131 +83,154 @@ class Network:
                 view[...] = array
         return theta
 
-    def _forward(self, weights, biases, X):
-        """Outputs of the hidden layers, [(h_l, n), ...], and the logits, (q, n)."""
+    @cached_property
+    def _scale(self):
+        """Factors of theta in the core network, or None where it is the network."""
+        f = self.hidden_activation
+        if f.core is None or len(self.weight_shapes) == 1:
+            return None
+        scale = np.ones(self.n_parameters)
+        weights, biases = self.unpack(scale)
+        for W, b in zip(weights[:-1], biases[:-1], strict=True):
+            W *= f.inner
+            b *= f.inner
+        for W in weights[1:]:
+            W *= f.outer
+        return scale
+
+    def to_core(self, theta):
+        """The parameters of the core network: theta itself, or a new vector.
+
+        With y = shift + outer g(inner a), a layer above computes W y + b =
+        (outer W) g + (b + shift W 1), and a hidden one inner times that.
+        """
+        if self._scale is None:
+            return theta
+        theta = self._scale * theta
+        weights, biases = self.unpack(theta)
+        ratio = self.hidden_activation.shift / self.hidden_activation.outer
+        for W, b in zip(weights[1:], biases[1:], strict=True):
+            b += ratio * W.sum(axis=1)
+        return theta
+
+    def from_core(self, gradient):
+        """The gradient in theta, from that in the core parameters; may overwrite it."""
+        if self._scale is None:
+            return gradient
+        weights, biases = self.unpack(gradient)
+        ratio = self.hidden_activation.shift / self.hidden_activation.outer
+        for W, b in zip(weights[1:], biases[1:], strict=True):
+            W += ratio * b[:, np.newaxis]
+        gradient *= self._scale
+        return gradient
+
+    def forward(self, weights, biases, X, work):
+        """Outputs of the hidden layers, [(h_l, n), ...], and the logits, (q, n).
+
+        Both are views of the workspace.
+        """
+        n = X.shape[0]
         hidden = []
         y = X.T
-        for W, b in zip(weights[:-1], biases[:-1], strict=True):
-            y = _matmul(W, y)
+        for W, b, out in zip(weights[:-1], biases[:-1], work.hidden, strict=True):
+            y = _matmul(W, y, out[:, :n])
             y += b[:, np.newaxis]
-            self.hidden_activation.apply(y)
+            self.core.apply(y)
             hidden.append(y)
-        z = _matmul(weights[-1], y)
+        z = _matmul(weights[-1], y, work.logits[:, :n])
         z += biases[-1][:, np.newaxis]
         return hidden, z
 
-    def logits(self, weights, biases, X):
-        """The logits z, (q, n)."""
-        return self._forward(weights, biases, X)[1]
-
-    def first_hidden(self, theta, X):
-        """Outputs of the first hidden layer, (h_1, n)."""
-        (W, *_), (b, *_) = self.unpack(theta)
-        y = _matmul(W, X.T)
-        y += b[:, np.newaxis]
-        self.hidden_activation.apply(y)
-        return y
-
-    def loss_and_gradient(self, theta, block):
+    def loss_and_gradient(self, weights, biases, block, work):
         """The weighted sum of the block's losses and its gradient.
 
         Parameters
         ----------
-        theta : ndarray of shape (n_parameters,), of the dtype of the block's X
+        weights, biases : lists of ndarray
+            Of the core network, of the dtype of the block's X.
         block : Block
+        work : Workspace
 
         Returns
         -------
         loss : float
-            Summed over the rows in float64.
-        gradient : ndarray of shape (n_parameters,)
+            Summed over the rows in float64. The gradient is in `work.gradient`.
         """
-        weights, biases = self.unpack(theta)
-        hidden, z = self._forward(weights, biases, block.X)
-        loss, delta = self.pairing.loss_and_delta(z, block.targets(self.n_outputs))
+        hidden, z = self.forward(weights, biases, block.X, work)
+        t = block.targets(self.n_outputs)
+        loss, delta = self.pairing.loss_and_delta(z, t, labels=True, out=z)
+        delta = delta.astype(z.dtype, copy=False)  # a penalty of a user may widen it
         if block.weights is not None:
             loss = loss * block.weights
             delta *= block.weights
-        gradient = np.empty_like(theta)
-        self._backward(weights, hidden, delta, block.X, *self.unpack(gradient))
-        return float(loss.sum(dtype=np.float64)), gradient
-
-    def _backward(self, weights, hidden, delta, X, grad_weights, grad_biases):
-        """Write d loss / d W_l and d loss / d b_l; `delta` is that of the logits."""
+        n = block.n_rows
         for layer in range(len(weights) - 1, -1, -1):
-            if layer < len(hidden):
-                delta *= self.hidden_activation.derivative(hidden[layer])
-            delta.sum(axis=1, out=grad_biases[layer])
+            np.dot(delta, work.ones[:n], out=work.grad_biases[layer])
             if layer == 0:
-                _matmul(delta, X, out=grad_weights[0])
-            else:
-                np.matmul(delta, hidden[layer - 1].T, out=grad_weights[layer])
-                delta = weights[layer].T @ delta
+                _matmul(delta, block.X, work.grad_weights[0])
+                break
+            y = hidden[layer - 1]
+            np.matmul(delta, y.T, out=work.grad_weights[layer])
+            delta = np.matmul(weights[layer].T, delta, out=work.back[layer - 1][:, :n])
+            self.core.multiply_slope(y, delta)
+        return float(loss.sum(dtype=np.float64))
 
-    def hessian_product(self, theta, v, block):
+    def hessian_product(self, weights, biases, R_weights, R_biases, block, work):
         """H v of the weighted sum of the block's losses (Pearlmutter 1994).
 
-        R{.} below is the derivative along v. The loop of `_backward` is
-        differentiated line by line, so the product is exact.
+        R{.} is the derivative along v = (R_weights, R_biases). The loop of
+        `loss_and_gradient` is differentiated line by line, so the product is exact.
 
         Parameters
         ----------
-        theta, v : ndarray of shape (n_parameters,), of the dtype of the block's X
+        weights, biases, R_weights, R_biases : lists of ndarray
+            Of the core network, of the dtype of the block's X.
         block : Block
-
-        Returns
-        -------
-        Hv : ndarray of shape (n_parameters,)
+        work : Workspace
+            H v is in `work.gradient`.
         """
-        f = self.hidden_activation
-        X = block.X
-        weights, biases = self.unpack(theta)
-        R_weights, R_biases = self.unpack(v)
-        hidden, z = self._forward(weights, biases, X)
+        f = self.core
+        hidden, z = self.forward(weights, biases, block.X, work)
 
-        R_hidden = []
-        R_a = _matmul(R_weights[0], X.T)
+        R_hidden, R_inputs = [], []
+        R_a = _matmul(R_weights[0], block.X.T)
         R_a += R_biases[0][:, np.newaxis]
-        R_inputs = [R_a]
         for layer, y in enumerate(hidden, start=1):
+            R_inputs.append(R_a)
             R_hidden.append(f.derivative(y) * R_a)
             R_a = weights[layer] @ R_hidden[-1] + R_weights[layer] @ y
             R_a += R_biases[layer][:, np.newaxis]
-            R_inputs.append(R_a)
 
         t = block.targets(self.n_outputs)
-        _, delta = self.pairing.loss_and_delta(z, t)
+        _, delta = self.pairing.loss_and_delta(z, t, labels=True)
         R_delta = self.pairing.delta_derivative(z, t, R_a)
         if block.weights is not None:
             delta = delta * block.weights
             R_delta = R_delta * block.weights
 
-        Hv = np.empty_like(theta)
-        H_weights, H_biases = self.unpack(Hv)
         for layer in range(len(weights) - 1, -1, -1):
-            R_delta.sum(axis=1, out=H_biases[layer])
+            np.dot(R_delta, work.ones[: block.n_rows], out=work.grad_biases[layer])
             if layer == 0:
-                _matmul(R_delta, X, out=H_weights[0])
+                _matmul(R_delta, block.X, work.grad_weights[0])
                 break
             y, R_y = hidden[layer - 1], R_hidden[layer - 1]
-            np.matmul(R_delta, y.T, out=H_weights[layer])
-            H_weights[layer] += delta @ R_y.T
+            np.matmul(R_delta, y.T, out=work.grad_weights[layer])
+            work.grad_weights[layer] += delta @ R_y.T
             back = weights[layer].T @ delta
             R_back = weights[layer].T @ R_delta + R_weights[layer].T @ delta
             slope = f.derivative(y)
             delta = back * slope
             R_delta = R_back * slope
             R_delta += back * f.second_derivative(y) * R_inputs[layer - 1]
-        return Hv
 
 
 def _matmul(a, b, out=None):
-    """a @ b, C-ordered, for a dense `a` and a dense or sparse `b`."""
+    """`a` @ `b`, C-ordered, for a dense `a` and a dense or sparse `b`."""
     if isinstance(b, np.ndarray):
         return np.matmul(a, b, out=out)
     # scipy.sparse computes (b.T @ a.T).T, which is Fortran-ordered
-    product = np.ascontiguousarray((b.T @ a.T).T)
+    product = (b.T @ a.T).T
     if out is None:
-        return product
+        return np.ascontiguousarray(product)
     out[...] = product
     return out

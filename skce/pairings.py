@@ -60,8 +60,26 @@ class Pairing:
     def __repr__(self):
         return f"<{self}: {self.status}>"
 
-    def loss_and_delta(self, z, t):
-        """The loss of each row, (n,), and its gradient in the logits, (q, n)."""
+    def loss_of_constant(self, p):
+        """The mean loss of outputs equal to the class frequencies p, (q,), in all rows.
+
+        inf where that says nothing: without a penalty (the sparsemax loss has no
+        flat regions), or for frequencies that the activation cannot reach.
+        """
+        if self.penalty is None or self.status == "degenerate":
+            return np.inf
+        on, off = self.penalty.value(np.ones_like(p), p), self.penalty.value(0 * p, p)
+        inside = (p > 0) & (p < 1)
+        return (
+            float(np.sum((p * on + (1 - p) * off)[inside])) if inside.all() else np.inf
+        )
+
+    def loss_and_delta(self, z, t, labels=False, out=None):
+        """The loss of each row, (n,), and its gradient in the logits, (q, n).
+
+        `labels` says that all t are 0 or 1 and, for outputs on the simplex, one of
+        q. `out`, which may be z, is an array that delta may be written to.
+        """
         raise NotImplementedError
 
     def delta_derivative(self, z, t, dz):
@@ -75,21 +93,24 @@ class NaturalPairing(Pairing):
     `mass(t)` is sum_j t_j for outputs on the simplex and 1 for element-wise ones.
     """
 
-    def loss_and_delta(self, z, t):
+    def loss_and_delta(self, z, t, labels=False, out=None):
         """The loss of each row, (n,), and mass(t) y - t, (q, n)."""
-        y = self.activation.value(z)
-        return self.activation.natural_loss(z, y, t), self.activation.mass(t) * y - t
+        loss, y = self.activation.natural_loss_and_value(z, t, labels, out)
+        if self.activation.on_simplex and not labels:
+            y = y * t.sum(axis=0)
+        return loss, np.subtract(y, t, out=out)
 
     def delta_derivative(self, z, t, dz):
         """mass(t) J dz."""
         y = self.activation.value(z)
-        return self.activation.mass(t) * self.activation.jacobian_product(z, y, dz)
+        mass = t.sum(axis=0) if self.activation.on_simplex else 1
+        return mass * self.activation.jacobian_product(z, y, dz)
 
 
 class ComposedPairing(Pairing):
     """The chain rule: delta = J rho'(t, y)."""
 
-    def loss_and_delta(self, z, t):
+    def loss_and_delta(self, z, t, labels=False, out=None):
         """The loss of each row, (n,), and J rho'(t, y), (q, n)."""
         y = self.activation.value(z)
         delta = self.activation.jacobian_product(z, y, self.penalty.derivative(t, y))
@@ -112,9 +133,11 @@ class LogisticCrossEntropy(Pairing):
     0 learns nothing. Table 1 of the paper prints y_k - t_k here, in error.
     """
 
-    def loss_and_delta(self, z, t):
+    def loss_and_delta(self, z, t, labels=False, out=None):
         """sum_k t_k log(1 + exp(-z_k)) + t_k log t_k, and -t_k / (1 + exp(z_k))."""
-        loss = -np.einsum("kn,kn->n", t, log_expit(z)) + negentropy(t)
+        loss = -np.einsum("kn,kn->n", t, log_expit(z))
+        if not labels:
+            loss += negentropy(t)
         return loss, -t * expit(-z)
 
     def delta_derivative(self, z, t, dz):
@@ -154,18 +177,16 @@ class SoftmaxBinaryCrossEntropy(Pairing):
         y[winner, columns] = expit(lead)
         return y, (winner, columns), rest, lead
 
-    def loss_and_delta(self, z, t):
+    def loss_and_delta(self, z, t, labels=False, out=None):
         """The loss of each row, (n,), and delta as above, (q, n)."""
         y, at_winner, rest, lead = self._winner_and_rest(z)
         log_complement = np.log1p(-np.minimum(y, 0.5))
         log_complement[at_winner] = log_expit(-lead)
         log_y = self.activation.log_probabilities(z)
-        loss = (
-            negentropy(t)
-            + negentropy(1 - t)
-            - np.einsum("kn,kn->n", t, log_y)
-            - np.einsum("kn,kn->n", 1 - t, log_complement)
-        )
+        loss = -np.einsum("kn,kn->n", t, log_y)
+        loss -= np.einsum("kn,kn->n", 1 - t, log_complement)
+        if not labels:
+            loss += negentropy(t) + negentropy(1 - t)
         weight, of_winner = self._odds(y, t, at_winner)
         pull = y * (weight.sum(axis=0) - weight) + of_winner * rest
         return loss, (t.sum(axis=0) + 1 - t) * y - t - pull
@@ -215,11 +236,19 @@ def pairing_status(activation, penalty):
     -------
     status : {"natural", "workable", "degenerate", "undefined"}
         undefined: the penalty is not finite on all of the activation's range.
+        natural: the gradient in the logits is outputs minus targets; with no hidden
+        layer the problem is convex.
         degenerate: the penalty needs outputs that sum to 1, and these do not.
+        workable: all others.
+
+    Raises
+    ------
+    ValueError
+        If `activation` or `penalty` is unknown.
 
     Examples
     --------
-    >>> from skce.pairings import pairing_status
+    >>> from skce import pairing_status
     >>> pairing_status("softmax", "cross_entropy")
     'natural'
     >>> pairing_status("identity", "cross_entropy")
@@ -335,6 +364,9 @@ def why_degenerate(pairing):
 def pairing_grid(prefix="", *, include_degenerate=False, multilabel=False):
     """All pairs of the registries that can be fitted, as a grid for GridSearchCV.
 
+    Eight pairs; a pair is named by its penalty, and by "natural" where the natural
+    loss is no penalty of the registry (sparsemax).
+
     Parameters
     ----------
     prefix : str, default=""
@@ -348,18 +380,34 @@ def pairing_grid(prefix="", *, include_degenerate=False, multilabel=False):
     Returns
     -------
     grid : list of dict
-        One dict a pair, `{"activation": [name], "penalty": [name]}`: add the
-        values of other parameters to each, if they are to be searched as well.
+        One dict a pair, `{"activation": [name], "penalty": [name]}`.
+
+    Raises
+    ------
+    ValueError
+        If `prefix` is neither empty nor ends in "__".
 
     Examples
     --------
-    >>> from skce.pairings import pairing_grid
+    To search other parameters as well, alpha above all, add them to each pair:
+
+    >>> from skce import pairing_grid
+    >>> alphas = {"clf__alpha": [0.01, 0.1, 1]}
+    >>> grid = [pair | alphas for pair in pairing_grid("clf__")]
+    >>> len(grid)
+    8
+
     >>> for pair in pairing_grid("clf__", multilabel=True):
     ...     print(pair)
     {'clf__activation': ['identity'], 'clf__penalty': ['least_squares']}
     {'clf__activation': ['logistic'], 'clf__penalty': ['binary_cross_entropy']}
     {'clf__activation': ['logistic'], 'clf__penalty': ['least_squares']}
     """
+    if prefix and not (isinstance(prefix, str) and prefix.endswith("__")):
+        raise ValueError(
+            f"prefix={prefix!r} must be empty or the name of a pipeline's step "
+            "followed by two underscores, such as 'clf__'."
+        )
     return [
         {f"{prefix}activation": [name], f"{prefix}penalty": [penalty]}
         for name, activation in ACTIVATIONS.items()

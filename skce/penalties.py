@@ -30,27 +30,34 @@ class Penalty:
     name : str
         The name in `PENALTIES`, or that of the class.
     domain : Interval
-        The outputs y for which the penalty and its derivatives are finite,
-        whatever the target in `targets`.
-    targets : Interval
-        The targets t for which the penalty is defined.
+        The outputs y for which the penalty and its derivatives are finite, whatever
+        the target.
     needs_simplex : bool
         Whether the penalty is minimal at y = t only under the constraint that
         the outputs of a row sum to 1. Without the constraint such a penalty
         drives all outputs to one end, whatever the targets.
     """
 
-    domain: Interval
-    targets = Interval(0, 1, True, True)
     needs_simplex = False
 
     @property
     def name(self):
         """The name in the registry, or that of the class."""
-        return type(self).__name__.lower()
+        return repr(self).lower().removesuffix("()")
 
     def __repr__(self):
-        return f"{type(self).__name__}()"
+        parameters = ", ".join(
+            f"{name}={value!r}" for name, value in vars(self).items()
+        )
+        return f"{type(self).__name__}({parameters})"
+
+    @property
+    def domain(self):
+        """Subclasses set it; see above."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define domain, the skce.intervals.Interval of "
+            "the outputs for which it is finite."
+        )
 
     def value(self, t, y):
         """rho(t, y)."""
@@ -75,7 +82,6 @@ class LeastSquares(Penalty):
 
     name = "least_squares"
     domain = REAL_LINE
-    targets = REAL_LINE
 
     def value(self, t, y):
         """(t - y)^2 / 2."""
@@ -100,7 +106,6 @@ class CrossEntropy(Penalty):
 
     name = "cross_entropy"
     domain = Interval(0, np.inf)
-    targets = Interval(0, np.inf, low_closed=True)
     needs_simplex = True
 
     def value(self, t, y):
@@ -145,12 +150,21 @@ PENALTIES = {
 }
 
 
+# What other libraries call them
+SYNONYMS = {
+    "mse": "least_squares",
+    "squared_error": "least_squares",
+    "brier": "least_squares",
+    "log_loss": "cross_entropy",
+    "categorical_crossentropy": "cross_entropy",
+    "crossentropy": "cross_entropy",
+    "bce": "binary_cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+} | {name.replace("_", "-"): name for name in PENALTIES}
+
+
 def negentropy(t):
-    """sum_k t_k log t_k with 0 log 0 = 0: shape (n,), or 0.0 where all t are 0 or 1."""
-    # nearly all targets are labels, for which the logarithms would cost more than
-    # the rest of the loss
-    if np.all((t == 0) | (t == 1)):
-        return 0.0
+    """sum_k t_k log t_k with 0 log 0 = 0, shape (n,)."""
     return xlogy(t, t).sum(axis=0)
 
 
@@ -169,17 +183,20 @@ def get_penalty(penalty):
     raise ValueError(
         f"penalty={penalty!r} is not a training loss. It may be 'natural' (the natural "
         f"loss of the activation), {', '.join(map(repr, PENALTIES))}, or an instance "
-        f"of a subclass of skce.penalties.Penalty{_penalty_hint(penalty)}."
+        f"of a subclass of skce.penalties.Penalty{_penalty_hint(penalty)}"
     )
 
 
 def _penalty_hint(penalty):
-    """What the user may have meant, as a continuation of the error."""
+    """What the user may have meant, as the end of the error."""
     if isinstance(penalty, type) and issubclass(penalty, Penalty):
-        return f": write {penalty.__name__}(), with the parentheses"
+        return f": write {penalty.__name__}(), with the parentheses."
     if penalty is None or penalty in ("l1", "l2", "elasticnet", "none"):
         return (
             ". Here the penalty is the training loss, as in the paper; the strength "
-            "of the L2 regularisation is alpha (alpha=0 for none)"
+            "of the L2 regularisation is alpha (alpha=0 for none)."
         )
-    return ""
+    if penalty in ("sparsemax", "sparsemax_loss"):
+        return ". The sparsemax loss is activation='sparsemax', penalty='natural'."
+    meant = SYNONYMS.get(str(penalty).lower())
+    return f". Did you mean {meant!r}?" if meant else "."

@@ -41,7 +41,7 @@ def _lbfgs_options(tol, max_iter, max_fun):
         "maxiter": max_iter,
         "maxfun": max_fun,
         "gtol": tol,
-        "ftol": 64 * np.finfo(float).eps,
+        "ftol": np.finfo(float).eps,
         "maxcor": 20,
         "maxls": 50,
     }
@@ -83,9 +83,10 @@ class Solution:
     curve : list of float
         The objective after each iteration.
     record : dict
-        SciPy's own record: status, message, success, nit (iterations), nfev, nhev
-        (evaluations of the objective with its gradient and of Hessian products);
-        and gradient_norm, the largest absolute component of the gradient.
+        SciPy's own record of the stop: status and message; nit (iterations), nfev and
+        nhev (evaluations of the objective with its gradient and of Hessian products),
+        gradient_norm, the largest absolute component of the gradient, and success,
+        whether that is within `tol`.
     remedy : str or None
         What the user can do, where the tolerance was not reached.
     """
@@ -129,6 +130,8 @@ class _Monitor:
             raise _BudgetSpent
 
     def evaluate(self, theta):
+        if self.n_evaluations == 1 and np.array_equal(theta, self.trial[0]):
+            return self.trial[1], self.trial[2].copy()  # SciPy asks for the start again
         self._spend()
         self.n_evaluations += 1
         value, gradient = self.objective.value_and_gradient(theta)
@@ -168,16 +171,6 @@ class _Monitor:
     @property
     def converged(self):
         return self.gradient_norm <= self.tol
-
-    @property
-    def at_rounding(self):
-        """Whether so small a gradient can no longer lower the rounded objective.
-
-        Near a minimum with curvature c the objective is g^2 / (2 c) above it, which
-        drowns in eps F when g is about sqrt(2 c eps F); c is below 1000 or so.
-        """
-        resolution = np.sqrt(np.finfo(self.objective.dtype).eps)
-        return self.gradient_norm <= 50 * resolution * max(1.0, abs(self.accepted[1]))
 
     def after_iteration(self, intermediate_result):
         self.accept(intermediate_result.x)
@@ -224,7 +217,7 @@ def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False)
     monitor = _Monitor(objective, tol, max_fun, verbose)
     monitor.evaluate(theta)
     if monitor.converged:
-        record = _record(monitor, 0, "The start is a stationary point.", True)
+        record = _record(monitor, 0, "The start is a stationary point.")
         return Solution(theta.copy(), monitor.accepted[1], [], record, None)
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -242,23 +235,20 @@ def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False)
     else:
         monitor.accept(result.x)
         status, message, success = result.status, result.message, result.success
-    if monitor.converged:
-        # Stopped by the callback, as 99, or by SciPy on the same ground
-        if not success:
-            status, message = 0, f"No component of the gradient is over tol={tol:g}."
-        success = True
-    record = _record(monitor, status, message, success)
+    if monitor.converged and not success:
+        # ended by the callback, which SciPy reports as a stop before its time
+        status, message = 0, f"No component of the gradient is over tol={tol:g}."
+    record = _record(monitor, status, message)
     best, value, _ = monitor.accepted
-    done = success and (monitor.converged or monitor.at_rounding)
-    remedy = None if done else _remedy(monitor, max_iter, max_fun)
+    remedy = None if monitor.converged else _remedy(monitor, max_iter, max_fun)
     return Solution(best, float(value), monitor.curve, record, remedy)
 
 
-def _record(monitor, status, message, success):
+def _record(monitor, status, message):
     return {
         "status": int(status),
         "message": str(message),
-        "success": bool(success),
+        "success": monitor.converged,
         "nit": len(monitor.curve),
         "nfev": monitor.n_evaluations,
         "nhev": monitor.n_hessian_products,

@@ -1,6 +1,7 @@
 """The door: checks of the parameters, the rows and the weights of a fit."""
 
 from numbers import Integral, Real
+from sys import float_info
 
 import numpy as np
 from sklearn.utils import check_array
@@ -14,7 +15,7 @@ __all__ = [
     "check_rows",
     "check_training_rows",
     "check_weights",
-    "normalise_weights",
+    "with_unit_mean",
 ]
 
 INITS = ("glorot", "uniform")
@@ -22,6 +23,11 @@ INITS = ("glorot", "uniform")
 
 def check_parameters(estimator):
     """Raise a ValueError that names the first parameter that cannot be used."""
+    if isinstance(estimator.solver, str) and estimator.solver in ("adam", "sgd"):
+        raise ValueError(
+            f"solver={estimator.solver!r} is stochastic; the solvers here use all rows "
+            f"at every step: {', '.join(map(repr, SOLVERS))}. Take 'lbfgs'."
+        )
     _check_choice("solver", estimator.solver, tuple(SOLVERS))
     _check_choice("init", estimator.init, INITS)
     _check_number("alpha", estimator.alpha, Real, 0)
@@ -29,8 +35,19 @@ def check_parameters(estimator):
     _check_number("max_iter", estimator.max_iter, Integral, 1)
     _check_number("max_fun", estimator.max_fun, Integral, 1)
     _check_number("verbose", estimator.verbose, Integral, 0)
+    n_jobs = estimator.n_jobs
+    if n_jobs is not None and not (
+        _is_integer(n_jobs) and (n_jobs == -1 or n_jobs > 0)
+    ):
+        raise ValueError(
+            f"n_jobs={n_jobs!r} must be None, -1 (all cores) or at least 1."
+        )
     if not isinstance(estimator.warm_start, bool | np.bool_):
         raise ValueError(f"warm_start={estimator.warm_start!r} must be True or False.")
+
+
+def _is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _check_choice(name, value, allowed):
@@ -41,11 +58,10 @@ def _check_choice(name, value, allowed):
 
 def _check_number(name, value, kind, least):
     wanted = "an integer" if kind is Integral else "a finite number"
-    # True is a number to Python; of the numbers only verbose may be one
-    right_type = isinstance(value, kind) and (
-        name == "verbose" or not isinstance(value, bool | np.bool_)
-    )
-    if not right_type or not least <= value < np.inf:
+    # True is an integer to Python, but only verbose may be one
+    is_bool = isinstance(value, bool | np.bool_)
+    right_type = name == "verbose" if is_bool else isinstance(value, kind)
+    if not right_type or not least <= value <= float_info.max:
         raise ValueError(f"{name}={value!r} must be {wanted} of at least {least}.")
 
 
@@ -58,15 +74,12 @@ def check_layer_sizes(hidden_layer_sizes):
         If a size is not an integer of at least 1.
     """
     sizes = hidden_layer_sizes
-    if isinstance(sizes, Integral) and not isinstance(sizes, bool):
+    if _is_integer(sizes):
         sizes = (sizes,)
     is_sequence = isinstance(sizes, list | tuple) or (
         isinstance(sizes, np.ndarray) and sizes.ndim == 1
     )
-    if not is_sequence or not all(
-        isinstance(size, Integral) and not isinstance(size, bool) and size >= 1
-        for size in sizes
-    ):
+    if not is_sequence or not all(_is_integer(size) and size >= 1 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes={hidden_layer_sizes!r} must be an integer of at least "
             "1, a sequence of such integers (one a layer), or () for no hidden layer."
@@ -83,20 +96,16 @@ def check_training_rows(estimator, X, y):
 
 def check_rows(estimator, X):
     """X of a prediction, as float64, float32 or CSR, of the width of the fit."""
-    return _with_advice(
-        estimator, X, "no_validation", reset=False, accept_sparse="csr", dtype=_FLOATS
-    )
+    return _with_advice(estimator, X, reset=False, accept_sparse="csr", dtype=_FLOATS)
 
 
 _FLOATS = (np.float64, np.float32)
 
 
-def _with_advice(estimator, X, y, **options):
+def _with_advice(*data, **options):
     """scikit-learn's validation; what to do about text is added to its error."""
     try:
-        if isinstance(y, str):
-            return validate_data(estimator, X, **options)
-        return validate_data(estimator, X, y, **options)
+        return validate_data(*data, **options)
     except ValueError as error:
         if "could not convert" not in str(error):
             raise
@@ -107,7 +116,15 @@ def _with_advice(estimator, X, y, **options):
 
 
 def check_weights(sample_weight, X):
-    """The weights of the rows of X as float64, shape (n,), or None.
+    """The weights of the rows, and their sum.
+
+    Returns
+    -------
+    weights : ndarray of shape (n,) or None
+        float64, times a power of two that brings the largest into [1/2, 1): neither
+        their sum nor their mean overflows, and no digit is lost.
+    total : float
+        Sum of the weights as given; inf where it overflows.
 
     Raises
     ------
@@ -115,7 +132,7 @@ def check_weights(sample_weight, X):
         If the weights are negative, all zero, not finite or of the wrong length.
     """
     if sample_weight is None:
-        return None
+        return None, float(X.shape[0])
     if isinstance(sample_weight, Real):
         sample_weight = np.full(X.shape[0], sample_weight)
     weights = check_array(
@@ -136,26 +153,14 @@ def check_weights(sample_weight, X):
         raise ValueError(
             "sample_weight is zero for every row: at least one weight must be positive."
         )
-    return weights
-
-
-def normalise_weights(weights, X):
-    """Weights with a mean of 1, of X's dtype, and their sum before that.
-
-    Returns
-    -------
-    weights : ndarray of shape (n,) or None
-        None where all are equal.
-    total : float
-        Sum of the weights as given; inf where it overflows.
-    """
-    if weights is None:
-        return None, float(X.shape[0])
-    largest = weights.max()
-    # Relative to the largest first: sums of 1e300 overflow, those of 1e-320 are inexact
-    weights = weights / largest
+    exponent = np.frexp(weights.max())[1]
+    weights = np.ldexp(weights, -exponent)
     with np.errstate(over="ignore"):
-        total = float(largest * weights.sum())
-    if weights.min() == 1:
-        return None, total
-    return (weights / weights.mean()).astype(X.dtype), total
+        return weights, float(np.ldexp(weights.sum(), exponent))
+
+
+def with_unit_mean(weights, dtype):
+    """The weights with a mean of 1, or None where all are equal."""
+    if weights is None or weights.min() == weights.max():
+        return None
+    return (weights / weights.mean()).astype(dtype)

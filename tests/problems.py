@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from skce.activations import ACTIVATIONS
+from skce.activations import ACTIVATIONS, ElementwiseActivation
+from skce.intervals import Interval
 from skce.pairings import ComposedPairing, pair, pairing_grid
-from skce.penalties import PENALTIES
+from skce.penalties import PENALTIES, Penalty
 
 # Every pair that can be fitted, the degenerate one included
 NAMES = [
@@ -50,3 +51,35 @@ def central_differences(function, x, step=1e-5):
         shift.flat[i] = step
         slopes.append((function(x + shift) - function(x - shift)) / (2 * step))
     return np.array(slopes)
+
+
+class Exponential(ElementwiseActivation):
+    """An activation of a user: positive outputs, no natural loss."""
+
+    range = Interval(0, np.inf)
+
+    def value(self, z):
+        return np.exp(z)
+
+    def derivative(self, z, y):
+        return y
+
+    def second_derivative(self, z, y):
+        return y
+
+
+class Huber(Penalty):
+    """A penalty of a user."""
+
+    domain = Interval(-np.inf, np.inf)
+
+    def value(self, t, y):
+        r = np.abs(y - t)
+        return np.where(r < 0.5, 0.5 * r * r, 0.5 * (r - 0.25))
+
+    def derivative(self, t, y):
+        r = y - t
+        return np.where(np.abs(r) < 0.5, r, 0.5 * np.sign(r))
+
+    def second_derivative(self, t, y):
+        return (np.abs(y - t) < 0.5).astype(y.dtype)

@@ -69,8 +69,7 @@ def test_marginals_of_elementwise_units(activation):
     z = np.random.default_rng(4).normal(size=(3, 200)) * 2
     off, on = activation.marginals(z)
     np.testing.assert_allclose(off + on, 1, atol=1e-15)
-    # away from the threshold itself, where 1/2 has no sign
-    np.testing.assert_array_equal(on > 0.5, z > activation.threshold)
+    np.testing.assert_array_equal(on > 0.5, activation.decision(z) > 0)
     log_off, log_on = activation.log_marginals(z)
     np.testing.assert_allclose(np.exp(log_on), on, rtol=1e-13)
     np.testing.assert_allclose(np.exp(log_off), off, rtol=1e-13)

@@ -1,5 +1,7 @@
 """Every wrong input gets a clear error, and a fitted estimator stays as it was."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 
-from skce import PairedMLPClassifier, SaturationWarning
+from skce import PairedMLPClassifier, ScaleWarning
 
 RAW, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(RAW)
@@ -34,6 +36,9 @@ BAD_DATA = {
     "float y": ((X, X[:, 0]), "Unknown label type: continuous"),
     "y with nan": ((X, np.where(y == 0, np.nan, y)), "Input y contains NaN"),
     "multilabel": ((X, Y | np.eye(3, dtype=int)[(y + 1) % 3]), "activation='logistic'"),
+    "-1 and 1": ((X, 2 * Y - 1), r"values \[-1, 1\].*indicators, 0 or 1"),
+    "1 and 2": ((X, 1 + Y), r"values \[1, 2\]"),
+    "one-hot": ((X, Y), r"fit y.argmax\(axis=1\)"),
     "several y": ((X, np.column_stack([y, y])), "MultiOutputClassifier"),
     "no rows": ((X[:0], y[:0]), "0 sample"),
     "one-dimensional X": ((X[:, 0], y), "Expected 2D array"),
@@ -52,7 +57,8 @@ BAD_PARAMETERS = {
     "l2": ({"penalty": "l2"}, "strength of the L2 regularisation is alpha"),
     "undefined": ({"activation": "identity", "penalty": "cross_entropy"}, "'least_sq"),
     "hidden_activation": ({"hidden_activation": "softmax"}, "'logistic', 'tanh'"),
-    "solver": ({"solver": "adam"}, "solver='adam' is unknown; it may be 'lbfgs'"),
+    "solver": ({"solver": "adam"}, "solver='adam' is stochastic.*Take 'lbfgs'"),
+    "solver L-BFGS": ({"solver": "L-BFGS-B"}, "is unknown; it may be 'lbfgs'"),
     "init": ({"init": "zeros"}, "'glorot', 'uniform'"),
     "no units": ({"hidden_layer_sizes": 0}, "at least 1"),
     "negative": ({"hidden_layer_sizes": (5, -1)}, "at least 1"),
@@ -60,7 +66,11 @@ BAD_PARAMETERS = {
     "text size": ({"hidden_layer_sizes": "5"}, "hidden_layer_sizes='5'"),
     "True": ({"hidden_layer_sizes": True}, "hidden_layer_sizes=True"),
     "None": ({"hidden_layer_sizes": None}, "hidden_layer_sizes=None"),
-    "vast": ({"hidden_layer_sizes": 10**15}, "more than fit into memory"),
+    "vast": ({"hidden_layer_sizes": 10**15}, "more memory than there is"),
+    "vaster": ({"hidden_layer_sizes": 10**400}, "more memory than there is"),
+    "dense": ({"hidden_layer_sizes": 10**6, "solver": "bfgs"}, "solver='lbfgs'"),
+    "alpha 10^400": ({"alpha": 10**400}, "must be a finite number"),
+    "n_jobs": ({"n_jobs": 0}, "n_jobs=0 must be None, -1"),
     "alpha": ({"alpha": -1}, "alpha=-1 must be a finite number of at least 0"),
     "alpha nan": ({"alpha": np.nan}, "alpha=nan must be"),
     "alpha inf": ({"alpha": np.inf}, "alpha=inf must be"),
@@ -75,14 +85,14 @@ BAD_PARAMETERS = {
 
 
 def snapshot(estimator):
-    return {
-        name: [np.copy(part) for part in value] if isinstance(value, list) else value
-        for name, value in vars(estimator).items()
-    }
+    return copy.deepcopy(
+        {k: v for k, v in vars(estimator).items() if k != "pairing_"}
+    ) | {"pairing_": repr(estimator.pairing_)}
 
 
 def assert_unchanged(estimator, before):
     after = snapshot(estimator)
+    del after["_hidden_activation"], before["_hidden_activation"]
     assert after.keys() == before.keys()
     for name, value in before.items():
         np.testing.assert_equal(after[name], value, err_msg=name)
@@ -216,8 +226,16 @@ def test_weights_and_alpha_can_be_multiplied_alike():
     np.testing.assert_allclose(same.coefs_[0], plain.coefs_[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [1e-3, 1e-4, 1e-5])
+@pytest.mark.parametrize("hidden", [(), (4,)], ids=str)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_tiny_features_say_to_scale(factor, hidden):
+    with pytest.warns(ScaleWarning, match=r"nowhere larger than .*StandardScaler"):
+        small(hidden_layer_sizes=hidden).fit(X * factor / 2, y)
+
+
 def test_saturated_start_says_to_scale():
-    with pytest.warns(SaturationWarning, match="start saturated.*StandardScaler"):
+    with pytest.warns(ScaleWarning, match="start saturated.*StandardScaler"):
         small(tol=0.01).fit(RAW * 1e6, y)
 
 

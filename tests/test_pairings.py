@@ -3,13 +3,21 @@ import pickle
 import mpmath
 import numpy as np
 import pytest
-from problems import COMPOSED, NAMES, PAIRINGS, UNDEFINED, label, random_targets
+from problems import (
+    COMPOSED,
+    NAMES,
+    PAIRINGS,
+    UNDEFINED,
+    Exponential,
+    Huber,
+    label,
+    random_targets,
+)
 
 from skce import pairing_grid, pairing_status
-from skce.activations import ACTIVATIONS, ElementwiseActivation
-from skce.intervals import Interval
+from skce.activations import ACTIVATIONS
 from skce.pairings import ComposedPairing, legal_penalties, pair
-from skce.penalties import PENALTIES, Penalty
+from skce.penalties import PENALTIES
 
 TARGETS = ["one-of-q", "sets", "fractions"]
 
@@ -257,38 +265,6 @@ def test_pickle_keeps_the_pair(pairing):
     )
 
 
-class Exponential(ElementwiseActivation):
-    """An activation of a user: positive outputs, no natural loss."""
-
-    range = Interval(0, np.inf)
-
-    def value(self, z):
-        return np.exp(z)
-
-    def derivative(self, z, y):
-        return y
-
-    def second_derivative(self, z, y):
-        return y
-
-
-class Huber(Penalty):
-    """A penalty of a user."""
-
-    domain = Interval(-np.inf, np.inf)
-
-    def value(self, t, y):
-        r = np.abs(y - t)
-        return np.where(r < 0.5, 0.5 * r * r, 0.5 * (r - 0.25))
-
-    def derivative(self, t, y):
-        r = y - t
-        return np.where(np.abs(r) < 0.5, r, 0.5 * np.sign(r))
-
-    def second_derivative(self, t, y):
-        return (np.abs(y - t) < 0.5).astype(y.dtype)
-
-
 def test_pairs_of_the_users_own():
     assert pairing_status(Exponential(), "natural") == "undefined"
     assert pairing_status(Exponential(), "cross_entropy") == "degenerate"
@@ -309,8 +285,11 @@ def test_pairs_of_the_users_own():
         (("relu", "natural"), "hidden_activation='relu'"),
         (("softmax", "l2"), "alpha"),
         (("softmax", None), "alpha"),
-        (("softmax", "log_loss"), "'cross_entropy'"),
-        (("sigmoid", "natural"), "'logistic'"),
+        (("softmax", "log_loss"), "Did you mean 'cross_entropy'"),
+        (("softmax", "sparsemax"), "penalty='natural'"),
+        (("sigmoid", "natural"), "Did you mean 'logistic'"),
+        (("cross_entropy", "softmax"), "write penalty='cross_entropy'"),
+        (((10,), "natural"), "hidden_layer_sizes="),
         ((3, "natural"), "'logistic'"),
     ],
 )

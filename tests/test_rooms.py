@@ -14,6 +14,7 @@ ORDER = [
     "activations",
     "pairings",
     "blocks",
+    "threads",
     "network",
     "objective",
     "solvers",

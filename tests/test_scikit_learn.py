@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from problems import NAMES
+from problems import NAMES, Huber
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
@@ -16,6 +16,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skce import PairedMLPClassifier, pairing_grid
+from skce.activations import Softmax
+from skce.penalties import LeastSquares
 
 X, y = load_iris(return_X_y=True)
 
@@ -69,11 +71,6 @@ def test_grid_search_over_all_pairs():
 
 
 def test_instances_go_through_a_grid():
-    from test_pairings import Huber
-
-    from skce.activations import Softmax
-    from skce.penalties import LeastSquares
-
     grid = {"clf__activation": [Softmax()], "clf__penalty": [Huber(), LeastSquares()]}
     search = GridSearchCV(pipeline(), grid, cv=3).fit(X, y)
     assert search.cv_results_["mean_test_score"].min() > 0.9

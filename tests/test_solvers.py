@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -14,6 +16,16 @@ X = StandardScaler().fit_transform(X)
 def classifier(**parameters):
     defaults = {"hidden_layer_sizes": 3, "alpha": 1.0, "random_state": 0}
     return PairedMLPClassifier(**defaults | parameters)
+
+
+def start_loss():
+    """The objective at the start of `classifier()`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return classifier(max_fun=1).fit(X, y).loss_
+
+
+START_LOSS = start_loss()
 
 
 @pytest.fixture(params=SOLVERS)
@@ -53,10 +65,21 @@ def test_max_fun_is_kept_and_what_was_reached_is_kept_too(solver):
     record = fitted.solver_result_
     # L-BFGS-B counts at the end of an iteration, the others are stopped within one
     assert record["nfev"] + record["nhev"] <= 7
-    start = classifier(max_iter=1, tol=0.0)
-    with pytest.warns(ConvergenceWarning):
-        start.fit(X, y)
-    assert np.isfinite(fitted.loss_)
+    # nothing that was reached is lost
+    assert fitted.loss_ <= START_LOSS
+    assert fitted.loss_ == min([START_LOSS, *fitted.loss_curve_])
+
+
+def test_a_budget_too_small_for_an_iteration_is_what_the_warning_names(solver):
+    with pytest.warns(ConvergenceWarning, match="max_fun=1 evaluations"):
+        fitted = classifier(solver=solver, max_fun=1).fit(X, y)
+    assert fitted.loss_ == START_LOSS
+
+
+def test_a_gradient_over_tol_is_never_called_a_success(solver):
+    with pytest.warns(ConvergenceWarning, match="gradient is .*tol=1e-15"):
+        fitted = classifier(solver=solver, tol=1e-15, hidden_layer_sizes=()).fit(X, y)
+    assert not fitted.solver_result_["success"]
 
 
 def test_a_tighter_tol_goes_nearer_to_the_optimum(solver):

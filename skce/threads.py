@@ -1,0 +1,94 @@
+"""Who runs the shares of the rows: serial or threads, with BLAS held to one thread.
+
+NumPy and SciPy bring a BLAS each, with a pool of spinning threads each. An objective
+in NumPy and the vectors of L-BFGS-B in SciPy call them in turn, and on few cores each
+pool steals the cores of the other: a fit takes up to ten times as long. So BLAS is held
+to one thread, and the cores go to blocks of rows.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["blas_held", "serial", "workers"]
+
+# Rows x parameters from which threads and the change of BLAS's setting pay
+LEAST_WORK = 1_000_000
+
+_lock = Lock()
+_holders = 0
+_before = []
+
+
+@cache
+def _libraries():
+    """The BLAS libraries of this process: a scan of 3 to 10 ms, made once."""
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _set_num_threads(library, number):
+    # From 3.7 on, threadpoolctl lets one Python thread alone set OpenBLAS: the first
+    # that did, for as long as it lives. Here the last to leave restores, whoever it is.
+    release = getattr(library, "clear_controlling_thread", lambda force: None)
+    release(force=True)
+    library.set_num_threads(number)
+    release(force=True)
+
+
+@contextmanager
+def blas_held():
+    """Hold BLAS to one thread; gives the number of threads that it had.
+
+    The setting is the process's own. So the first to enter saves it and the last to
+    leave restores it, in whatever thread and however they leave.
+    """
+    global _holders
+    libraries = _libraries()
+    with _lock:
+        if _holders == 0:
+            _before[:] = [library.num_threads for library in libraries]
+            for library in libraries:
+                _set_num_threads(library, 1)
+        _holders += 1
+        budget = max(_before, default=os.cpu_count() or 1)
+    try:
+        yield budget
+    finally:
+        with _lock:
+            _holders -= 1
+            if _holders == 0:
+                for library, number in zip(libraries, _before, strict=True):
+                    _set_num_threads(library, number)
+
+
+def serial(function, items):
+    """`function` of each item, in their order."""
+    return [function(item) for item in items]
+
+
+@contextmanager
+def workers(work, n_jobs=None):
+    """A `run(function, items)` that gives the results in the order of the items.
+
+    Parameters
+    ----------
+    work : int
+        Rows x parameters. For little of it all is done here and now, with nothing
+        set up and BLAS left alone.
+    n_jobs : int or None
+        Threads; None for as many as BLAS had, -1 for all cores.
+    """
+    if work < LEAST_WORK:
+        yield serial
+        return
+    with blas_held() as budget:
+        n_threads = {None: budget, -1: os.cpu_count() or 1}.get(n_jobs, n_jobs)
+        if n_threads == 1:
+            yield serial
+            return
+        with ThreadPoolExecutor(n_threads, thread_name_prefix="skce") as pool:
+            yield lambda function, items: list(pool.map(function, items))

@@ -1,0 +1,113 @@
+"""Threads: the same bits for any number, and BLAS's own setting restored."""
+
+from threading import Barrier, Thread
+
+import numpy as np
+import pytest
+from problems import NAMES
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from skce import PairedMLPClassifier
+from skce.threads import LEAST_WORK, blas_held, serial, workers
+
+LARGE = LEAST_WORK
+
+
+def settings():
+    controller = ThreadpoolController().select(user_api="blas")
+    return [library.num_threads for library in controller.lib_controllers]
+
+
+@pytest.fixture(autouse=True)
+def two_blas_threads():
+    with threadpool_limits(2, user_api="blas"):
+        yield
+        assert set(settings()) == {2}
+
+
+@pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_same_bits_for_any_number_of_threads(names):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30_000, 4))
+    y = (X[:, 0] + rng.normal(size=30_000) > 0) + (X[:, 1] > 1).astype(int)
+    fits = [
+        PairedMLPClassifier(
+            *names, hidden_layer_sizes=8, max_iter=5, random_state=0, n_jobs=n_jobs
+        ).fit(X, y)
+        for n_jobs in (1, 2, 4, None)
+    ]
+    for other in fits[1:]:
+        np.testing.assert_array_equal(other.coefs_[0], fits[0].coefs_[0])
+        assert other.loss_curve_ == fits[0].loss_curve_
+        np.testing.assert_array_equal(other.predict_proba(X), fits[0].predict_proba(X))
+
+
+def test_blas_has_one_thread_within_and_its_own_number_after():
+    with blas_held() as budget:
+        assert budget == 2
+        assert set(settings()) == {1}
+        with blas_held() as inner:
+            assert inner == 2
+            assert set(settings()) == {1}
+        assert set(settings()) == {1}
+    assert set(settings()) == {2}
+
+
+def test_restored_after_an_error():
+    with pytest.raises(ZeroDivisionError), workers(LARGE) as run:
+        run(lambda item: item / 0, [1])
+    assert set(settings()) == {2}
+
+
+def test_restored_after_two_that_overlap():
+    first_in, second_in, first_out = Barrier(2), Barrier(2), Barrier(2)
+    seen = []
+
+    def first():
+        with blas_held():
+            first_in.wait()
+            second_in.wait()
+        first_out.wait()
+
+    def second():
+        first_in.wait()
+        with blas_held() as budget:
+            second_in.wait()
+            first_out.wait()
+            seen.append((budget, set(settings())))
+
+    pair = [Thread(target=first), Thread(target=second)]
+    for thread in pair:
+        thread.start()
+    for thread in pair:
+        thread.join()
+    assert seen == [(2, {1})]
+    assert set(settings()) == {2}
+
+
+def test_little_work_leaves_blas_alone():
+    with workers(LEAST_WORK - 1) as run:
+        assert run is serial
+        assert set(settings()) == {2}
+
+
+def test_the_budget_is_that_of_blas():
+    with threadpool_limits(1, user_api="blas"), workers(LARGE) as run:
+        assert run is serial
+    with workers(LARGE) as run:
+        assert run is not serial
+        assert run(lambda i: i * i, range(5)) == [0, 1, 4, 9, 16]
+
+
+def test_an_error_of_a_thread_arrives():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30_000, 4))
+    fitted = PairedMLPClassifier(
+        "identity", hidden_layer_sizes=(50,), hidden_activation="relu", max_iter=1
+    )
+    with pytest.warns(UserWarning, match="max_iter"):
+        fitted.fit(X, X[:, 0] > 0)
+    fitted.coefs_[0] *= 1e10
+    with pytest.raises(ValueError, match="overflows"):
+        fitted.predict(X * 1e300)
