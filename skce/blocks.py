@@ -16,6 +16,7 @@ __all__ = [
     "Block",
     "block_rows",
     "cut",
+    "dense_if_small",
     "merge_repeated_rows",
     "row_slices",
     "shares",
@@ -88,6 +89,13 @@ def cut(X, labels, weights=None, rows=BLOCK_ROWS):
         Block(X[part], labels[part], None if weights is None else weights[part])
         for part in row_slices(X.shape[0], rows)
     ]
+
+
+def dense_if_small(X, most_values=2**20):
+    """A sparse X of few rows and columns as an array: its products are the faster."""
+    if isinstance(X, np.ndarray) or X.shape[0] * X.shape[1] > most_values:
+        return X
+    return X.toarray()
 
 
 def merge_repeated_rows(X, labels, weights=None, most_rows=BLOCK_ROWS):

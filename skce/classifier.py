@@ -4,17 +4,15 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skce.activations import get_activation
-from skce.blocks import block_rows, cut, merge_repeated_rows, row_slices, shares
+from skce.blocks import block_rows, cut, dense_if_small, merge_repeated_rows
 from skce.hidden import get_hidden_activation
 from skce.labels import class_frequencies, encode
-from skce.network import Network, Workspace
+from skce.network import Network
 from skce.objective import Objective
 from skce.pairings import (
     DegeneratePairingWarning,
@@ -22,7 +20,9 @@ from skce.pairings import (
     pairing_status,
     why_degenerate,
 )
-from skce.solvers import SOLVERS, NonFiniteObjectiveError, minimize
+from skce.prediction import map_logits
+from skce.solvers import NonFiniteObjectiveError, minimize
+from skce.start import resumed_parameters, start_parameters, warn_of_scale
 from skce.threads import workers
 from skce.validation import (
     check_layer_sizes,
@@ -30,17 +30,14 @@ from skce.validation import (
     check_rows,
     check_training_rows,
     check_weights,
+    largest,
     with_unit_mean,
 )
 
-__all__ = ["PairedMLPClassifier", "ScaleWarning"]
+__all__ = ["PairedMLPClassifier"]
 
 # Beyond this, alpha / sum(w) leaves nothing of the loss in the digits of the objective.
 MAX_DECAY = 1e12
-
-
-class ScaleWarning(UserWarning):
-    """The features are so large or so small that the network will hardly learn."""
 
 
 class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
@@ -240,10 +237,11 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
             pairing = pair(self.activation, self.penalty)
             hidden_activation = get_hidden_activation(self.hidden_activation)
             hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
-            previous = self._previous_start()
+            warm = self.warm_start and hasattr(self, "coefs_")
             X, y = check_training_rows(self, X, y)
             labels = encode(y, pairing.activation)
             weights, total_weight = check_weights(sample_weight, X)
+            X = dense_if_small(X)
             X, codes, weights = merge_repeated_rows(X, labels.codes, weights)
             weights = with_unit_mean(weights, X.dtype)
             network = Network(
@@ -255,14 +253,20 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 warnings.warn(
                     why_degenerate(pairing), DegeneratePairingWarning, stacklevel=2
                 )
-            start = self._start(network, labels, previous)
-            if previous is None:
-                _warn_of_scale(network, start, X, self.tol)
+            if warm:
+                start = resumed_parameters(network, labels, self)
+            else:
+                start = start_parameters(
+                    network,
+                    init=self.init,
+                    solver=self.solver,
+                    random_state=self.random_state,
+                )
+                warn_of_scale(network, start, X, self.tol)
             solution = self._minimize(network, start, X, codes, weights, total_weight)
             frequencies = class_frequencies(codes, weights, labels.n_outputs)
             constant = pairing.loss_of_constant(frequencies)
-            warm = previous is not None
-            remedy = solution.remedy or _why_stuck(solution, constant, warm)
+            remedy = solution.remedy or _why_stuck(solution, start, warm, constant)
             if remedy is not None:
                 warnings.warn(
                     f"{pairing}: {self.solver} {remedy}.",
@@ -271,56 +275,6 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 )
             self._keep(network, labels, solution, X.dtype)
         return self
-
-    def _previous_start(self):
-        """Weights, biases and classes of the previous fit, if it is to be resumed."""
-        if not self.warm_start or not hasattr(self, "coefs_"):
-            return None
-        kind = self.classes_, self._multilabel
-        return [coef.T for coef in self.coefs_], self.intercepts_, kind
-
-    def _start(self, network, labels, previous):
-        """The flat float64 vector of start parameters."""
-        if previous is not None:
-            weights, biases, (classes, multilabel) = previous
-            shapes = [weight.shape for weight in weights]
-            same_labels = multilabel == labels.multilabel and np.array_equal(
-                classes, labels.classes
-            )
-            if not same_labels or shapes != network.weight_shapes:
-                noun = {False: "classes", True: "labels"}
-                raise ValueError(
-                    "warm_start=True needs the features, classes and layers of the "
-                    f"previous fit: that had {noun[multilabel]} {classes} and layers "
-                    f"{_layers(shapes)}, this one has {noun[labels.multilabel]} "
-                    f"{labels.classes} and layers {network.layer_sizes}. Set "
-                    "warm_start=False to start anew."
-                )
-            return network.pack(weights, biases)
-        random_state = check_random_state(self.random_state)
-        try:
-            theta = np.empty(network.n_parameters)
-            if SOLVERS[self.solver].dense_hessian:
-                np.empty((network.n_parameters, network.n_parameters))
-        except (MemoryError, ValueError, OverflowError) as error:
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} with solver="
-                f"{self.solver!r} asks for more memory than there is: take fewer "
-                "units, or solver='lbfgs' if it is not."
-            ) from error
-        if self.init == "uniform":
-            theta[:] = random_state.uniform(-1, 1, network.n_parameters)
-            return theta
-        weights, biases = network.unpack(theta)
-        if len(weights) == 1:
-            theta[:] = 0  # no hidden units, no symmetry to break
-            return theta
-        for W, b in zip(weights, biases, strict=True):
-            bound = network.hidden_activation.gain * np.sqrt(6 / sum(W.shape))
-            W[:] = random_state.uniform(-bound, bound, W.shape)
-            b[:] = 0
-        weights[-1][:] *= network.pairing.activation.start_gain
-        return theta
 
     def _minimize(self, network, start, X, codes, weights, total_weight):
         decay = float(self.alpha) / total_weight
@@ -344,7 +298,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 )
         except NonFiniteObjectiveError as error:
             raise ValueError(
-                f"The fit broke off: {error}. X reaches {_largest(X):.3g} in absolute "
+                f"The fit broke off: {error}. X reaches {largest(X):.3g} in absolute "
                 f"value, as {X.dtype}: scale the features to mean 0 and variance 1 "
                 "(StandardScaler), or raise alpha."
             ) from error
@@ -409,8 +363,8 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
     def predict_log_proba(self, X):
         """Natural logarithms of the class probabilities, from the logits.
 
-        Exact where the probability itself underflows; -inf where sparsemax or a
-        projected identity output is 0.
+        Exact where the probability itself underflows; -inf where that of sparsemax or
+        identity is 0.
 
         Parameters
         ----------
@@ -479,34 +433,13 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         return self._map_logits(X, self.pairing_.activation.value)
 
     def _map_logits(self, X, function):
-        """`function` of the logits (q, n), block by block, as (n, columns)."""
+        """`function` of the logits (q, n) of the rows of X, as (n, columns)."""
         X = check_rows(self, X)
-        dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         layer_sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
         network = Network(layer_sizes, self._hidden_activation, self.pairing_)
-        theta = network.pack([coef.T for coef in self.coefs_], self.intercepts_)
-        weights, biases = network.unpack(network.to_core(theta).astype(dtype))
-        slices = row_slices(X.shape[0], block_rows(network.n_parameters))
-        columns = function(np.zeros((network.n_outputs, 1), dtype=dtype)).shape[0]
-        result = np.empty((X.shape[0], columns), dtype=dtype)
-
-        def of_share(share):
-            work = Workspace(network, slices[0].stop, dtype)
-            for rows in share:
-                block = X[rows].astype(dtype, copy=False)
-                with np.errstate(over="ignore", invalid="ignore"):
-                    _, z = network.forward(weights, biases, block, work)
-                    if not np.isfinite(z).all():
-                        raise ValueError(
-                            f"The network overflows: X reaches {_largest(X):.3g} in "
-                            f"absolute value, as {X.dtype}. Scale it as the training "
-                            "data were scaled."
-                        )
-                    result[rows] = function(z).T
-
-        with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
-            run(of_share, shares(slices))
-        return result
+        return map_logits(
+            network, self.coefs_, self.intercepts_, X, function, self.n_jobs
+        )
 
 
 @contextmanager
@@ -521,53 +454,21 @@ def _unchanged_on_failure(estimator):
         raise
 
 
-def _warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
-    """Warn of features that leave the first layer without a slope.
+def _why_stuck(solution, start, warm, constant):
+    """What a stop within `tol` has missed, where that is certain; else None.
 
-    So large that most of its units start where the activation is flat, or so small
-    that its gradient, which is proportional to them, hardly exceeds `tol`.
+    `constant` is the objective of the class frequencies as constant outputs: with all
+    weights 0 and the right biases every network reaches it.
     """
-    largest = _largest(X)
-    advice = (
-        "scale the features to mean 0 and variance 1, for instance with "
-        "make_pipeline(StandardScaler(), PairedMLPClassifier())"
-    )
-    if 0 < largest < 30 * tol:
-        warnings.warn(
-            f"X is nowhere larger than {largest:.3g} in absolute value, so that the "
-            f"gradient in the weights of the first layer hardly exceeds tol={tol:g}, "
-            f"and they will hardly be trained: {advice}, or lower tol.",
-            ScaleWarning,
-            stacklevel=3,
-        )
-    if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
-        return
-    sample = X[:: max(1, X.shape[0] // n_rows)]
-    with np.errstate(over="ignore", invalid="ignore"):
-        weights, biases = network.unpack(network.to_core(start).astype(X.dtype))
-        work = Workspace(network, sample.shape[0], X.dtype)
-        (y, *_), _ = network.forward(weights, biases, sample, work)
-        # "not at least": an overflow counts as saturated
-        saturated = 1 - np.mean(network.core.derivative(y) >= slope)
-    if saturated > 0.5:
-        warnings.warn(
-            f"{saturated:.0%} of the first hidden units start saturated (slope below "
-            f"{slope:g}), as X reaches {largest:.3g} in absolute value, and will "
-            f"hardly learn: {advice}.",
-            ScaleWarning,
-            stacklevel=3,
-        )
-
-
-def _why_stuck(solution, constant, warm):
-    """What a stop within `tol` has missed, where that is certain; else None."""
-    if solution.record["nit"] == 0 and not warm and solution.value > 1e-12:
+    # a start at 0 can be the very optimum, where the features say nothing
+    slope = solution.record["gradient_norm"]
+    if solution.record["nit"] == 0 and not warm and (start.any() or slope > 1e-12):
         return (
             "found the start to be stationary within tol and changed nothing, as the "
             "outputs or the hidden units are saturated, or X is tiny: scale the "
             "features to mean 0 and variance 1 (StandardScaler), or lower tol"
         )
-    if solution.value > 1.001 * constant:
+    if solution.value > 1.02 * constant:
         return (
             f"is stuck where the penalty is flat: its objective, "
             f"{solution.value:.4g}, is above that of the class frequencies as constant "
@@ -575,14 +476,3 @@ def _why_stuck(solution, constant, warm):
             "or another random_state"
         )
     return None
-
-
-def _largest(X):
-    """The largest absolute value of X."""
-    values = X.data if sparse.issparse(X) else X
-    return max(abs(values.max()), abs(values.min())) if values.size else 0.0
-
-
-def _layers(weight_shapes):
-    """Layer sizes from the shapes of the W_l."""
-    return (weight_shapes[0][1], *(n_out for n_out, _ in weight_shapes))

@@ -11,13 +11,13 @@ the activation's Jacobian and the penalty's derivative by the chain rule.
 import numpy as np
 from scipy.special import expit
 
-from skce.activations import ACTIVATIONS, Logistic, Softmax, get_activation, log_expit
+from skce.activations import ACTIVATIONS, Logistic, Softmax, get_activation
+from skce.numerics import log_expit, negentropy
 from skce.penalties import (
     PENALTIES,
     BinaryCrossEntropy,
     CrossEntropy,
     get_penalty,
-    negentropy,
 )
 
 __all__ = [
@@ -63,10 +63,10 @@ class Pairing:
     def loss_of_constant(self, p):
         """The mean loss of outputs equal to the class frequencies p, (q,), in all rows.
 
-        inf where that says nothing: without a penalty (the sparsemax loss has no
-        flat regions), or for frequencies that the activation cannot reach.
+        inf where that says nothing: for natural pairs, which have no flat regions,
+        for the degenerate one, and for frequencies of 0 and 1.
         """
-        if self.penalty is None or self.status == "degenerate":
+        if self.status != "workable":
             return np.inf
         on, off = self.penalty.value(np.ones_like(p), p), self.penalty.value(0 * p, p)
         inside = (p > 0) & (p < 1)

@@ -163,11 +163,6 @@ SYNONYMS = {
 } | {name.replace("_", "-"): name for name in PENALTIES}
 
 
-def negentropy(t):
-    """sum_k t_k log t_k with 0 log 0 = 0, shape (n,)."""
-    return xlogy(t, t).sum(axis=0)
-
-
 def get_penalty(penalty):
     """The penalty of that name, or the instance itself.
 

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from sys import float_info
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
@@ -15,6 +16,7 @@ __all__ = [
     "check_rows",
     "check_training_rows",
     "check_weights",
+    "largest",
     "with_unit_mean",
 ]
 
@@ -164,3 +166,9 @@ def with_unit_mean(weights, dtype):
     if weights is None or weights.min() == weights.max():
         return None
     return (weights / weights.mean()).astype(dtype)
+
+
+def largest(X):
+    """The largest absolute value of X."""
+    values = X.data if sparse.issparse(X) else X
+    return max(abs(values.max()), abs(values.min())) if values.size else 0.0

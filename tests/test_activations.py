@@ -3,8 +3,9 @@ import pytest
 from problems import central_differences
 from scipy.special import expit
 
-from skce.activations import ACTIVATIONS, project_on_simplex
+from skce.activations import ACTIVATIONS
 from skce.hidden import HIDDEN_ACTIVATIONS
+from skce.numerics import project_on_simplex
 
 
 @pytest.fixture(params=ACTIVATIONS.values(), ids=ACTIVATIONS)

@@ -157,8 +157,20 @@ def test_sparse_input(names, container):
     X = np.where(np.abs(IRIS) < 0.5, 0, IRIS)
     dense = small(*names, tol=1e-2).fit(X, IRIS_Y)
     fitted = small(*names, tol=1e-2).fit(container(X), IRIS_Y)
+    np.testing.assert_array_equal(fitted.coefs_[0], dense.coefs_[0])
     np.testing.assert_allclose(
-        fitted.predict_proba(container(X)), dense.predict_proba(X), atol=1e-5
+        fitted.predict_proba(container(X)), dense.predict_proba(X), atol=1e-12
+    )
+
+
+def test_sparse_input_too_large_to_be_made_dense(names):
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((3000, 500), density=0.01, rng=rng, format="csr")
+    X.data -= 0.5
+    y = np.asarray((X[:, :250].sum(axis=1) > 0) + (X.sum(axis=1) > 1), dtype=int)
+    fits = [small(*names, tol=1e-2).fit(rows, y) for rows in (X, X.toarray())]
+    np.testing.assert_allclose(
+        fits[0].predict_proba(X), fits[1].predict_proba(X.toarray()), atol=1e-6
     )
 
 

@@ -3,7 +3,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import xlogy
 
-from skce.penalties import PENALTIES, Penalty, negentropy
+from skce.numerics import negentropy
+from skce.penalties import PENALTIES, Penalty
 
 
 @pytest.fixture(params=PENALTIES.values(), ids=PENALTIES)

@@ -9,6 +9,7 @@ import skce
 
 ORDER = [
     "intervals",
+    "numerics",
     "hidden",
     "penalties",
     "activations",
@@ -20,6 +21,8 @@ ORDER = [
     "solvers",
     "labels",
     "validation",
+    "start",
+    "prediction",
     "classifier",
     "__init__",
 ]

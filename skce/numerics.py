@@ -1,0 +1,38 @@
+"""Elementary functions that keep their digits far out; arrays are (q, n)."""
+
+import numpy as np
+from scipy.special import xlogy
+
+__all__ = ["log_expit", "log_sum_exp", "negentropy", "project_on_simplex"]
+
+
+def log_expit(z):
+    """log(1 / (1 + exp(-z))), exact in both tails."""
+    return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+
+
+def log_sum_exp(z):
+    """log sum_k exp(z_k) over the first axis."""
+    top = z.max(axis=0)
+    return top + np.log(np.exp(z - top).sum(axis=0))
+
+
+def project_on_simplex(z):
+    """The points of the simplex nearest to the columns of z (Euclidean), (q, n).
+
+    By sorting (Held, Wolfe & Crowder 1974): y = max(z - tau, 0), where tau is
+    the threshold at which y sums to 1.
+    """
+    z = z - z.max(axis=0)  # the projection does not change; the sums stay small
+    descending = -np.sort(-z, axis=0)
+    excess = np.cumsum(descending, axis=0) - 1
+    sizes = np.arange(1, z.shape[0] + 1, dtype=z.dtype)[:, np.newaxis]
+    support_size = np.sum(sizes * descending > excess, axis=0)
+    columns = np.arange(z.shape[1])
+    tau = excess[support_size - 1, columns] / support_size.astype(z.dtype)
+    return np.maximum(z - tau, 0)
+
+
+def negentropy(t):
+    """sum_k t_k log t_k with 0 log 0 = 0, shape (n,)."""
+    return xlogy(t, t).sum(axis=0)

@@ -1,0 +1,122 @@
+"""Where a fit starts: its first parameters, and warnings about the ground there."""
+
+import warnings
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skce.network import Workspace
+from skce.solvers import SOLVERS
+from skce.validation import largest
+
+__all__ = ["ScaleWarning", "resumed_parameters", "start_parameters", "warn_of_scale"]
+
+
+class ScaleWarning(UserWarning):
+    """The features are so large or so small that the network will hardly learn."""
+
+
+def start_parameters(network, *, init, solver, random_state):
+    """A new flat float64 theta.
+
+    Parameters
+    ----------
+    network : Network
+    init : {"glorot", "uniform"}
+        "glorot": weights uniform on +-gain sqrt(6 / (fan_in + fan_out)), biases 0
+        (Glorot & Bengio 2010), and all 0 without hidden units, where there is no
+        symmetry to break. "uniform": all uniform on (-1, 1), as in the paper.
+    solver : str
+        A name in `SOLVERS`, for the memory that it needs.
+    random_state : int, RandomState instance or None
+
+    Raises
+    ------
+    ValueError
+        If the parameters do not fit into memory.
+    """
+    n_parameters = network.n_parameters
+    try:
+        theta = np.empty(n_parameters)
+        if SOLVERS[solver].dense_hessian:
+            np.empty((n_parameters, n_parameters))
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"hidden_layer_sizes={network.layer_sizes[1:-1]} with solver={solver!r} "
+            "asks for more memory than there is: take fewer units, or solver='lbfgs' "
+            "if it is not."
+        ) from error
+    random_state = check_random_state(random_state)
+    if init == "uniform":
+        theta[:] = random_state.uniform(-1, 1, n_parameters)
+        return theta
+    theta[:] = 0
+    weights, _ = network.unpack(theta)
+    if len(weights) > 1:
+        for W in weights:
+            bound = network.hidden_activation.gain * np.sqrt(6 / sum(W.shape))
+            W[:] = random_state.uniform(-bound, bound, W.shape)
+        weights[-1][:] *= network.pairing.activation.start_gain
+    return theta
+
+
+def resumed_parameters(network, labels, estimator):
+    """The flat float64 theta of a fitted estimator, to go on from.
+
+    Raises
+    ------
+    ValueError
+        If it was fitted to other features, layers, classes or labels.
+    """
+    weights = [coef.T for coef in estimator.coefs_]
+    shapes = [weight.shape for weight in weights]
+    same_kind = estimator._multilabel == labels.multilabel
+    same_labels = same_kind and np.array_equal(estimator.classes_, labels.classes)
+    if same_labels and shapes == network.weight_shapes:
+        return network.pack(weights, estimator.intercepts_)
+    noun = {False: "classes", True: "labels"}
+    layers = (shapes[0][1], *(n_out for n_out, _ in shapes))
+    raise ValueError(
+        "warm_start=True needs the features, classes and layers of the previous fit: "
+        f"that had {noun[estimator._multilabel]} {estimator.classes_} and layers "
+        f"{layers}, this one has {noun[labels.multilabel]} {labels.classes} and layers "
+        f"{network.layer_sizes}. Set warm_start=False to start anew."
+    )
+
+
+def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
+    """Warn of features that leave the first layer without a slope.
+
+    So large that most of its units start where the activation is flat, or so small
+    that its gradient, which is proportional to them, hardly exceeds `tol`.
+    """
+    most = largest(X)
+    advice = (
+        "scale the features to mean 0 and variance 1, for instance with "
+        "make_pipeline(StandardScaler(), PairedMLPClassifier())"
+    )
+    if 0 < most < 30 * tol:
+        warnings.warn(
+            f"X is nowhere larger than {most:.3g} in absolute value, so that the "
+            f"gradient in the weights of the first layer hardly exceeds tol={tol:g}, "
+            f"and they will hardly be trained: {advice}, or lower tol.",
+            ScaleWarning,
+            stacklevel=3,
+        )
+    if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
+        return
+    sample = X[:: max(1, X.shape[0] // n_rows)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights, biases = network.unpack(network.to_core(start).astype(X.dtype))
+        work = Workspace(network, sample.shape[0], X.dtype)
+        (y, *_), _ = network.forward(weights, biases, sample, work)
+        # "not at least": an overflow counts as saturated
+        saturated = 1 - np.mean(network.core.derivative(y) >= slope)
+    if saturated > 0.5:
+        warnings.warn(
+            f"{saturated:.0%} of the first hidden units start saturated (slope below "
+            f"{slope:g}), as X reaches {most:.3g} in absolute value, and will "
+            f"hardly learn: {advice}.",
+            ScaleWarning,
+            stacklevel=3,
+        )
