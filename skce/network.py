@@ -37,14 +37,25 @@ class Workspace:
         self.ones = np.ones(n_rows, dtype=dtype)
         self.gradient = np.empty(network.n_parameters, dtype=dtype)
         self.grad_weights, self.grad_biases = network.unpack(self.gradient)
+        self._views = {}
+
+    def rows(self, n):
+        """Views of `hidden`, `back` and `logits` for n rows."""
+        if n not in self._views:
+            self._views[n] = (
+                [y[:, :n] for y in self.hidden],
+                [d[:, :n] for d in self.back],
+                self.logits[:, :n],
+            )
+        return self._views[n]
 
 
 class Network:
     """A multilayer perceptron without parameters: shapes and formulas only.
 
     The kernels take the parameters of the *core* network (`to_core`), in which
-    logistic hidden units are the tanh of half their argument; `to_core` is linear,
-    and `from_core` is its transpose.
+    logistic hidden units are the tanh of half their argument; `to_core` is linear, and
+    `from_core` with `scale` its transpose.
 
     Parameters
     ----------
@@ -63,6 +74,7 @@ class Network:
         self.weight_shapes = [(o, i) for i, o in pairwise(self.layer_sizes)]
         self.n_weights = sum(o * i for o, i in self.weight_shapes)
         self.n_parameters = self.n_weights + sum(self.layer_sizes[1:])
+        self.ratio = hidden_activation.shift / hidden_activation.outer
 
     def unpack(self, theta):
         """Views of theta: the list of W_l (n_out, n_in) and that of b_l (n_out,)."""
@@ -84,8 +96,8 @@ class Network:
         return theta
 
     @cached_property
-    def _scale(self):
-        """Factors of theta in the core network, or None where it is the network."""
+    def scale(self):
+        """Factors of theta in the core network, or None where they are the same."""
         f = self.hidden_activation
         if f.core is None or len(self.weight_shapes) == 1:
             return None
@@ -98,47 +110,41 @@ class Network:
             W *= f.outer
         return scale
 
-    def to_core(self, theta):
-        """The parameters of the core network: theta itself, or a new vector.
+    def to_core(self, theta, out=None):
+        """The parameters of the core network, in float64; `out` if given.
 
         With y = shift + outer g(inner a), a layer above computes W y + b =
         (outer W) g + (b + shift W 1), and a hidden one inner times that.
         """
-        if self._scale is None:
-            return theta
-        theta = self._scale * theta
-        weights, biases = self.unpack(theta)
-        ratio = self.hidden_activation.shift / self.hidden_activation.outer
+        core = np.empty(self.n_parameters) if out is None else out
+        if self.scale is None:
+            core[...] = theta
+            return core
+        np.multiply(self.scale, theta, out=core)
+        weights, biases = self.unpack(core)
         for W, b in zip(weights[1:], biases[1:], strict=True):
-            b += ratio * W.sum(axis=1)
-        return theta
+            b += self.ratio * np.add.reduce(W, axis=1)
+        return core
 
-    def from_core(self, gradient):
-        """The gradient in theta, from that in the core parameters; may overwrite it."""
-        if self._scale is None:
-            return gradient
-        weights, biases = self.unpack(gradient)
-        ratio = self.hidden_activation.shift / self.hidden_activation.outer
-        for W, b in zip(weights[1:], biases[1:], strict=True):
-            W += ratio * b[:, np.newaxis]
-        gradient *= self._scale
-        return gradient
+    def from_core(self, weights, biases):
+        """The transpose of `to_core` but for the factor `scale`: in place on views."""
+        if self.scale is not None:
+            for W, b in zip(weights[1:], biases[1:], strict=True):
+                W += self.ratio * b[:, np.newaxis]
 
     def forward(self, weights, biases, X, work):
         """Outputs of the hidden layers, [(h_l, n), ...], and the logits, (q, n).
 
         Both are views of the workspace.
         """
-        n = X.shape[0]
-        hidden = []
+        hidden, _, z = work.rows(X.shape[0])
         y = X.T
-        for W, b, out in zip(weights[:-1], biases[:-1], work.hidden, strict=True):
-            y = _matmul(W, y, out[:, :n])
-            y += b[:, np.newaxis]
-            self.core.apply(y)
-            hidden.append(y)
-        z = _matmul(weights[-1], y, work.logits[:, :n])
-        z += biases[-1][:, np.newaxis]
+        for W, b, a in zip(weights, biases, (*hidden, z), strict=True):
+            _matmul(W, y, a)
+            a += b[:, np.newaxis]
+            if a is not z:
+                self.core.apply(a)
+            y = a
         return hidden, z
 
     def loss_and_gradient(self, weights, biases, block, work):
@@ -164,6 +170,7 @@ class Network:
             loss = loss * block.weights
             delta *= block.weights
         n = block.n_rows
+        _, back, _ = work.rows(n)
         for layer in range(len(weights) - 1, -1, -1):
             np.dot(delta, work.ones[:n], out=work.grad_biases[layer])
             if layer == 0:
@@ -171,9 +178,9 @@ class Network:
                 break
             y = hidden[layer - 1]
             np.matmul(delta, y.T, out=work.grad_weights[layer])
-            delta = np.matmul(weights[layer].T, delta, out=work.back[layer - 1][:, :n])
+            delta = np.matmul(weights[layer].T, delta, out=back[layer - 1])
             self.core.multiply_slope(y, delta)
-        return float(loss.sum(dtype=np.float64))
+        return float(np.add.reduce(loss, dtype=np.float64))
 
     def hessian_product(self, weights, biases, R_weights, R_biases, block, work):
         """H v of the weighted sum of the block's losses (Pearlmutter 1994).

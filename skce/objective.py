@@ -6,6 +6,7 @@ the scale of scikit-learn's MLPClassifier; biases are not penalised.
 """
 
 from collections import deque
+from functools import partial
 
 import numpy as np
 
@@ -42,10 +43,17 @@ class Objective:
         self.shares = shares(blocks)
         if len(blocks) == 1:
             blocks[0].kept_targets = blocks[0].targets(network.n_outputs)
+        self._numbered = list(enumerate(self.shares))
         self._most_rows = max(block.n_rows for block in blocks)
-        # As many as ever run at once; a thread takes one and puts it back
+        # As many workspaces as ever run at once; a thread takes one and puts it back
         self._workspaces = deque()
+        # What every evaluation writes anew: parameters, and sums of the gradient
+        self._core = _Parameters(network, self.dtype)
+        self._direction = _Parameters(network, self.dtype)
         self._sums = np.empty((len(self.shares), network.n_parameters))
+        self._total = network.unpack(self._sums[0])
+        factor = 1 / self.n_rows
+        self._factor = factor if network.scale is None else factor * network.scale
 
     def value_and_gradient(self, theta):
         """F(theta) and its gradient.
@@ -61,59 +69,73 @@ class Objective:
             overflow; no warning is raised.
         gradient : ndarray of shape (n_parameters,), float64
         """
-        core = self._core(theta)
+        core = self._core.of(theta)
         loss_and_gradient = self.network.loss_and_gradient
-        losses, gradient = self._sum(
-            lambda block, work: loss_and_gradient(*core, block, work)
-        )
-        weights = theta[: self.network.n_weights]
         with np.errstate(over="ignore", invalid="ignore"):
-            value = losses / self.n_rows + 0.5 * self.decay * (weights @ weights)
+            loss, gradient = self._mean(
+                lambda block, work: loss_and_gradient(*core, block, work)
+            )
+            weights = theta[: self.network.n_weights]
+            loss += 0.5 * self.decay * float(np.dot(weights, weights))
             gradient[: self.network.n_weights] += self.decay * weights
-        return value, gradient
+        return loss, gradient
 
     def hessian_product(self, theta, v):
         """H(theta) v, shape (n_parameters,), float64."""
-        core, direction = self._core(theta), self._core(v)
+        core, direction = self._core.of(theta), self._direction.of(v)
         hessian_product = self.network.hessian_product
 
         def of_block(block, work):
             hessian_product(*core, *direction, block, work)
             return 0.0
 
-        _, product = self._sum(of_block)
-        n_weights = self.network.n_weights
-        product[:n_weights] += self.decay * v[:n_weights]
+        with np.errstate(over="ignore", invalid="ignore"):
+            _, product = self._mean(of_block)
+            n_weights = self.network.n_weights
+            product[:n_weights] += self.decay * v[:n_weights]
         return product
 
-    def _core(self, theta):
-        """Weights and biases of the core network in the kernel's dtype."""
-        core = self.network.to_core(theta).astype(self.dtype, copy=False)
-        return self.network.unpack(core)
+    def _mean(self, of_block):
+        """Mean over the rows of the losses of `of_block`, and of its gradients."""
+        losses = self.run(partial(self._sum_of_share, of_block), self._numbered)
+        for part in self._sums[1:]:
+            self._sums[0] += part
+        self.network.from_core(*self._total)
+        return sum(losses) / self.n_rows, self._sums[0] * self._factor
 
-    def _sum(self, of_block):
-        """Sum of `of_block` over the blocks, and the mean of its gradients in theta."""
-
-        def of_share(numbered):
-            number, blocks = numbered
-            try:
-                work = self._workspaces.pop()
-            except IndexError:
-                work = Workspace(self.network, self._most_rows, self.dtype)
-            total, gradient = 0.0, self._sums[number]
-            with np.errstate(over="ignore", invalid="ignore"):
-                for i, block in enumerate(blocks):
-                    total += of_block(block, work)
-                    if i == 0:
-                        gradient[...] = work.gradient
-                    else:
-                        gradient += work.gradient
-            self._workspaces.append(work)
-            return total
-
-        losses = self.run(of_share, enumerate(self.shares))
+    def _sum_of_share(self, of_block, numbered):
+        """Sum over one share; the gradient goes to the share's row of `_sums`."""
+        number, blocks = numbered
+        try:
+            work = self._workspaces.pop()
+        except IndexError:
+            work = Workspace(self.network, self._most_rows, self.dtype)
+        total, gradient = 0.0, self._sums[number]
+        # Once more, as a thread does not inherit it
         with np.errstate(over="ignore", invalid="ignore"):
-            gradient = self._sums[0] / self.n_rows
-            for part in self._sums[1:]:
-                gradient += part / self.n_rows
-            return sum(losses), self.network.from_core(gradient)
+            for i, block in enumerate(blocks):
+                total += of_block(block, work)
+                if i == 0:
+                    gradient[...] = work.gradient
+                else:
+                    gradient += work.gradient
+        self._workspaces.append(work)
+        return total
+
+
+class _Parameters:
+    """A buffer for the parameters of the core network in the kernel's dtype."""
+
+    def __init__(self, network, dtype):
+        self._network = network
+        self._wide = np.empty(network.n_parameters)
+        same = dtype == self._wide.dtype
+        self._narrow = self._wide if same else self._wide.astype(dtype)
+        self._views = network.unpack(self._narrow)
+
+    def of(self, theta):
+        """Weights and biases of the core network at theta, overwritten by the next."""
+        self._network.to_core(theta, out=self._wide)
+        if self._narrow is not self._wide:
+            self._narrow[...] = self._wide
+        return self._views
