@@ -17,6 +17,7 @@ from skce.hidden import HIDDEN_ACTIVATIONS
 from skce.intervals import REAL_LINE, Interval
 from skce.numerics import log_expit, log_sum_exp, negentropy, project_on_simplex
 from skce.penalties import PENALTIES, BinaryCrossEntropy, CrossEntropy, LeastSquares
+from skce.registry import Named
 
 __all__ = [
     "ACTIVATIONS",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-class Activation:
+class Activation(Named):
     """Base class of the output activations.
 
     Attributes
@@ -48,7 +49,7 @@ class Activation:
     natural_penalty : type or None
         The penalty whose pairing with this activation is the natural one; None
         where the natural loss is not a function of the outputs. A subclass with
-        another `value` has to define `natural_loss` anew, or set it to None.
+        another `value` has no natural loss unless it defines `natural_loss` as well.
     """
 
     on_simplex = False
@@ -59,16 +60,17 @@ class Activation:
     # A method natural_loss(z, y, t) where the activation has a natural loss: (n,)
     natural_loss = None
 
-    @property
-    def name(self):
-        """The name in the registry, or that of the class."""
-        return repr(self).lower().removesuffix("()")
-
-    def __repr__(self):
-        parameters = ", ".join(
-            f"{name}={value!r}" for name, value in vars(self).items()
-        )
-        return f"{type(self).__name__}({parameters})"
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # A subclass with another function does not inherit its parent's short cut, nor
+        # a loss that belongs to the parent's function
+        own = vars(cls)
+        if "value" in own and "natural_loss" not in own:
+            cls.natural_loss = None
+        if {"value", "natural_loss"} & own.keys() and (
+            "natural_loss_and_value" not in own
+        ):
+            cls.natural_loss_and_value = Activation.natural_loss_and_value
 
     @property
     def range(self):

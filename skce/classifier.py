@@ -201,7 +201,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         try:
             elementwise = get_activation(self.activation).elementwise
             degenerate = pairing_status(self.activation, self.penalty) == "degenerate"
-        except ValueError:  # an unknown name; fit will say so
+        except (ValueError, NotImplementedError):  # fit will say what is wrong
             return tags
         tags.classifier_tags.multi_label = elementwise
         tags.classifier_tags.poor_score = degenerate
@@ -468,7 +468,7 @@ def _why_stuck(solution, start, warm, constant):
             "outputs or the hidden units are saturated, or X is tiny: scale the "
             "features to mean 0 and variance 1 (StandardScaler), or lower tol"
         )
-    if solution.value > 1.02 * constant:
+    if solution.value > constant + 0.02 * abs(constant):
         return (
             f"is stuck where the penalty is flat: its objective, "
             f"{solution.value:.4g}, is above that of the class frequencies as constant "

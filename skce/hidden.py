@@ -8,6 +8,8 @@ derivatives are functions of the output y = f(a). To add one, subclass
 
 import numpy as np
 
+from skce.registry import Named
+
 __all__ = [
     "HIDDEN_ACTIVATIONS",
     "HiddenActivation",
@@ -19,7 +21,7 @@ __all__ = [
 ]
 
 
-class HiddenActivation:
+class HiddenActivation(Named):
     """Base class of the activations of hidden units.
 
     Attributes
@@ -44,16 +46,14 @@ class HiddenActivation:
     inner = outer = 1.0
     shift = 0.0
 
-    @property
-    def name(self):
-        """The name in the registry, or that of the class."""
-        return repr(self).lower().removesuffix("()")
-
-    def __repr__(self):
-        parameters = ", ".join(
-            f"{name}={value!r}" for name, value in vars(self).items()
-        )
-        return f"{type(self).__name__}({parameters})"
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # A subclass with another function does not inherit its parent's short cuts
+        own, base = vars(cls), HiddenActivation
+        if {"apply", "derivative"} & own.keys():
+            for name in ("multiply_slope", "core", "inner", "outer", "shift"):
+                if name not in own:
+                    setattr(cls, name, getattr(base, name))
 
     def apply(self, a):
         """Write y = f(a) over `a`."""

@@ -216,6 +216,9 @@ class Network:
             R_delta = R_delta * block.weights
 
         for layer in range(len(weights) - 1, -1, -1):
+            # a user's function may have widened them
+            delta = delta.astype(z.dtype, copy=False)
+            R_delta = R_delta.astype(z.dtype, copy=False)
             np.dot(R_delta, work.ones[: block.n_rows], out=work.grad_biases[layer])
             if layer == 0:
                 _matmul(R_delta, block.X, work.grad_weights[0])

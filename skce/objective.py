@@ -12,7 +12,7 @@ import numpy as np
 
 from skce.blocks import shares
 from skce.network import Workspace
-from skce.threads import serial
+from skce.threads import QUIET, serial
 
 __all__ = ["Objective"]
 
@@ -46,7 +46,7 @@ class Objective:
         self._numbered = list(enumerate(self.shares))
         self._most_rows = max(block.n_rows for block in blocks)
         # As many workspaces as ever run at once; a thread takes one and puts it back
-        self._workspaces = deque()
+        self._workspaces = deque([Workspace(network, self._most_rows, self.dtype)])
         # What every evaluation writes anew: parameters, and sums of the gradient
         self._core = _Parameters(network, self.dtype)
         self._direction = _Parameters(network, self.dtype)
@@ -69,27 +69,26 @@ class Objective:
             overflow; no warning is raised.
         gradient : ndarray of shape (n_parameters,), float64
         """
-        core = self._core.of(theta)
         loss_and_gradient = self.network.loss_and_gradient
-        with np.errstate(over="ignore", invalid="ignore"):
-            loss, gradient = self._mean(
-                lambda block, work: loss_and_gradient(*core, block, work)
-            )
+        with np.errstate(**QUIET):
+            core = self._core.of(theta)
+            loss, gradient = self._mean(partial(loss_and_gradient, *core))
             weights = theta[: self.network.n_weights]
-            loss += 0.5 * self.decay * float(np.dot(weights, weights))
-            gradient[: self.network.n_weights] += self.decay * weights
-        return loss, gradient
+            decayed = self.decay * weights
+            in_weights = gradient[: self.network.n_weights]
+            in_weights += decayed
+            return loss + 0.5 * float(np.dot(weights, decayed)), gradient
 
     def hessian_product(self, theta, v):
         """H(theta) v, shape (n_parameters,), float64."""
-        core, direction = self._core.of(theta), self._direction.of(v)
         hessian_product = self.network.hessian_product
 
         def of_block(block, work):
             hessian_product(*core, *direction, block, work)
             return 0.0
 
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(**QUIET):
+            core, direction = self._core.of(theta), self._direction.of(v)
             _, product = self._mean(of_block)
             n_weights = self.network.n_weights
             product[:n_weights] += self.decay * v[:n_weights]
@@ -111,14 +110,12 @@ class Objective:
         except IndexError:
             work = Workspace(self.network, self._most_rows, self.dtype)
         total, gradient = 0.0, self._sums[number]
-        # Once more, as a thread does not inherit it
-        with np.errstate(over="ignore", invalid="ignore"):
-            for i, block in enumerate(blocks):
-                total += of_block(block, work)
-                if i == 0:
-                    gradient[...] = work.gradient
-                else:
-                    gradient += work.gradient
+        for i, block in enumerate(blocks):
+            total += of_block(block, work)
+            if i == 0:
+                gradient[...] = work.gradient
+            else:
+                gradient += work.gradient
         self._workspaces.append(work)
         return total
 

@@ -258,7 +258,8 @@ def pairing_status(activation, penalty):
     if isinstance(penalty, str) and penalty == "natural":
         return "undefined" if activation.natural_loss is None else "natural"
     penalty = get_penalty(penalty)
-    if type(penalty) is activation.natural_penalty:
+    has_natural_loss = activation.natural_loss is not None
+    if has_natural_loss and type(penalty) is activation.natural_penalty:
         return "natural"
     if not activation.range <= penalty.domain:
         return "undefined"

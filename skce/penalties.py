@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from skce.intervals import REAL_LINE, Interval
+from skce.registry import Named
 
 __all__ = [
     "PENALTIES",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 
-class Penalty:
+class Penalty(Named):
     """Base class of the penalties.
 
     Attributes
@@ -39,17 +40,6 @@ class Penalty:
     """
 
     needs_simplex = False
-
-    @property
-    def name(self):
-        """The name in the registry, or that of the class."""
-        return repr(self).lower().removesuffix("()")
-
-    def __repr__(self):
-        parameters = ", ".join(
-            f"{name}={value!r}" for name, value in vars(self).items()
-        )
-        return f"{type(self).__name__}({parameters})"
 
     @property
     def domain(self):

@@ -4,7 +4,7 @@ import numpy as np
 
 from skce.blocks import block_rows, row_slices, shares
 from skce.network import Workspace
-from skce.threads import workers
+from skce.threads import QUIET, workers
 from skce.validation import largest
 
 __all__ = ["map_logits"]
@@ -42,7 +42,7 @@ def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
 
     def of_share(share):
         work = Workspace(network, slices[0].stop, dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(**QUIET):
             for rows in share:
                 block = X[rows].astype(dtype, copy=False)
                 _, z = network.forward(weights, biases, block, work)

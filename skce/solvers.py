@@ -240,7 +240,7 @@ def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False)
         status, message = 0, f"No component of the gradient is over tol={tol:g}."
     record = _record(monitor, status, message)
     best, value, _ = monitor.accepted
-    remedy = None if monitor.converged else _remedy(monitor, max_iter, max_fun)
+    remedy = None if monitor.converged else _remedy(monitor, chosen, max_iter, max_fun)
     return Solution(best, float(value), monitor.curve, record, remedy)
 
 
@@ -256,19 +256,20 @@ def _record(monitor, status, message):
     }
 
 
-def _remedy(monitor, max_iter, max_fun):
+def _remedy(monitor, solver, max_iter, max_fun):
     """What the user can do about a stop short of `tol`."""
     reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={monitor.tol:g}"
     scale = "scale the features to mean 0 and variance 1 (StandardScaler)"
+    other = "" if solver.uses_hessian else ", or take solver='trust-krylov'"
     if len(monitor.curve) >= max_iter:
         return (
             f"stopped after max_iter={max_iter} iterations ({reached}): raise "
-            f"max_iter, {scale}, or raise alpha or tol"
+            f"max_iter, {scale}, raise alpha or tol{other}"
         )
     if monitor.budget_spent:
         return (
             f"stopped after max_fun={max_fun} evaluations ({reached}): "
-            f"raise max_fun, {scale}, or raise alpha or tol"
+            f"raise max_fun, {scale}, raise alpha or tol{other}"
         )
     return (
         f"found no lower point within the rounding of the objective ({reached}): "

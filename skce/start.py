@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 
 from skce.network import Workspace
 from skce.solvers import SOLVERS
+from skce.threads import QUIET
 from skce.validation import largest
 
 __all__ = ["ScaleWarning", "resumed_parameters", "start_parameters", "warn_of_scale"]
@@ -106,7 +107,7 @@ def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
     if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
         return
     sample = X[:: max(1, X.shape[0] // n_rows)]
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(**QUIET):
         weights, biases = network.unpack(network.to_core(start).astype(X.dtype))
         work = Workspace(network, sample.shape[0], X.dtype)
         (y, *_), _ = network.forward(weights, biases, sample, work)

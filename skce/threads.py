@@ -12,12 +12,16 @@ from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["blas_held", "serial", "workers"]
+__all__ = ["QUIET", "blas_held", "serial", "workers"]
 
 # Rows x parameters from which threads and the change of BLAS's setting pay
 LEAST_WORK = 1_000_000
+
+# For np.errstate: what overflows is found by its result
+QUIET = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
 
 _lock = Lock()
 _holders = 0
@@ -65,9 +69,28 @@ def blas_held():
                     _set_num_threads(library, number)
 
 
+def _forget_holders():
+    # A forked child has none of its parent's threads, but a copy of their state
+    global _lock, _holders
+    _lock = Lock()
+    if _holders:
+        _holders = 0
+        for library, number in zip(_libraries(), _before, strict=True):
+            _set_num_threads(library, number)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_holders)
+
+
 def serial(function, items):
     """`function` of each item, in their order."""
     return [function(item) for item in items]
+
+
+def _ignore_overflow():
+    # a thread does not inherit the caller's np.errstate
+    np.seterr(**QUIET)
 
 
 @contextmanager
@@ -90,5 +113,7 @@ def workers(work, n_jobs=None):
         if n_threads == 1:
             yield serial
             return
-        with ThreadPoolExecutor(n_threads, thread_name_prefix="skce") as pool:
+        with ThreadPoolExecutor(
+            n_threads, "skce", initializer=_ignore_overflow
+        ) as pool:
             yield lambda function, items: list(pool.map(function, items))

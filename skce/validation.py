@@ -1,5 +1,6 @@
 """The door: checks of the parameters, the rows and the weights of a fit."""
 
+from math import fsum
 from numbers import Integral, Real
 from sys import float_info
 
@@ -8,6 +9,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
+from skce.blocks import BLOCK_ROWS
 from skce.solvers import SOLVERS
 
 __all__ = [
@@ -158,7 +160,10 @@ def check_weights(sample_weight, X):
     exponent = np.frexp(weights.max())[1]
     weights = np.ldexp(weights, -exponent)
     with np.errstate(over="ignore"):
-        return weights, float(np.ldexp(weights.sum(), exponent))
+        # fsum, as in `merge_repeated_rows`: the same in any order of few rows
+        few = len(weights) <= BLOCK_ROWS
+        total = fsum(weights) if few else weights.sum()
+        return weights, float(np.ldexp(total, exponent))
 
 
 def with_unit_mean(weights, dtype):

@@ -6,7 +6,12 @@ from problems import PAIRINGS, label
 from scipy import sparse
 
 from skce.blocks import cut, merge_repeated_rows, row_slices
-from skce.hidden import HIDDEN_ACTIVATIONS
+from skce.hidden import (
+    HIDDEN_ACTIVATIONS,
+    HiddenLogistic,
+    HiddenReLU,
+    HiddenTanh,
+)
 from skce.network import Network
 from skce.objective import Objective
 
@@ -47,6 +52,49 @@ def test_gradient_and_hessian_product_against_central_differences(pairing, hidde
     expected = (above - below) / (2 * h)
     product = F.hessian_product(theta, v)
     np.testing.assert_allclose(product, expected, rtol=1e-7, atol=2e-8)
+
+
+class LeakyReLU(HiddenReLU):
+    """A hidden activation of a user, with derivatives in float64."""
+
+    def apply(self, a):
+        np.maximum(a, 0.1 * a, out=a)
+
+    def derivative(self, y):
+        return np.where(y > 0, 1.0, 0.1)
+
+
+class LeCunTanh(HiddenTanh):
+    def apply(self, a):
+        a *= 2 / 3
+        np.tanh(a, out=a)
+        a *= 1.7159
+
+    def derivative(self, y):
+        return 1.7159 * 2 / 3 * (1 - (y / 1.7159) ** 2)
+
+
+class Squashed(HiddenLogistic):
+    def apply(self, a):
+        a /= 1 + np.abs(a)
+
+    def derivative(self, y):
+        return (1 - np.abs(y)) ** 2
+
+
+@pytest.mark.parametrize("f", [LeakyReLU(), LeCunTanh(), Squashed()], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_subclass_does_not_inherit_the_short_cuts_of_its_parent(f, dtype):
+    rng = np.random.default_rng(6)
+    X, labels = data(PAIRINGS[0], rng)
+    network = Network((P, 4, 3), f, PAIRINGS[0])
+    F = Objective(network, cut(X.astype(dtype), labels), 0.01, dtype=dtype)
+    theta, v = rng.normal(size=(2, network.n_parameters))
+    h, precision = (1e-5, 1e-6) if dtype == np.float64 else (1e-2, 2e-2)
+    above, below = (F.value_and_gradient(theta + s * v)[0] for s in (h, -h))
+    slope = F.value_and_gradient(theta)[1] @ v
+    assert slope == pytest.approx((above - below) / (2 * h), rel=precision)
+    assert F.hessian_product(theta, v).dtype == np.float64
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=label)

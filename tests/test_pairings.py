@@ -15,7 +15,7 @@ from problems import (
 )
 
 from skce import pairing_grid, pairing_status
-from skce.activations import ACTIVATIONS
+from skce.activations import ACTIVATIONS, Softmax
 from skce.pairings import ComposedPairing, legal_penalties, pair
 from skce.penalties import PENALTIES
 
@@ -277,6 +277,38 @@ def test_pairs_of_the_users_own():
         pair("softmax", Huber)
     with pytest.raises(ValueError, match=r"write Exponential\(\)"):
         pair(Exponential, "natural")
+
+
+class Half(Softmax):
+    """Softmax at half the logits: no longer natural with cross-entropy."""
+
+    def value(self, z):
+        return super().value(z / 2)
+
+    def jacobian_product(self, z, y, u):
+        return super().jacobian_product(z, y, u) / 2
+
+
+class HalfWithItsLoss(Half):
+    def natural_loss(self, z, y, t):
+        return 2 * Softmax().natural_loss(z / 2, y, t)
+
+
+def test_a_subclass_does_not_inherit_a_loss_that_is_not_its_own():
+    z, t = (
+        np.random.default_rng(8).normal(size=(3, 20)),
+        np.eye(3)[:, np.arange(20) % 3],
+    )
+    assert pairing_status(Half(), "natural") == "undefined"
+    composed = pair(Half(), "cross_entropy")
+    assert composed.status == "workable"
+    y = Softmax().value(z / 2)
+    loss, delta = composed.loss_and_delta(z, t)
+    np.testing.assert_allclose(loss, -np.log((y * t).sum(axis=0)))
+    np.testing.assert_allclose(delta, (y - t) / 2, atol=1e-15)
+    loss, delta = pair(HalfWithItsLoss(), "natural").loss_and_delta(z, t)
+    np.testing.assert_allclose(loss, -2 * np.log((y * t).sum(axis=0)))
+    np.testing.assert_allclose(delta, y - t, atol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import skce
 ORDER = [
     "intervals",
     "numerics",
+    "registry",
     "hidden",
     "penalties",
     "activations",

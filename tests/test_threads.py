@@ -1,5 +1,7 @@
 """Threads: the same bits for any number, and BLAS's own setting restored."""
 
+import os
+from multiprocessing import get_context
 from threading import Barrier, Thread
 
 import numpy as np
@@ -83,6 +85,23 @@ def test_restored_after_two_that_overlap():
     for thread in pair:
         thread.join()
     assert seen == [(2, {1})]
+    assert set(settings()) == {2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_forked_within_is_not_held():
+    with blas_held():
+        child = get_context("fork").Process(target=check_child)
+        child.start()
+        child.join()
+    assert child.exitcode == 0
+
+
+def check_child():
+    assert set(settings()) == {2}
+    with blas_held():
+        assert set(settings()) == {1}
     assert set(settings()) == {2}
 
 
