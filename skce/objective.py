@@ -127,7 +127,7 @@ class _Parameters:
         self._network = network
         self._wide = np.empty(network.n_parameters)
         same = dtype == self._wide.dtype
-        self._narrow = self._wide if same else self._wide.astype(dtype)
+        self._narrow = self._wide if same else np.empty(network.n_parameters, dtype)
         self._views = network.unpack(self._narrow)
 
     def of(self, theta):
