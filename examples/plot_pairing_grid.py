@@ -125,6 +125,7 @@ def draw(all_scores, file):
             unit = " (nats)" if name == "log loss" else ""
             ax.set(xlabel=name + unit, title=title)
             ax.grid(axis="x", alpha=0.4)
+            ax.locator_params(axis="x", nbins=5)
             if name == "log loss":
                 ax.set_xscale("log")
                 ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
