@@ -17,7 +17,7 @@ from skce.hidden import HIDDEN_ACTIVATIONS
 from skce.intervals import REAL_LINE, Interval
 from skce.numerics import log_expit, log_sum_exp, negentropy, project_on_simplex
 from skce.penalties import PENALTIES, BinaryCrossEntropy, CrossEntropy, LeastSquares
-from skce.registry import Named
+from skce.registry import Named, look_up
 
 __all__ = [
     "ACTIVATIONS",
@@ -216,13 +216,12 @@ class Logistic(ElementwiseActivation):
 
     def natural_loss(self, z, y, t):
         """sum_k log(1 + exp(z_k)) - t_k z_k + t_k log t_k + (1-t_k) log(1-t_k)."""
-        # max(z, 0) - t z is exact for t in {0, 1}, and the tail is added to it last
-        loss = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
-        return loss.sum(axis=0) + negentropy(t) + negentropy(1 - t)
+        return self.natural_loss_and_value(z, t)[0]
 
     def natural_loss_and_value(self, z, t, labels=False, out=None):
         """As above, with one exponential for both and no entropy of labels."""
         tail = np.exp(-np.abs(z))
+        # max(z, 0) - t z is exact for t in {0, 1}, and the tail is added to it last
         loss = np.maximum(z, 0) - t * z + np.log1p(tail)
         loss = loss.sum(axis=0)
         if not labels:
@@ -367,10 +366,9 @@ def get_activation(activation):
         If `activation` is neither a name in `ACTIVATIONS` nor an instance of
         `Activation`.
     """
-    if isinstance(activation, Activation):
-        return activation
-    if isinstance(activation, str) and activation in ACTIVATIONS:
-        return ACTIVATIONS[activation]
+    found = look_up(activation, Activation, ACTIVATIONS)
+    if found is not None:
+        return found
     raise ValueError(
         f"activation={activation!r} is not an output activation. It may be "
         f"{', '.join(map(repr, ACTIVATIONS))}, or an instance of a subclass of "

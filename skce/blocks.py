@@ -12,7 +12,7 @@ from math import fsum
 import numpy as np
 
 __all__ = [
-    "BLOCK_ROWS",
+    "FEW_ROWS",
     "Block",
     "block_rows",
     "cut",
@@ -22,9 +22,13 @@ __all__ = [
     "shares",
 ]
 
-# Rows of a block: enough that a call of NumPy is short beside its work, few enough
-# that the activations stay in the second-level cache.
-BLOCK_ROWS = 2048
+# Up to so many rows a fit is made independent of their order and repetition, which
+# takes some 2 microseconds a row.
+FEW_ROWS = 2048
+
+# Limits of a block: with fewer rows BLAS is slow, with more the activations leave the
+# cache.
+LEAST_BLOCK_ROWS, MOST_BLOCK_ROWS = 512, 8192
 
 # Shares of the data that are summed by themselves: enough for 16 threads, few enough
 # that their gradients do not matter beside the data.
@@ -73,17 +77,17 @@ def block_rows(n_parameters):
     """Rows of a block, by the size of the network (not by that of the data).
 
     About four million products of a weight with an input, a millisecond or so, within
-    limits: under 512 rows BLAS is slow, over 8192 the activations leave the cache.
+    the limits above.
     """
-    return int(min(max(2**22 // n_parameters, 512), 8192))
+    return int(min(max(2**22 // n_parameters, LEAST_BLOCK_ROWS), MOST_BLOCK_ROWS))
 
 
-def row_slices(n_rows, rows=BLOCK_ROWS):
+def row_slices(n_rows, rows):
     """Slices of at most `rows` rows that cover `n_rows`, in order."""
     return [slice(i, min(i + rows, n_rows)) for i in range(0, n_rows, rows)]
 
 
-def cut(X, labels, weights=None, rows=BLOCK_ROWS):
+def cut(X, labels, weights=None, rows=MOST_BLOCK_ROWS):
     """The data as a list of `Block`, in the order of the rows."""
     return [
         Block(X[part], labels[part], None if weights is None else weights[part])
@@ -98,7 +102,7 @@ def dense_if_small(X, most_values=2**20):
     return X.toarray()
 
 
-def merge_repeated_rows(X, labels, weights=None, most_rows=BLOCK_ROWS):
+def merge_repeated_rows(X, labels, weights=None, most_rows=FEW_ROWS):
     """The distinct cases of few rows, in an order of their own, with summed weights.
 
     A fit of few rows can carry a rounding error of 1e-16 into the second digit, so

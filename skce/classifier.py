@@ -220,7 +220,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. An integer weight equals so many repetitions, and
             the order of the rows does not matter: to the last bit up to
-            `skce.blocks.BLOCK_ROWS` rows, to rounding beyond.
+            `skce.blocks.FEW_ROWS` rows, to rounding beyond.
 
         Returns
         -------

@@ -8,7 +8,7 @@ derivatives are functions of the output y = f(a). To add one, subclass
 
 import numpy as np
 
-from skce.registry import Named
+from skce.registry import Named, look_up
 
 __all__ = [
     "HIDDEN_ACTIVATIONS",
@@ -186,10 +186,9 @@ def get_hidden_activation(hidden_activation):
         If it is neither a name in `HIDDEN_ACTIVATIONS` nor an instance of
         `HiddenActivation`.
     """
-    if isinstance(hidden_activation, HiddenActivation):
-        return hidden_activation
-    if isinstance(hidden_activation, str) and hidden_activation in HIDDEN_ACTIVATIONS:
-        return HIDDEN_ACTIVATIONS[hidden_activation]
+    found = look_up(hidden_activation, HiddenActivation, HIDDEN_ACTIVATIONS)
+    if found is not None:
+        return found
     raise ValueError(
         f"hidden_activation={hidden_activation!r} is not an activation of hidden "
         f"units. It may be {', '.join(map(repr, HIDDEN_ACTIVATIONS))}, or an instance "

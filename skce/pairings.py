@@ -68,11 +68,10 @@ class Pairing:
         """
         if self.status != "workable":
             return np.inf
+        if not np.all((p > 0) & (p < 1)):
+            return np.inf
         on, off = self.penalty.value(np.ones_like(p), p), self.penalty.value(0 * p, p)
-        inside = (p > 0) & (p < 1)
-        return (
-            float(np.sum((p * on + (1 - p) * off)[inside])) if inside.all() else np.inf
-        )
+        return float(np.sum(p * on + (1 - p) * off))
 
     def loss_and_delta(self, z, t, labels=False, out=None):
         """The loss of each row, (n,), and its gradient in the logits, (q, n).

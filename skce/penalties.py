@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from skce.intervals import REAL_LINE, Interval
-from skce.registry import Named
+from skce.registry import Named, look_up
 
 __all__ = [
     "PENALTIES",
@@ -161,10 +161,9 @@ def get_penalty(penalty):
     ValueError
         If `penalty` is neither a name in `PENALTIES` nor an instance of `Penalty`.
     """
-    if isinstance(penalty, Penalty):
-        return penalty
-    if isinstance(penalty, str) and penalty in PENALTIES:
-        return PENALTIES[penalty]
+    found = look_up(penalty, Penalty, PENALTIES)
+    if found is not None:
+        return found
     raise ValueError(
         f"penalty={penalty!r} is not a training loss. It may be 'natural' (the natural "
         f"loss of the activation), {', '.join(map(repr, PENALTIES))}, or an instance "

@@ -1,6 +1,6 @@
-"""What the entries of a registry have in common: a name and a repr."""
+"""What registries have in common: entries with a name and a repr, and the look-up."""
 
-__all__ = ["Named"]
+__all__ = ["Named", "look_up"]
 
 
 class Named:
@@ -18,3 +18,10 @@ class Named:
     def __repr__(self):
         parameters = [f"{name}={value!r}" for name, value in vars(self).items()]
         return f"{type(self).__name__}({', '.join(parameters)})"
+
+
+def look_up(entry, base, registry):
+    """The instance of `base` itself or of that name in `registry`; None for neither."""
+    if isinstance(entry, base):
+        return entry
+    return registry.get(entry) if isinstance(entry, str) else None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
+from skce.threads import QUIET
+
 __all__ = ["SOLVERS", "NonFiniteObjectiveError", "Solution", "Solver", "minimize"]
 
 
@@ -233,7 +235,7 @@ def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False)
         return chosen.factor * monitor.hessian_product(theta, v)
 
     try:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with np.errstate(**QUIET):
             result = optimize.minimize(
                 value_and_gradient,
                 theta,

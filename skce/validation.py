@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from skce.blocks import BLOCK_ROWS
+from skce.blocks import FEW_ROWS
 from skce.solvers import SOLVERS
 
 __all__ = [
@@ -161,7 +161,7 @@ def check_weights(sample_weight, X):
     weights = np.ldexp(weights, -exponent)
     with np.errstate(over="ignore"):
         # fsum, as in `merge_repeated_rows`: the same in any order of few rows
-        few = len(weights) <= BLOCK_ROWS
+        few = len(weights) <= FEW_ROWS
         total = fsum(weights) if few else weights.sum()
         return weights, float(np.ldexp(total, exponent))
 
