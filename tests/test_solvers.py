@@ -48,7 +48,7 @@ def test_stops_where_the_gradient_is_below_tol_and_records_it(solver):
     assert fitted.n_iter_ == record["nit"] == len(fitted.loss_curve_)
     assert fitted.loss_curve_[-1] == fitted.loss_
     assert np.all(np.diff(fitted.loss_curve_) <= 1e-12)
-    assert record["nfev"] >= record["nit"] * (solver != "trust-krylov")
+    assert record["nfev"] > record["nit"]
     assert (record["nhev"] > 0) == SOLVERS[solver].uses_hessian
 
 
