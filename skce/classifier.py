@@ -284,7 +284,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 f"is more than {MAX_DECAY:g}: the L2 term leaves nothing of the loss. "
                 "Lower alpha, or multiply sample_weight by a constant to a mean of 1."
             )
-        blocks = cut(X, codes, weights, block_rows(network.n_parameters))
+        blocks = cut(X, codes, weights, block_rows(X.shape[0], network))
         try:
             with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
                 return minimize(
@@ -305,7 +305,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
 
     def _keep(self, network, labels, solution, dtype):
         """Set the fitted attributes."""
-        weights, biases = network.unpack(solution.theta)
+        weights, biases = network.weights_and_biases(solution.theta)
         self.coefs_ = [np.ascontiguousarray(W.T, dtype=dtype) for W in weights]
         self.intercepts_ = [b.astype(dtype) for b in biases]
         self.classes_ = labels.classes

@@ -11,14 +11,16 @@ from functools import partial
 import numpy as np
 
 from skce.blocks import shares
-from skce.network import Workspace
-from skce.threads import QUIET, serial
+from skce.network import Layers, Workspace
+from skce.threads import serial
 
 __all__ = ["Objective"]
 
 
 class Objective:
     """Value, gradient and Hessian product of F for one network and one data set.
+
+    What overflows is found by its result: callers hold `np.errstate(**QUIET)`.
 
     Parameters
     ----------
@@ -36,24 +38,25 @@ class Objective:
 
     def __init__(self, network, blocks, decay, dtype=np.float64, run=serial):
         self.network = network
-        self.decay = decay
         self.dtype = np.dtype(dtype)
         self.run = run
-        self.n_rows = sum(block.n_rows for block in blocks)
-        self.shares = shares(blocks)
+        self._factor = 1 / sum(block.n_rows for block in blocks)
+        parts = shares(blocks)
         if len(blocks) == 1:
             blocks[0].kept_targets = blocks[0].targets(network.n_outputs)
-        self._numbered = list(enumerate(self.shares))
-        self._most_rows = max(block.n_rows for block in blocks)
+        self._decay = decay * network.penalty_factors
         # As many workspaces as ever run at once; a thread takes one and puts it back
-        self._workspaces = deque([Workspace(network, self._most_rows, self.dtype)])
-        # What every evaluation writes anew: parameters, and sums of the gradient
-        self._core = _Parameters(network, self.dtype)
-        self._direction = _Parameters(network, self.dtype)
-        self._sums = np.empty((len(self.shares), network.n_parameters))
-        self._total = network.unpack(self._sums[0])
-        factor = 1 / self.n_rows
-        self._factor = factor if network.scale is None else factor * network.scale
+        self._workspaces = deque([Workspace(network, self.dtype)])
+        # What every evaluation writes anew: parameters, and the gradient of each share
+        self._parameters, self._direction = (
+            Layers(network, np.empty(network.n_parameters, dtype=self.dtype))
+            for _ in range(2)
+        )
+        self._sums = np.empty((len(parts), network.n_parameters))
+        self._shares_and_sums = [
+            (part, Layers(network, total))
+            for part, total in zip(parts, self._sums, strict=True)
+        ]
 
     def value_and_gradient(self, theta):
         """F(theta) and its gradient.
@@ -66,73 +69,52 @@ class Objective:
         -------
         value : float
             In nats a row for the logarithmic losses. Not finite where the data
-            overflow; no warning is raised.
+            overflow.
         gradient : ndarray of shape (n_parameters,), float64
         """
-        loss_and_gradient = self.network.loss_and_gradient
-        with np.errstate(**QUIET):
-            core = self._core.of(theta)
-            loss, gradient = self._mean(partial(loss_and_gradient, *core))
-            weights = theta[: self.network.n_weights]
-            decayed = self.decay * weights
-            in_weights = gradient[: self.network.n_weights]
-            in_weights += decayed
-            return loss + 0.5 * float(np.dot(weights, decayed)), gradient
+        self._parameters.flat[...] = theta
+        loss, gradient = self._mean(self.network.loss_and_gradient, self._parameters)
+        decayed = self._decay * theta
+        gradient += decayed
+        return loss + 0.5 * float(theta.dot(decayed)), gradient
 
     def hessian_product(self, theta, v):
         """H(theta) v, shape (n_parameters,), float64."""
-        hessian_product = self.network.hessian_product
-
-        def of_block(block, work):
-            hessian_product(*core, *direction, block, work)
-            return 0.0
-
-        with np.errstate(**QUIET):
-            core, direction = self._core.of(theta), self._direction.of(v)
-            _, product = self._mean(of_block)
-            n_weights = self.network.n_weights
-            product[:n_weights] += self.decay * v[:n_weights]
+        self._parameters.flat[...] = theta
+        self._direction.flat[...] = v
+        _, product = self._mean(
+            self.network.hessian_product, self._parameters, self._direction
+        )
+        product += self._decay * v
         return product
 
-    def _mean(self, of_block):
-        """Mean over the rows of the losses of `of_block`, and of its gradients."""
-        losses = self.run(partial(self._sum_of_share, of_block), self._numbered)
-        for part in self._sums[1:]:
-            self._sums[0] += part
-        self.network.from_core(*self._total)
-        return sum(losses) / self.n_rows, self._sums[0] * self._factor
+    def _mean(self, kernel, *vectors):
+        """Mean over the rows of the losses that `kernel` gives, and of its gradients.
 
-    def _sum_of_share(self, of_block, numbered):
+        `kernel(*vectors, block, rows, gradient)` writes to `gradient` and returns a
+        loss.
+        """
+        if len(self._shares_and_sums) == 1:
+            loss = self._sum_of_share(kernel, vectors, self._shares_and_sums[0])
+            return loss * self._factor, self._sums[0] * self._factor
+        losses = self.run(partial(self._sum_of_share, kernel, vectors), self._shares_and_sums)
+        total = np.add.reduce(self._sums, axis=0)
+        total *= self._factor
+        return sum(losses) * self._factor, total
+
+    def _sum_of_share(self, kernel, vectors, share):
         """Sum over one share; the gradient goes to the share's row of `_sums`."""
-        number, blocks = numbered
+        blocks, total = share
         try:
             work = self._workspaces.pop()
         except IndexError:
-            work = Workspace(self.network, self._most_rows, self.dtype)
-        total, gradient = 0.0, self._sums[number]
-        for i, block in enumerate(blocks):
-            total += of_block(block, work)
-            if i == 0:
-                gradient[...] = work.gradient
-            else:
-                gradient += work.gradient
+            work = Workspace(self.network, self.dtype)
+        direct = total if self.dtype == np.float64 else work.gradient
+        loss = kernel(*vectors, blocks[0], work.rows(blocks[0].n_rows), direct)
+        if direct is not total:
+            total.flat[...] = direct.flat
+        for block in blocks[1:]:
+            loss += kernel(*vectors, block, work.rows(block.n_rows), work.gradient)
+            total.flat += work.gradient.flat
         self._workspaces.append(work)
-        return total
-
-
-class _Parameters:
-    """A buffer for the parameters of the core network in the kernel's dtype."""
-
-    def __init__(self, network, dtype):
-        self._network = network
-        self._wide = np.empty(network.n_parameters)
-        same = dtype == self._wide.dtype
-        self._narrow = self._wide if same else np.empty(network.n_parameters, dtype)
-        self._views = network.unpack(self._narrow)
-
-    def of(self, theta):
-        """Weights and biases of the core network at theta, overwritten by the next."""
-        self._network.to_core(theta, out=self._wide)
-        if self._narrow is not self._wide:
-            self._narrow[...] = self._wide
-        return self._views
+        return loss

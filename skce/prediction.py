@@ -3,7 +3,7 @@
 import numpy as np
 
 from skce.blocks import block_rows, row_slices, shares
-from skce.network import Workspace
+from skce.network import Layers, Workspace
 from skce.threads import QUIET, workers
 from skce.validation import largest
 
@@ -35,17 +35,17 @@ def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
     """
     dtype = np.result_type(X.dtype, coefs[0].dtype)
     theta = network.pack([coef.T for coef in coefs], intercepts)
-    weights, biases = network.unpack(network.to_core(theta).astype(dtype))
-    slices = row_slices(X.shape[0], block_rows(network.n_parameters))
+    parameters = Layers(network, theta.astype(dtype))
+    slices = row_slices(X.shape[0], block_rows(X.shape[0], network))
     n_columns = function(np.zeros((network.n_outputs, 1), dtype=dtype)).shape[0]
     result = np.empty((X.shape[0], n_columns), dtype=dtype)
 
     def of_share(share):
-        work = Workspace(network, slices[0].stop, dtype)
+        work = Workspace(network, dtype)
         with np.errstate(**QUIET):
             for rows in share:
                 block = X[rows].astype(dtype, copy=False)
-                _, z = network.forward(weights, biases, block, work)
+                z = network.forward(parameters, block, work.rows(block.shape[0]))
                 if not np.isfinite(z).all():
                     raise ValueError(
                         f"The network overflows: X reaches {largest(X):.3g} in "

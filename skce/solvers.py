@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from scipy import optimize
@@ -24,7 +25,7 @@ class Solver:
     method : str
         SciPy's name.
     options : callable
-        `options(tol, max_iter, max_fun)` are SciPy's options.
+        `options(max_iter, max_fun)` are SciPy's options.
     uses_hessian : bool
         Whether it asks for Hessian-vector products.
     dense_hessian : bool
@@ -40,29 +41,31 @@ class Solver:
     factor: float = 1.0
 
 
-def _lbfgs_options(tol, max_iter, max_fun):
+# The methods measure convergence in several norms, and in the parameters of the core
+# network. So `tol` is applied by the callback of `minimize`, not by SciPy.
+
+
+def _lbfgs_options(max_iter, max_fun):
     # SciPy's default ftol = 2.2e-9 would end most fits long before the gradient does
     return {
         "maxiter": max_iter,
         "maxfun": max_fun,
-        "gtol": tol,
+        "gtol": 0.0,
         "ftol": np.finfo(float).eps,
         "maxcor": 20,
         "maxls": 50,
     }
 
 
-def _gradient_options(tol, max_iter, max_fun):
-    return {"maxiter": max_iter, "gtol": tol}
+def _gradient_options(max_iter, max_fun):
+    return {"maxiter": max_iter, "gtol": 0.0}
 
 
-# The three below measure convergence otherwise (Newton-CG by its step, the trust
-# regions by the 2-norm), so that the callback of `minimize` has to apply `tol`.
-def _step_options(tol, max_iter, max_fun):
+def _step_options(max_iter, max_fun):
     return {"maxiter": max_iter, "xtol": np.finfo(float).eps}
 
 
-def _trust_options(tol, max_iter, max_fun):
+def _trust_options(max_iter, max_fun):
     return {"maxiter": max_iter, "gtol": 0.0}
 
 
@@ -142,10 +145,8 @@ class _Monitor:
         self._spend()
         self.n_evaluations += 1
         value, gradient = self.objective.value_and_gradient(theta)
-        with np.errstate(over="ignore"):
-            # the solvers square the gradient
-            finite = np.isfinite(value) and np.isfinite(gradient @ gradient)
-        if not finite:
+        # the solvers square the gradient
+        if not (isfinite(value) and isfinite(gradient.dot(gradient))):
             raise NonFiniteObjectiveError(
                 f"the objective or its gradient is not finite (evaluation "
                 f"{self.n_evaluations}, objective {value:.3g})"
@@ -165,15 +166,15 @@ class _Monitor:
 
     def accept(self, theta):
         """Make `theta` the accepted point."""
-        if np.array_equal(theta, self.trial[0]):
+        if (theta == self.trial[0]).all():
             self.accepted = self.trial
-        elif not np.array_equal(theta, self.accepted[0]):
+        elif (theta != self.accepted[0]).any():
             value, gradient = self.objective.value_and_gradient(theta)
             self.accepted = (theta.copy(), value, gradient)
 
     @property
     def gradient_norm(self):
-        return float(np.abs(self.accepted[2]).max())
+        return self.objective.network.largest_slope(self.accepted[2])
 
     @property
     def converged(self):
@@ -192,6 +193,7 @@ class _Monitor:
             raise StopIteration
 
 
+@np.errstate(**QUIET)
 def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False):
     """Minimise an objective from `theta`.
 
@@ -235,16 +237,15 @@ def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False)
         return chosen.factor * monitor.hessian_product(theta, v)
 
     try:
-        with np.errstate(**QUIET):
-            result = optimize.minimize(
-                value_and_gradient,
-                theta,
-                jac=True,
-                hessp=hessian_product if chosen.uses_hessian else None,
-                method=chosen.method,
-                callback=monitor.after_iteration,
-                options=chosen.options(tol, max_iter, max_fun),
-            )
+        result = optimize.minimize(
+            value_and_gradient,
+            theta,
+            jac=True,
+            hessp=hessian_product if chosen.uses_hessian else None,
+            method=chosen.method,
+            callback=monitor.after_iteration,
+            options=chosen.options(max_iter, max_fun),
+        )
     except _BudgetSpent:
         status, message, success = 1, f"{max_fun} evaluations were made.", False
     else:

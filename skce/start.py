@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skce.network import Workspace
+from skce.network import Layers, Workspace
 from skce.solvers import SOLVERS
 from skce.threads import QUIET
 from skce.validation import largest
@@ -18,7 +18,7 @@ class ScaleWarning(UserWarning):
 
 
 def start_parameters(network, *, init, solver, random_state):
-    """A new flat float64 theta.
+    """A new flat float64 theta, (n_parameters,).
 
     Parameters
     ----------
@@ -38,9 +38,7 @@ def start_parameters(network, *, init, solver, random_state):
     """
     n_parameters = network.n_parameters
     try:
-        theta = np.empty(n_parameters)
-        if SOLVERS[solver].dense_hessian:
-            np.empty((n_parameters, n_parameters))
+        np.empty((n_parameters, n_parameters if SOLVERS[solver].dense_hessian else 1))
     except (MemoryError, ValueError, OverflowError) as error:
         raise ValueError(
             f"hidden_layer_sizes={network.layer_sizes[1:-1]} with solver={solver!r} "
@@ -49,16 +47,16 @@ def start_parameters(network, *, init, solver, random_state):
         ) from error
     random_state = check_random_state(random_state)
     if init == "uniform":
-        theta[:] = random_state.uniform(-1, 1, n_parameters)
-        return theta
-    theta[:] = 0
-    weights, _ = network.unpack(theta)
+        weights = [random_state.uniform(-1, 1, s) for s in network.weight_shapes]
+        biases = [random_state.uniform(-1, 1, n) for n in network.layer_sizes[1:]]
+        return network.pack(weights, biases)
+    weights = [np.zeros(shape) for shape in network.weight_shapes]
     if len(weights) > 1:
         for W in weights:
             bound = network.hidden_activation.gain * np.sqrt(6 / sum(W.shape))
             W[:] = random_state.uniform(-bound, bound, W.shape)
         weights[-1][:] *= network.pairing.activation.start_gain
-    return theta
+    return network.pack(weights, [np.zeros(n) for n in network.layer_sizes[1:]])
 
 
 def resumed_parameters(network, labels, estimator):
@@ -108,11 +106,12 @@ def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
         return
     sample = X[:: max(1, X.shape[0] // n_rows)]
     with np.errstate(**QUIET):
-        weights, biases = network.unpack(network.to_core(start).astype(X.dtype))
-        work = Workspace(network, sample.shape[0], X.dtype)
-        (y, *_), _ = network.forward(weights, biases, sample, work)
+        parameters = Layers(network, start.astype(X.dtype))
+        rows = Workspace(network, X.dtype).rows(sample.shape[0])
+        network.forward(parameters, sample, rows)
         # "not at least": an overflow counts as saturated
-        saturated = 1 - np.mean(network.core.derivative(y) >= slope)
+        steep = network.core.derivative(rows.hidden[0]) >= slope
+        saturated = 1 - np.mean(steep)
     if saturated > 0.5:
         warnings.warn(
             f"{saturated:.0%} of the first hidden units start saturated (slope below "

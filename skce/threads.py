@@ -7,18 +7,18 @@ to one thread, and the cores go to blocks of rows.
 """
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["QUIET", "blas_held", "serial", "workers"]
+from skce.blocks import LEAST_WORK
 
-# Rows x parameters from which threads and the change of BLAS's setting pay
-LEAST_WORK = 1_000_000
+__all__ = ["QUIET", "blas_held", "serial", "workers"]
 
 # For np.errstate: what overflows is found by its result
 QUIET = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
@@ -114,6 +114,30 @@ def workers(work, n_jobs=None):
             yield serial
             return
         with ThreadPoolExecutor(
-            n_threads, "skce", initializer=_ignore_overflow
+            n_threads - 1, "skce", initializer=_ignore_overflow
         ) as pool:
-            yield lambda function, items: list(pool.map(function, items))
+            yield partial(_shared_out, pool, n_threads - 1)
+
+
+def _shared_out(pool, n_helpers, function, items):
+    """`function` of each item, in their order, by the caller and its helpers."""
+    results = [None] * len(items)
+    waiting = deque(enumerate(items))
+
+    def work():
+        while True:
+            try:
+                i, item = waiting.popleft()
+            except IndexError:
+                return
+            results[i] = function(item)
+
+    helpers = [pool.submit(work) for _ in range(min(n_helpers, len(items) - 1))]
+    try:
+        work()
+    finally:
+        waiting.clear()
+        errors = [helper.exception() for helper in helpers]
+    for error in filter(None, errors):
+        raise error
+    return results

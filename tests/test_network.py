@@ -12,7 +12,7 @@ from skce.hidden import (
     HiddenReLU,
     HiddenTanh,
 )
-from skce.network import Network
+from skce.network import Layers, Network, Workspace
 from skce.objective import Objective
 
 N, P = 30, 3
@@ -146,7 +146,7 @@ def test_float32_blocks_are_computed_in_float32(pairing):
     np.testing.assert_allclose(gradient, expected[1], atol=1e-5)
     # ... and not in float64 behind the back
     assert not np.array_equal(gradient, expected[1])
-    assert narrow._workspaces[0].gradient.dtype == np.float32
+    assert narrow._workspaces[0].gradient.flat.dtype == np.float32
 
 
 def test_the_l2_term_leaves_out_the_biases():
@@ -155,18 +155,73 @@ def test_the_l2_term_leaves_out_the_biases():
     F = objective(PAIRINGS[0], X, labels)
     free = Objective(F.network, cut(X, labels), 0.0)
     theta = rng.normal(size=F.network.n_parameters)
-    weights, biases = F.network.unpack(theta)
+    weights, biases = F.network.weights_and_biases(theta)
     difference = F.value_and_gradient(theta)[0] - free.value_and_gradient(theta)[0]
     assert difference == pytest.approx(0.005 * sum((W**2).sum() for W in weights))
     assert sum(b.size for b in biases) > 0
 
 
-def test_pack_and_unpack_are_inverse_and_unpack_copies_nothing():
-    network = Network((3, 4, 2), HIDDEN_ACTIVATIONS["relu"], PAIRINGS[0])
-    theta = np.arange(float(network.n_parameters))
-    weights, biases = network.unpack(theta)
-    assert all(np.shares_memory(part, theta) for part in weights + biases)
-    np.testing.assert_array_equal(network.pack(weights, biases), theta)
+@pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
+def test_core_parameters_and_back(f, hidden):
+    network = Network((P, *hidden, 3), HIDDEN_ACTIVATIONS[f], PAIRINGS[0])
+    rng = np.random.default_rng(7)
+    weights = [rng.normal(size=shape) for shape in network.weight_shapes]
+    biases = [rng.normal(size=n) for n in network.layer_sizes[1:]]
+    theta = network.pack(weights, biases)
+    for one, other in zip(
+        weights + biases, sum(network.weights_and_biases(theta), []), strict=True
+    ):
+        np.testing.assert_allclose(other, one, rtol=1e-14, atol=1e-15)
+    assert all(np.shares_memory(A, theta) for A in network.unpack(theta))
+    factors = network.penalty_factors
+    assert theta @ (factors * theta) == pytest.approx(sum((W**2).sum() for W in weights))
+
+
+@pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
+def test_the_core_network_has_the_logits_of_the_network(f, hidden):
+    activation = HIDDEN_ACTIVATIONS[f]
+    network = Network((P, *hidden, 3), activation, PAIRINGS[0])
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(N, P))
+    theta = rng.normal(size=network.n_parameters)
+    weights, biases = network.weights_and_biases(theta)
+    y = X.T
+    for W, b in zip(weights, biases, strict=True):
+        a = W @ y + b[:, np.newaxis]
+        y = a.copy()
+        activation.apply(y)
+    rows = Workspace(network, float).rows(N)
+    z = network.forward(Layers(network, theta), X, rows)
+    np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
+    with_ones = np.column_stack([X, np.ones(N)])
+    z = network.forward(Layers(network, theta), with_ones, rows)
+    np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
+def test_largest_slope_is_that_in_weights_and_biases(f, hidden):
+    rng = np.random.default_rng(9)
+    X, labels = data(PAIRINGS[0], rng)
+    F = objective(PAIRINGS[0], X, labels, hidden=hidden, f=f)
+    theta = rng.normal(size=F.network.n_parameters)
+    parts = F.network.weights_and_biases(theta)
+    slopes = []
+    for part in sum(parts, []):
+        for i in np.ndindex(part.shape):
+            kept, values = part[i], []
+            for shift in (1e-5, -1e-5):
+                part[i] = kept + shift
+                values.append(F.value_and_gradient(F.network.pack(*parts))[0])
+            part[i] = kept
+            slopes.append((values[0] - values[1]) / 2e-5)
+    gradient = F.value_and_gradient(theta)[1]
+    largest = F.network.largest_slope(gradient)
+    assert largest == pytest.approx(np.abs(slopes).max(), rel=1e-6)
+    # the sign of the largest one does not matter
+    assert F.network.largest_slope(-gradient) == largest
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 6, 7])
