@@ -6,14 +6,15 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skce.activations import get_activation
-from skce.blocks import block_rows, cut, dense_if_small, merge_repeated_rows
+from skce.blocks import dense_if_small, merge_repeated_rows
+from skce.growth import LEAST_ROWS, minimize_in_stages
 from skce.hidden import get_hidden_activation
 from skce.labels import class_frequencies, encode
 from skce.network import Network
-from skce.objective import Objective
 from skce.pairings import (
     DegeneratePairingWarning,
     pair,
@@ -21,7 +22,7 @@ from skce.pairings import (
     why_degenerate,
 )
 from skce.prediction import map_logits
-from skce.solvers import NonFiniteObjectiveError, minimize
+from skce.solvers import NonFiniteObjectiveError
 from skce.start import resumed_parameters, start_parameters, warn_of_scale
 from skce.threads import workers
 from skce.validation import (
@@ -80,7 +81,8 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         exact Hessian-vector products and are for tight optima; bfgs keeps a matrix
         of parameters x parameters and is for small networks.
     max_iter : int, default=1000
-        Most iterations.
+        Most iterations. In a growing sample, an iteration on a tenth of the rows
+        counts as a tenth.
     max_fun : int, default=15000
         Most evaluations of the objective and of Hessian products together.
     tol : float, default=1e-4
@@ -90,7 +92,13 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         biases 0 (Glorot & Bengio 2010); without hidden units all 0. "uniform": all
         weights and biases uniform on (-1, 1), as in Dunne & Campbell.
     random_state : int, RandomState instance or None, default=None
-        Of the start weights.
+        Of the start weights, and of the growing sample.
+    growing_sample : {"auto", True, False}, default="auto"
+        Whether to begin on random parts of the rows, a sixteenth, an eighth, and so
+        on, stratified by class, each for as long as the loss of as many fresh rows
+        falls; the last stage is always on all rows. "auto": from
+        `skce.growth.LEAST_ROWS` = 32768 rows on. Not after a warm start. Parts whose
+        copy would need more than 64 MB are left out.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
         must have had the same features, classes and layers.
@@ -115,11 +123,15 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         The objective at the end, L2 term included (nats a row for the logarithmic
         penalties).
     loss_curve_ : list of float
-        The objective after each iteration.
+        The objective after each iteration of the last stage, on all rows.
     n_iter_ : int
-        Iterations of the solver; 0 if the start was a stationary point.
+        Iterations of the last stage; 0 if it began at a stationary point.
+    stages_ : list of Stage
+        One `skce.growth.Stage` a stage, with its n_rows, n_iter, nfev, loss_curve and
+        fresh_loss. The last is that on all rows, and without a growing sample the
+        only one.
     solver_result_ : dict
-        SciPy's record of the stop: status, message, success, nit, nfev (evaluations
+        SciPy's record of the last stage's stop: status, message, success, nit, nfev (evaluations
         of the objective with its gradient), nhev (Hessian products) and
         gradient_norm (the largest absolute component).
     n_layers_ : int
@@ -176,6 +188,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         tol=1e-4,
         init="glorot",
         random_state=None,
+        growing_sample="auto",
         warm_start=False,
         n_jobs=None,
         verbose=False,
@@ -191,6 +204,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         self.tol = tol
         self.init = init
         self.random_state = random_state
+        self.growing_sample = growing_sample
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -253,6 +267,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 warnings.warn(
                     why_degenerate(pairing), DegeneratePairingWarning, stacklevel=2
                 )
+            random_state = check_random_state(self.random_state)
             if warm:
                 start = resumed_parameters(network, labels, self)
             else:
@@ -260,13 +275,21 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                     network,
                     init=self.init,
                     solver=self.solver,
-                    random_state=self.random_state,
+                    random_state=random_state,
                 )
                 warn_of_scale(network, start, X, self.tol)
-            solution = self._minimize(network, start, X, codes, weights, total_weight)
+            solution, stages = self._minimize(
+                network,
+                start,
+                (X, codes, weights),
+                total_weight,
+                random_state,
+                grow=not warm and self._grows(X.shape[0]),
+            )
             frequencies = class_frequencies(codes, weights, labels.n_outputs)
             constant = pairing.loss_of_constant(frequencies)
-            remedy = solution.remedy or _why_stuck(solution, start, warm, constant)
+            moved = warm or any(stage.n_iter for stage in stages)
+            remedy = solution.remedy or _why_stuck(solution, start, moved, constant)
             if remedy is not None:
                 warnings.warn(
                     f"{pairing}: {self.solver} {remedy}.",
@@ -274,9 +297,16 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                     stacklevel=2,
                 )
             self._keep(network, labels, solution, X.dtype)
+            self.stages_ = stages
         return self
 
-    def _minimize(self, network, start, X, codes, weights, total_weight):
+    def _grows(self, n_rows):
+        if isinstance(self.growing_sample, str):  # "auto"
+            return n_rows >= LEAST_ROWS
+        return bool(self.growing_sample)
+
+    def _minimize(self, network, start, rows, total_weight, random_state, grow):
+        X, *_ = rows
         decay = float(self.alpha) / total_weight
         if decay > MAX_DECAY:
             raise ValueError(
@@ -284,15 +314,19 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 f"is more than {MAX_DECAY:g}: the L2 term leaves nothing of the loss. "
                 "Lower alpha, or multiply sample_weight by a constant to a mean of 1."
             )
-        blocks = cut(X, codes, weights, block_rows(X.shape[0], network))
         try:
             with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
-                return minimize(
-                    Objective(network, blocks, decay, X.dtype, run),
+                return minimize_in_stages(
+                    network,
                     start,
+                    rows,
+                    decay=decay,
+                    run=run,
+                    random_state=random_state,
+                    grow=grow,
+                    max_iter=self.max_iter,
                     solver=self.solver,
                     tol=self.tol,
-                    max_iter=self.max_iter,
                     max_fun=self.max_fun,
                     verbose=self.verbose,
                 )
@@ -454,15 +488,16 @@ def _unchanged_on_failure(estimator):
         raise
 
 
-def _why_stuck(solution, start, warm, constant):
+def _why_stuck(solution, start, moved, constant):
     """What a stop within `tol` has missed, where that is certain; else None.
 
+    `moved` says that the fit went on from another, or had early stages that moved;
     `constant` is the objective of the class frequencies as constant outputs: with all
     weights 0 and the right biases every network reaches it.
     """
     # a start at 0 can be the very optimum, where the features say nothing
     slope = solution.record["gradient_norm"]
-    if solution.record["nit"] == 0 and not warm and (start.any() or slope > 1e-12):
+    if solution.record["nit"] == 0 and not moved and (start.any() or slope > 1e-12):
         return (
             "found the start to be stationary within tol and changed nothing, as the "
             "outputs or the hidden units are saturated, or X is tiny: scale the "

@@ -239,6 +239,15 @@ class Network:
         _first_gradient(delta, block.X, rows, gradient)
         return float(np.add.reduce(loss, dtype=np.float64))
 
+    def loss(self, parameters, block, rows):
+        """The weighted sum of the block's losses, without the gradient."""
+        z = self.forward(parameters, block.X, rows)
+        t = block.targets(self.n_outputs)
+        loss, _ = self.pairing.loss_and_delta(z, t, labels=True, out=z)
+        if block.weights is not None:
+            loss = loss * block.weights
+        return float(np.add.reduce(loss, dtype=np.float64))
+
     def hessian_product(self, parameters, direction, block, rows, product):
         """H v of the weighted sum of the block's losses (Pearlmutter 1994).
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from skce.blocks import shares
 from skce.network import Layers, Workspace
-from skce.threads import serial
+from skce.threads import QUIET, serial
 
 __all__ = ["Objective"]
 
@@ -78,6 +78,13 @@ class Objective:
         gradient += decayed
         return loss + 0.5 * float(theta.dot(decayed)), gradient
 
+    def mean_loss(self, theta):
+        """The mean loss of the rows, without the L2 term; a float."""
+        self._parameters.flat[...] = theta
+        with np.errstate(**QUIET):
+            losses = self.run(self._losses_of_share, self._shares_and_sums)
+        return sum(losses) * self._factor
+
     def hessian_product(self, theta, v):
         """H(theta) v, shape (n_parameters,), float64."""
         self._parameters.flat[...] = theta
@@ -97,18 +104,33 @@ class Objective:
         if len(self._shares_and_sums) == 1:
             loss = self._sum_of_share(kernel, vectors, self._shares_and_sums[0])
             return loss * self._factor, self._sums[0] * self._factor
-        losses = self.run(partial(self._sum_of_share, kernel, vectors), self._shares_and_sums)
+        losses = self.run(
+            partial(self._sum_of_share, kernel, vectors), self._shares_and_sums
+        )
         total = np.add.reduce(self._sums, axis=0)
         total *= self._factor
         return sum(losses) * self._factor, total
 
+    def _workspace(self):
+        try:
+            return self._workspaces.pop()
+        except IndexError:
+            return Workspace(self.network, self.dtype)
+
+    def _losses_of_share(self, share):
+        """Sum of the losses over one share."""
+        blocks, _ = share
+        work, loss = self._workspace(), 0.0
+        for block in blocks:
+            rows = work.rows(block.n_rows)
+            loss += self.network.loss(self._parameters, block, rows)
+        self._workspaces.append(work)
+        return loss
+
     def _sum_of_share(self, kernel, vectors, share):
         """Sum over one share; the gradient goes to the share's row of `_sums`."""
         blocks, total = share
-        try:
-            work = self._workspaces.pop()
-        except IndexError:
-            work = Workspace(self.network, self.dtype)
+        work = self._workspace()
         direct = total if self.dtype == np.float64 else work.gradient
         loss = kernel(*vectors, blocks[0], work.rows(blocks[0].n_rows), direct)
         if direct is not total:

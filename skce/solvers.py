@@ -120,8 +120,9 @@ class _Monitor:
     accepted before.
     """
 
-    def __init__(self, objective, tol, max_fun, verbose):
+    def __init__(self, objective, tol, max_fun, verbose, stop):
         self.objective = objective
+        self.stop = stop
         self.tol = tol
         self.max_fun = max_fun
         self.verbose = verbose
@@ -189,12 +190,14 @@ class _Monitor:
                 f"max |gradient| {self.gradient_norm:.3e}  "
                 f"evaluations {self.n_evaluations}"
             )
-        if self.converged:
+        if self.converged or (self.stop is not None and self.stop(self.accepted[0])):
             raise StopIteration
 
 
 @np.errstate(**QUIET)
-def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False):
+def minimize(
+    objective, theta, *, solver, tol, max_iter, max_fun, verbose=False, stop=None
+):
     """Minimise an objective from `theta`.
 
     Parameters
@@ -212,6 +215,8 @@ def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False)
         together.
     verbose : bool
         Whether to print a line an iteration.
+    stop : callable, optional
+        `stop(theta)` is asked after each iteration whether to end there.
 
     Returns
     -------
@@ -223,7 +228,7 @@ def minimize(objective, theta, *, solver, tol, max_iter, max_fun, verbose=False)
         If the objective or its gradient overflows on the way.
     """
     chosen = SOLVERS[solver]
-    monitor = _Monitor(objective, tol, max_fun, verbose)
+    monitor = _Monitor(objective, tol, max_fun, verbose, stop)
     monitor.evaluate(theta)
     if monitor.converged:
         record = _record(monitor, 0, "The start is a stationary point.")

@@ -269,7 +269,7 @@ def test_many_rows_are_cut_into_blocks_and_agree_with_one_block(monkeypatch):
     X, y = np.tile(IRIS, (20, 1)), np.tile(IRIS_Y, 20)
     X = X + np.random.default_rng(0).normal(scale=0.1, size=X.shape)
     cut = small(tol=1e-2).fit(X, y)
-    monkeypatch.setattr("skce.classifier.block_rows", lambda n_rows, network: len(X))
+    monkeypatch.setattr("skce.growth.block_rows", lambda n_rows, network: len(X))
     whole = small(tol=1e-2).fit(X, y)
     np.testing.assert_allclose(cut.predict_proba(X), whole.predict_proba(X), atol=1e-6)
 

@@ -175,7 +175,9 @@ def test_core_parameters_and_back(f, hidden):
         np.testing.assert_allclose(other, one, rtol=1e-14, atol=1e-15)
     assert all(np.shares_memory(A, theta) for A in network.unpack(theta))
     factors = network.penalty_factors
-    assert theta @ (factors * theta) == pytest.approx(sum((W**2).sum() for W in weights))
+    assert theta @ (factors * theta) == pytest.approx(
+        sum((W**2).sum() for W in weights)
+    )
 
 
 @pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)

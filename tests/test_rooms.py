@@ -22,6 +22,7 @@ ORDER = [
     "solvers",
     "labels",
     "validation",
+    "growth",
     "start",
     "prediction",
     "classifier",

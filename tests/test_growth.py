@@ -1,0 +1,190 @@
+"""The growing sample: its parts, what it leads to, and how it is switched off."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+
+from skce import PairedMLPClassifier
+from skce.growth import (
+    CHECK_EVERY,
+    LEAST_ROWS,
+    MOST_BYTES,
+    MOST_ITERATIONS,
+    sample_sizes,
+    stratified_order,
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_classification(
+        4000, 10, n_informative=6, n_classes=3, flip_y=0.1, random_state=0
+    )
+
+
+def classifier(**parameters):
+    defaults = {"hidden_layer_sizes": 8, "alpha": 1.0, "growing_sample": True}
+    return PairedMLPClassifier(**{**defaults, "random_state": 0, **parameters})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_prefix_of_the_order_is_stratified(seed):
+    rng = np.random.default_rng(seed)
+    codes = rng.permutation(np.repeat([0, 1, 3], [900, 95, 5]))
+    order = stratified_order(codes, np.random.RandomState(seed))
+    np.testing.assert_array_equal(np.sort(order), np.arange(1000))
+    for m in (10, 100, 500):
+        counts = np.bincount(codes[order[:m]], minlength=4)
+        expected = np.bincount(codes) * m / 1000
+        assert np.abs(counts - expected).max() <= 1.5
+    # ... and at random within a class
+    assert not np.array_equal(order, np.sort(order))
+    rows = order[codes[order] == 0]
+    assert abs(np.corrcoef(rows, np.arange(len(rows)))[0, 1]) < 0.15
+
+
+def test_the_order_of_indicators_is_a_permutation():
+    codes = np.eye(4)[np.arange(40) % 4]
+    order = stratified_order(codes, np.random.RandomState(0))
+    np.testing.assert_array_equal(np.sort(order), np.arange(40))
+
+
+@pytest.mark.parametrize("n_rows", [10, 1000, 4_000_000])
+@pytest.mark.parametrize("row_bytes", [8, 200, 1e6])
+def test_parts_double_and_fit_into_memory_with_their_fresh_rows(n_rows, row_bytes):
+    sizes = sample_sizes(n_rows, n_rows * row_bytes)
+    assert sizes == sorted(set(sizes))
+    for size in sizes:
+        assert 2 * size <= n_rows
+        assert 2 * size * row_bytes <= MOST_BYTES
+    assert all(b in (2 * a, 2 * a + 1) for a, b in zip(sizes, sizes[1:], strict=False))
+
+
+def test_stages_grow_and_the_last_is_on_all_rows(data):
+    fitted = classifier().fit(*data)
+    sizes = [stage.n_rows for stage in fitted.stages_]
+    assert sizes == [250, 500, 1000, 2000, 4000]
+    for stage in fitted.stages_[:-1]:
+        assert 0 < stage.n_iter <= MOST_ITERATIONS
+        assert len(stage.loss_curve) == stage.n_iter < stage.nfev
+        assert stage.fresh_loss > 0
+    last = fitted.stages_[-1]
+    assert last.fresh_loss is None
+    assert last.loss_curve == fitted.loss_curve_
+    assert last.n_iter == fitted.n_iter_ == fitted.solver_result_["nit"]
+    assert fitted.solver_result_["success"]
+
+
+@pytest.mark.parametrize("pair", [("softmax", "natural"), ("logistic", "natural")])
+def test_without_hidden_units_it_leads_to_the_same_minimum(data, pair):
+    settings = {"hidden_layer_sizes": (), "tol": 1e-7}
+    X, y = data[0], data[1] == 0
+    grown = classifier(activation=pair[0], **settings).fit(X, y)
+    whole = classifier(activation=pair[0], growing_sample=False, **settings).fit(X, y)
+    np.testing.assert_allclose(grown.coefs_[0], whole.coefs_[0], rtol=1e-4, atol=1e-5)
+    assert grown.loss_ == pytest.approx(whole.loss_, rel=1e-10)
+
+
+def test_a_stage_gives_up_the_point_where_fresh_rows_were_best():
+    # labels that say nothing: a sample can only be overfitted
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2000, 30)), rng.integers(0, 2, 2000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = classifier(alpha=1e-4, max_iter=20).fit(X, y)
+    first = fitted.stages_[0]
+    assert first.n_iter <= 4 * CHECK_EVERY
+    assert first.fresh_loss < 1.5 * np.log(2)
+    # while its sample was nearly learned by heart
+    assert first.loss_curve[-1] < 0.5
+
+
+def test_reproducible_from_random_state(data):
+    fits = [classifier(random_state=seed).fit(*data) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(fits[0].coefs_[0], fits[1].coefs_[0])
+    assert fits[0].stages_ == fits[1].stages_
+    assert fits[0].stages_ != fits[2].stages_
+
+
+def test_same_bits_for_any_number_of_threads():
+    X, y = make_classification(
+        30_000, 20, n_informative=9, n_classes=4, flip_y=0.1, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fits = [
+            classifier(hidden_layer_sizes=20, max_iter=12, n_jobs=n_jobs).fit(X, y)
+            for n_jobs in (1, 2, 4)
+        ]
+    for other in fits[1:]:
+        assert other.stages_ == fits[0].stages_
+        np.testing.assert_array_equal(other.coefs_[0], fits[0].coefs_[0])
+
+
+def test_off_by_its_parameter_for_few_rows_and_after_a_warm_start(data):
+    assert len(classifier(growing_sample=False).fit(*data).stages_) == 1
+    assert len(data[1]) < LEAST_ROWS
+    assert len(classifier(growing_sample="auto").fit(*data).stages_) == 1
+    warm = classifier(warm_start=True, tol=1e-3).fit(*data)
+    assert len(warm.stages_) == 5
+    assert len(warm.fit(*data).stages_) == 1
+
+
+def test_on_by_default_for_many_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(LEAST_ROWS, 2))
+    fitted = classifier(growing_sample="auto", tol=1e-3).fit(X, X[:, 0] > 0)
+    assert len(fitted.stages_) == 5
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 7, 30])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_max_iter_bounds_the_work_of_all_stages(data, max_iter):
+    fitted = classifier(max_iter=max_iter, tol=1e-9).fit(*data)
+    work = [stage.n_iter * stage.n_rows / 4000 for stage in fitted.stages_]
+    assert sum(work) <= max_iter
+    assert sum(work) > max_iter - 1
+    assert fitted.n_iter_ >= 1
+
+
+def test_weights_of_zero_leave_out_a_part_without_rows(data):
+    X, y = data
+    weights = np.zeros(4000)
+    weights[:40] = 1.0
+    fitted = classifier(tol=1e-3).fit(X, y, weights)
+    alone = classifier(tol=1e-3, growing_sample=False).fit(X[:40], y[:40])
+    assert fitted.loss_ == pytest.approx(alone.loss_, rel=0.05)
+
+
+def test_sparse_rows_grow_as_dense_ones_do(data):
+    X, y = data
+    X = np.where(np.abs(X) > 1, X, 0)
+    dense = classifier(max_iter=10, tol=1e-2).fit(X, y)
+    wide = sparse.hstack([sparse.csr_array(X), sparse.csr_array((4000, 300))])
+    thin = classifier(max_iter=10, tol=1e-2).fit(wide.tocsr(), y)
+    sizes = [stage.n_rows for stage in thin.stages_]
+    assert sizes == [stage.n_rows for stage in dense.stages_]
+
+
+def test_multilabel_grows(data):
+    X, y = data
+    labels = np.column_stack([y == 0, y > 1])
+    fitted = classifier(activation="logistic", tol=1e-3).fit(X, labels)
+    assert len(fitted.stages_) == 5
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "yes", 0.5])
+def test_what_it_may_be(data, value):
+    with pytest.raises(ValueError, match="growing_sample=.*'auto', True or False"):
+        classifier(growing_sample=value).fit(*data)
+
+
+def test_verbose_names_the_stages(data, capsys):
+    classifier(verbose=True, tol=1e-2).fit(*data)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "stage 1: 250 of 4000 rows"
+    assert "stage 5: all 4000 rows" in lines
