@@ -131,9 +131,9 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         fresh_loss. The last is that on all rows, and without a growing sample the
         only one.
     solver_result_ : dict
-        SciPy's record of the last stage's stop: status, message, success, nit, nfev (evaluations
-        of the objective with its gradient), nhev (Hessian products) and
-        gradient_norm (the largest absolute component).
+        SciPy's record of how the last stage stopped: status, message, success, nit,
+        nfev (evaluations of the objective with its gradient), nhev (Hessian products)
+        and gradient_norm (the largest absolute component).
     n_layers_ : int
         Layers, inputs and outputs included.
     n_outputs_ : int
