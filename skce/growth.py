@@ -4,7 +4,8 @@ On many rows most of the way to the minimum can be gone with few of them (Byrd, 
 Nocedal & Wu 2012, "Sample size selection in optimization methods for machine
 learning"). The danger is that a sample is overfitted and leads astray. So each stage
 is watched on as many fresh rows: every `CHECK_EVERY` iterations it goes on only if
-their loss has fallen, and it gives up the point where that was lowest. The last stage is on all rows, so its minimum is one of the whole objective.
+their loss has fallen, and it gives up the point where that was lowest. The
+last stage is on all rows, so its minimum is one of the whole objective.
 """
 
 from dataclasses import dataclass

@@ -20,6 +20,9 @@ from skce.blocks import LEAST_WORK
 
 __all__ = ["QUIET", "blas_held", "serial", "workers"]
 
+# Rows x parameters below which OpenBLAS takes one thread by itself
+LEAST_HELD = 2**17
+
 # For np.errstate: what overflows is found by its result
 QUIET = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
 
@@ -100,17 +103,17 @@ def workers(work, n_jobs=None):
     Parameters
     ----------
     work : int
-        Rows x parameters. For little of it all is done here and now, with nothing
-        set up and BLAS left alone.
+        Rows x parameters. For little of it all is done here and now; for less than
+        `LEAST_HELD`, nothing is set up at all.
     n_jobs : int or None
         Threads; None for as many as BLAS had, -1 for all cores.
     """
-    if work < LEAST_WORK:
+    if work < LEAST_HELD:
         yield serial
         return
     with blas_held() as budget:
         n_threads = {None: budget, -1: os.cpu_count() or 1}.get(n_jobs, n_jobs)
-        if n_threads == 1:
+        if n_threads == 1 or work < LEAST_WORK:
             yield serial
             return
         with ThreadPoolExecutor(

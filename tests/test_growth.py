@@ -1,6 +1,7 @@
 """The growing sample: its parts, what it leads to, and how it is switched off."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_parts_double_and_fit_into_memory_with_their_fresh_rows(n_rows, row_byte
     for size in sizes:
         assert 2 * size <= n_rows
         assert 2 * size * row_bytes <= MOST_BYTES
-    assert all(b in (2 * a, 2 * a + 1) for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(b in (2 * a, 2 * a + 1) for a, b in pairwise(sizes))
 
 
 def test_stages_grow_and_the_last_is_on_all_rows(data):
@@ -179,7 +180,7 @@ def test_multilabel_grows(data):
 
 @pytest.mark.parametrize("value", [None, 0, 1, "yes", 0.5])
 def test_what_it_may_be(data, value):
-    with pytest.raises(ValueError, match="growing_sample=.*'auto', True or False"):
+    with pytest.raises(ValueError, match=r"growing_sample=.*'auto', True or False"):
         classifier(growing_sample=value).fit(*data)
 
 

@@ -1,5 +1,7 @@
 """The objective of a whole network: gradient, Hessian product, blocks, sparse X."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from problems import PAIRINGS, label
@@ -170,7 +172,7 @@ def test_core_parameters_and_back(f, hidden):
     biases = [rng.normal(size=n) for n in network.layer_sizes[1:]]
     theta = network.pack(weights, biases)
     for one, other in zip(
-        weights + biases, sum(network.weights_and_biases(theta), []), strict=True
+        chain(weights, biases), chain(*network.weights_and_biases(theta)), strict=True
     ):
         np.testing.assert_allclose(other, one, rtol=1e-14, atol=1e-15)
     assert all(np.shares_memory(A, theta) for A in network.unpack(theta))
@@ -211,7 +213,7 @@ def test_largest_slope_is_that_in_weights_and_biases(f, hidden):
     theta = rng.normal(size=F.network.n_parameters)
     parts = F.network.weights_and_biases(theta)
     slopes = []
-    for part in sum(parts, []):
+    for part in chain(*parts):
         for i in np.ndindex(part.shape):
             kept, values = part[i], []
             for shift in (1e-5, -1e-5):

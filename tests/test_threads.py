@@ -10,7 +10,8 @@ from problems import NAMES
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skce import PairedMLPClassifier
-from skce.threads import LEAST_WORK, blas_held, serial, workers
+from skce.blocks import LEAST_WORK
+from skce.threads import LEAST_HELD, blas_held, serial, workers
 
 LARGE = LEAST_WORK
 
@@ -106,9 +107,15 @@ def check_child():
 
 
 def test_little_work_leaves_blas_alone():
-    with workers(LEAST_WORK - 1) as run:
+    with workers(LEAST_HELD - 1) as run:
         assert run is serial
         assert set(settings()) == {2}
+
+
+def test_what_is_too_little_for_threads_holds_blas():
+    with workers(LEAST_WORK - 1) as run:
+        assert run is serial
+        assert set(settings()) == {1}
 
 
 def test_the_budget_is_that_of_blas():
