@@ -1,0 +1,78 @@
+"""Benchmarks against the peers that are installed; see docs/benchmarks.md.
+
+    python tests/benchmarks/run.py [section ...] [--scale 0.1] [--write FILE]
+
+prints a Markdown table a section. `--scale` is the share of the rows that are made (1
+for the figures in docs/). `--write` puts the tables between the marks of that file.
+"""
+
+import argparse
+import inspect
+import os
+import platform
+import sys
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sections import SECTIONS
+
+BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
+
+
+def machine():
+    """A line about the machine and the versions."""
+    names = ("skce", "scikit-learn", "numpy", "scipy", "torch", "jax")
+    versions = []
+    for name in names:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            versions.append(f"no {name}")
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), Python "
+        f"{platform.python_version()}, {', '.join(versions)}."
+    )
+
+
+def table(section, scale):
+    """Yield the lines of a section, each as soon as it is measured."""
+    title, _, head = inspect.getdoc(section).partition("|")
+    yield f"### {section.__name__}\n\n{title.strip()}\n\n|{head}".rstrip() + "\n"
+    for row in section(scale):
+        yield "| " + " | ".join(row) + " |\n"
+    yield "\n"
+
+
+def main():
+    """Run the sections that were asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("section", nargs="*", choices=[[], *SECTIONS])
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    # MLPClassifier warns of stops that are asked for
+    warnings.simplefilter("ignore")
+    command = " ".join(["python tests/benchmarks/run.py", *sys.argv[1:]])
+    lines = []
+
+    def say(line):
+        lines.append(line)
+        print(line, end="", flush=True)
+
+    say(f"`{command}`: {machine()}\n\n")
+    for name in arguments.section or SECTIONS:
+        for line in table(SECTIONS[name], arguments.scale):
+            say(line)
+    if arguments.write:
+        text = arguments.write.read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
+        after = rest.partition(END)[2]
+        results = BEGIN + "\n" + "".join(lines) + END
+        arguments.write.write_text(before + results + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Medians of several sides, each in its turn, and the ratio of a turn's times."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+# Threads of a BLAS go on spinning for some 30 ms after their last product
+REST = 0.05
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of each side, a row a turn."""
+
+    sides: list
+    seconds: np.ndarray
+
+    def median(self, side):
+        return float(np.median(self.seconds[:, self.sides.index(side)]))
+
+    def ratio(self, above, below):
+        """Median, least and largest of the turns' ratios."""
+        over, under = (self.seconds[:, self.sides.index(s)] for s in (above, below))
+        ratios = over / under
+        return tuple(float(f(ratios)) for f in (np.median, np.min, np.max))
+
+
+def once(function):
+    """Seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def repeated(function, least=0.03):
+    """Seconds a call, from as many calls as take `least` seconds, after a first."""
+    rough = once(function)
+    n = max(1, int(least / max(rough, 1e-9)))
+    for _ in range(min(n, 20)):
+        function()
+    start = time.perf_counter()
+    for _ in range(n):
+        function()
+    return (time.perf_counter() - start) / n
+
+
+def in_turn(functions, turns, measure=once):
+    """Times of the sides {name: function}, all of them once a turn."""
+    seconds = []
+    for _ in range(turns):
+        row = []
+        for function in functions.values():
+            time.sleep(REST)
+            row.append(measure(function))
+        seconds.append(row)
+    return Times(list(functions), np.array(seconds))
+
+
+def exponent(sizes, seconds):
+    """The b of seconds = a sizes^b, by least squares on the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
