@@ -4,7 +4,6 @@ A block is the unit of work: its activations fit in the cache, they bound the
 memory whatever the number of rows, and the objective is the sum over blocks.
 """
 
-from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from math import fsum
@@ -149,29 +148,35 @@ def merge_repeated_rows(X, labels, weights=None, most_rows=FEW_ROWS):
     """
     if X.shape[0] > most_rows:
         return X, labels, weights
-    members = defaultdict(list)
-    for row, key in enumerate(_row_keys(X, labels)):
-        if weights is None or weights[row] > 0:
-            members[key].append(row)
-    groups = [members[key] for key in sorted(members)]
-    rows = [group[0] for group in groups]
-    if weights is None:
-        counts = np.array([float(len(group)) for group in groups])
-        return X[rows], labels[rows], None if len(rows) == X.shape[0] else counts
-    # fsum, as its sum is the same in any order
-    return X[rows], labels[rows], np.array([fsum(weights[group]) for group in groups])
+    keys = _row_keys(X, labels)
+    order = np.argsort(keys, kind="stable")
+    if weights is not None:
+        order = order[weights[order] > 0]
+    keys = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    rows = order[starts]
+    if weights is not None:
+        # fsum, as its sum is the same in any order
+        groups = np.split(weights[order], starts[1:])
+        return X[rows], labels[rows], np.array([fsum(group) for group in groups])
+    if len(rows) == len(order):
+        return X[rows], labels[rows], None
+    return X[rows], labels[rows], np.diff(starts, append=len(order)).astype(float)
 
 
 def _row_keys(X, labels):
-    """The bytes of each case."""
-    ends = [label.tobytes() for label in np.ascontiguousarray(labels)]
+    """The bytes of each case, shape (n,)."""
+    labels = np.ascontiguousarray(labels).reshape(len(labels), -1)
     if isinstance(X, np.ndarray):
-        return [row.tobytes() + end for row, end in zip(X, ends, strict=True)]
+        parts = [np.ascontiguousarray(part).view(np.uint8) for part in (X, labels)]
+        cases = np.concatenate(parts, axis=1)
+        return cases.view(f"V{cases.shape[1]}").ravel()
     X = X.sorted_indices()
-    return [
-        X.indices[start:stop].tobytes() + X.data[start:stop].tobytes() + end
-        for start, stop, end in zip(X.indptr[:-1], X.indptr[1:], ends, strict=True)
-    ]
+    keys = np.empty(len(labels), dtype=object)
+    for i, (start, stop) in enumerate(pairwise(X.indptr)):
+        row = X.indices[start:stop].tobytes() + X.data[start:stop].tobytes()
+        keys[i] = row + labels[i].tobytes()
+    return keys
 
 
 def shares(items, most=MOST_SHARES):

@@ -166,6 +166,12 @@ class Network:
                 biases[-1] -= ratio * weights[-1].sum(axis=1)
         return weights, biases
 
+    @cached_property
+    def slope_factor(self):
+        """K, so that no |d F / d theta_i| is more than K times `largest_slope`."""
+        shift = abs(self.hidden_activation.shift)
+        return max(max((1 + shift) / s, 1 / b) for s, b in self._scales)
+
     def largest_slope(self, gradient):
         """max |d F / d W_l|, |d F / d b_l| of a gradient (n_parameters,) in theta."""
         if self.hidden_activation.core is None or len(self.weight_shapes) == 1:

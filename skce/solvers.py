@@ -130,6 +130,9 @@ class _Monitor:
         self.n_hessian_products = 0
         self.curve = []
         self.trial = self.accepted = None
+        network = objective.network
+        # |g|^2 over this means that some component is over tol
+        self._surely_steep = network.n_parameters * (network.slope_factor * tol) ** 2
 
     @property
     def budget_spent(self):
@@ -141,18 +144,20 @@ class _Monitor:
             raise _BudgetSpent
 
     def evaluate(self, theta):
-        if self.n_evaluations == 1 and np.array_equal(theta, self.trial[0]):
-            return self.trial[1:]  # SciPy asks for the start again
+        """Value and gradient; those of the last trial are kept."""
+        if self.trial is not None and (theta == self.trial[0]).all():
+            return self.trial[1:3]
         self._spend()
         self.n_evaluations += 1
         value, gradient = self.objective.value_and_gradient(theta)
         # the solvers square the gradient
-        if not (isfinite(value) and isfinite(gradient.dot(gradient))):
+        square = gradient.dot(gradient)
+        if not (isfinite(value) and isfinite(square)):
             raise NonFiniteObjectiveError(
                 f"the objective or its gradient is not finite (evaluation "
                 f"{self.n_evaluations}, objective {value:.3g})"
             )
-        self.trial = (theta.copy(), value, gradient)
+        self.trial = (theta.copy(), value, gradient, square)
         if self.accepted is None:
             self.accepted = self.trial
         return value, gradient
@@ -171,7 +176,7 @@ class _Monitor:
             self.accepted = self.trial
         elif (theta != self.accepted[0]).any():
             value, gradient = self.objective.value_and_gradient(theta)
-            self.accepted = (theta.copy(), value, gradient)
+            self.accepted = (theta.copy(), value, gradient, gradient.dot(gradient))
 
     @property
     def gradient_norm(self):
@@ -179,6 +184,9 @@ class _Monitor:
 
     @property
     def converged(self):
+        # most iterations need no look at the components
+        if self.accepted[3] > self._surely_steep:
+            return False
         return self.gradient_norm <= self.tol
 
     def after_iteration(self, intermediate_result):
@@ -234,18 +242,21 @@ def minimize(
         record = _record(monitor, 0, "The start is a stationary point.")
         return Solution(theta.copy(), monitor.accepted[1], [], record, None)
 
-    def value_and_gradient(theta):
-        value, gradient = monitor.evaluate(theta)
-        return chosen.factor * value, chosen.factor * gradient
+    # SciPy's own memory of the gradient, jac=True, compares theta twice as often
+    def value(theta):
+        return chosen.factor * monitor.evaluate(theta)[0]
+
+    def gradient(theta):
+        return chosen.factor * monitor.evaluate(theta)[1]
 
     def hessian_product(theta, v):
         return chosen.factor * monitor.hessian_product(theta, v)
 
     try:
         result = optimize.minimize(
-            value_and_gradient,
+            value,
             theta,
-            jac=True,
+            jac=gradient,
             hessp=hessian_product if chosen.uses_hessian else None,
             method=chosen.method,
             callback=monitor.after_iteration,
@@ -260,7 +271,7 @@ def minimize(
         # ended by the callback, which SciPy reports as a stop before its time
         status, message = 0, f"No component of the gradient is over tol={tol:g}."
     record = _record(monitor, status, message)
-    best, value, _ = monitor.accepted
+    best, value, *_ = monitor.accepted
     remedy = None if monitor.converged else _remedy(monitor, chosen, max_iter, max_fun)
     return Solution(best, float(value), monitor.curve, record, remedy)
 
