@@ -25,12 +25,12 @@ __all__ = [
     "stratified_order",
 ]
 
-# Chosen on nine problems of 20 000 to 1 000 000 rows, 20 to 784 features, 2 to 100
+# Chosen on ten problems of 20 000 to 1 000 000 rows, 20 to 784 features, 2 to 100
 # classes, clear and noisy labels (docs/benchmarks.md): against all rows from the start,
-# a given loss on test rows comes 1.3 to 10 times as early, and never later by more than
-# the noise. A fixed number of iterations a stage is as fast where labels are clear, and
-# ruins the fit where they are not; the variance of the gradient as the test (Byrd et
-# al.) leaves plateaus with the whole sample, and gains nothing there.
+# a given loss on test rows came 1 to 10 times as early. A fixed number of iterations a
+# stage is as fast where labels are clear, and ruins the fit where they are not; the
+# variance of the gradient as the test (Byrd et al.) goes over plateaus with all rows,
+# and gains nothing there.
 LEAST_ROWS = 2**15
 FIRST_SHARE, GROWTH = 1 / 16, 2
 CHECK_EVERY = 5

@@ -52,6 +52,7 @@ def _lbfgs_options(max_iter, max_fun):
         "maxfun": max_fun,
         "gtol": 0.0,
         "ftol": np.finfo(float).eps,
+        # within the noise of the fastest at 30 to 80 000 parameters (docs/benchmarks.md)
         "maxcor": 20,
         "maxls": 50,
     }

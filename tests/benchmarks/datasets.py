@@ -55,6 +55,19 @@ def teacher(n, p, q, h, *, relu=False, test=20_000, seed=0, depth=3.0):
     return *draw(n), *draw(test)
 
 
+def latent(n, test=10_000, seed=0):
+    """784 features mixed from 30 hidden ones, with noise; a teacher's ten classes."""
+    Z, y, Z_test, y_test = teacher(n, 30, 10, 20, test=test, seed=seed)
+    rng = np.random.default_rng(seed)
+    mixing = rng.standard_normal((30, 784), dtype=np.float32) / np.float32(30**0.5)
+
+    def mixed(Z):
+        noise = rng.standard_normal((len(Z), 784), dtype=np.float32)
+        return Z @ mixing + np.float32(0.5) * noise
+
+    return mixed(Z), y, mixed(Z_test), y_test
+
+
 def pictures(n, test=10_000, seed=0):
     """28 x 28 pixels of scikit-learn's digits, enlarged, turned, moved, with noise.
 

@@ -1,0 +1,42 @@
+"""The benchmarks' command runs, and docs/benchmarks.md has all of its tables."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RUN = ROOT / "tests" / "benchmarks" / "run.py"
+
+
+def output(*arguments):
+    command = [sys.executable, str(RUN), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_section_prints_its_table():
+    printed = output("predictions", "--scale", "0.001")
+    assert "### predictions" in printed
+    rows = re.findall(r"^\| float(?:32|64) .*$", printed, flags=re.MULTILINE)
+    assert len(rows) == 2
+    assert all(float(row.split("|")[4].split()[0]) > 0 for row in rows)
+
+
+def test_the_page_has_a_table_of_every_section():
+    sections = re.search(r"\{.*\}", output("--help").replace("\n", "")).group()
+    names = re.findall(r"\w+", sections)
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert len(names) >= 9
+    assert [name for name in names if f"### {name}\n" not in page] == []
+
+
+def test_write_replaces_the_tables_only(tmp_path):
+    page = tmp_path / "page.md"
+    marks = "<!-- results: begin -->\nold\n<!-- results: end -->\n"
+    page.write_text(f"before\n{marks}after\n", encoding="utf-8")
+    output("predictions", "--scale", "0.001", "--write", str(page))
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("<!-- results: end -->\nafter\n")
+    assert "old" not in text
+    assert "### predictions" in text
