@@ -4,9 +4,9 @@ import subprocess
 import sys
 import warnings
 
+import datasets
 import numpy as np
 import peers
-import datasets
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
