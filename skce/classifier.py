@@ -84,7 +84,8 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         Most iterations. In a growing sample, an iteration on a tenth of the rows
         counts as a tenth.
     max_fun : int, default=15000
-        Most evaluations of the objective and of Hessian products together.
+        Most evaluations of the objective and of Hessian products together, in all
+        stages.
     tol : float, default=1e-4
         The fit has converged when no component of the gradient is larger.
     init : {"glorot", "uniform"}, default="glorot"
@@ -97,8 +98,8 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         Whether to begin on random parts of the rows, a sixteenth, an eighth, and so
         on, stratified by class, each for as long as the loss of as many fresh rows
         falls; the last stage is always on all rows. "auto": from
-        `skce.growth.LEAST_ROWS` = 32768 rows on. Not after a warm start. Parts whose
-        copy would need more than 64 MB are left out.
+        `skce.growth.LEAST_ROWS` = 32768 rows on. Not after a warm start. No part is
+        larger than what can be copied in 64 MB.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
         must have had the same features, classes and layers.
@@ -234,7 +235,9 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. An integer weight equals so many repetitions, and
             the order of the rows does not matter: to the last bit up to
-            `skce.blocks.FEW_ROWS` rows, to rounding beyond.
+            `skce.blocks.FEW_ROWS` rows, to rounding beyond. (A growing sample draws
+            rows by their numbers, so that it leads to another start of its last
+            stage, and from there perhaps to another minimum.)
 
         Returns
         -------
@@ -288,7 +291,7 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
             )
             frequencies = class_frequencies(codes, weights, labels.n_outputs)
             constant = pairing.loss_of_constant(frequencies)
-            moved = warm or any(stage.n_iter for stage in stages)
+            moved = warm or not np.array_equal(solution.theta, start)
             remedy = solution.remedy or _why_stuck(solution, start, moved, constant)
             if remedy is not None:
                 warnings.warn(
@@ -491,7 +494,7 @@ def _unchanged_on_failure(estimator):
 def _why_stuck(solution, start, moved, constant):
     """What a stop within `tol` has missed, where that is certain; else None.
 
-    `moved` says that the fit went on from another, or had early stages that moved;
+    `moved` says that the fit went on from another, or ended where it did not start;
     `constant` is the objective of the class frequencies as constant outputs: with all
     weights 0 and the right biases every network reaches it.
     """

@@ -4,11 +4,13 @@ On many rows most of the way to the minimum can be gone with few of them (Byrd, 
 Nocedal & Wu 2012, "Sample size selection in optimization methods for machine
 learning"). The danger is that a sample is overfitted and leads astray. So each stage
 is watched on as many fresh rows: every `CHECK_EVERY` iterations it goes on only if
-their loss has fallen, and it gives up the point where that was lowest. The
+their loss has fallen, and it gives up the point, of those looked at, where that was
+lowest. The
 last stage is on all rows, so its minimum is one of the whole objective.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -26,11 +28,10 @@ __all__ = [
 ]
 
 # Chosen on ten problems of 20 000 to 1 000 000 rows, 20 to 784 features, 2 to 100
-# classes, clear and noisy labels (docs/benchmarks.md): against all rows from the start,
-# a given loss on test rows came 1 to 10 times as early. A fixed number of iterations a
-# stage is as fast where labels are clear, and ruins the fit where they are not; the
-# variance of the gradient as the test (Byrd et al.) goes over plateaus with all rows,
-# and gains nothing there.
+# classes, clear and noisy labels: see docs/benchmarks.md. So many iterations a stage,
+# whatever happens, are as fast where labels are clear, and ruin the fit where they are
+# not; the variance of the gradient as the test (Byrd et al.) goes over plateaus with
+# all rows, and gains nothing there.
 LEAST_ROWS = 2**15
 FIRST_SHARE, GROWTH = 1 / 16, 2
 CHECK_EVERY = 5
@@ -51,8 +52,8 @@ class Stage:
     ----------
     n_rows : int
         Rows of its sample.
-    n_iter, nfev : int
-        Iterations, and evaluations of the objective with its gradient.
+    n_iter, nfev, nhev : int
+        Iterations, evaluations of the objective with its gradient, Hessian products.
     loss_curve : list of float
         The objective on its sample after each iteration.
     fresh_loss : float or None
@@ -63,18 +64,22 @@ class Stage:
     n_rows: int
     n_iter: int
     nfev: int
+    nhev: int
     loss_curve: list
     fresh_loss: float | None = None
 
 
 def sample_sizes(n_rows, n_bytes):
-    """The rows of each early stage, for data of so many rows and bytes."""
-    sizes, share = [], FIRST_SHARE
-    while share < 1:
-        size = int(n_rows * share)
-        if size > 0 and 2 * size * n_bytes <= MOST_BYTES * n_rows:
-            sizes.append(size)
-        share *= GROWTH
+    """The rows of each early stage, for data of so many rows and bytes.
+
+    Where even the first share would be too large to copy, one stage of as many rows as
+    can be.
+    """
+    most = int(min(n_rows / 2, MOST_BYTES * n_rows / (2 * n_bytes)))
+    sizes, size = [], min(int(n_rows * FIRST_SHARE), most)
+    while 0 < size <= most:
+        sizes.append(size)
+        size *= GROWTH
     return sizes
 
 
@@ -116,25 +121,38 @@ class _Watch:
 
     def __init__(self, fresh, theta):
         self.fresh = fresh
-        self.best = theta
+        self.best = self.seen = theta
         self.loss = fresh.mean_loss(theta)
         self.n_iter = 0
 
     def __call__(self, theta):
         self.n_iter += 1
-        return self.n_iter % CHECK_EVERY == 0 and not self.improved(theta)
+        return self.n_iter % CHECK_EVERY == 0 and not self.look(theta)
 
-    def improved(self, theta):
+    def look(self, theta):
         """Whether theta is better than the best so far, which it then becomes."""
+        if np.array_equal(theta, self.seen):
+            return False
+        self.seen = theta
         loss = self.fresh.mean_loss(theta)
         better = loss < self.loss
         if better:
-            self.best, self.loss = theta.copy(), loss
+            self.best, self.loss = theta, loss
         return better
 
 
 def minimize_in_stages(
-    network, theta, rows, *, decay, run, random_state, grow, max_iter, **options
+    network,
+    theta,
+    rows,
+    *,
+    decay,
+    run,
+    random_state,
+    grow,
+    max_iter,
+    max_fun,
+    **options,
 ):
     """Minimise over all rows, after early stages on growing parts of them.
 
@@ -155,8 +173,11 @@ def minimize_in_stages(
         Whether there are early stages.
     max_iter : int
         Most iterations; one on a tenth of the rows counts as a tenth.
+    max_fun : int
+        Most evaluations and Hessian products of all stages; looks at fresh rows, of
+        which no gradient is asked, do not count.
     **options
-        Of `minimize`: solver, tol, max_fun, verbose.
+        Of `minimize`: solver, tol, verbose.
 
     Returns
     -------
@@ -164,62 +185,82 @@ def minimize_in_stages(
         Of the last stage, on all rows.
     stages : list of Stage
     """
-    n = rows[0].shape[0]
-
-    def objective(rows, decay):
-        X, codes, weights = rows
-        blocks = cut(X, codes, weights, block_rows(X.shape[0], network))
-        return Objective(network, blocks, decay, X.dtype, run)
-
-    early = min(MOST_OF_BUDGET * max_iter, max_iter - 1)
-    stages, budget = [], early
-    for size, *parts in _parts(*rows, random_state) if grow else ():
+    X, codes, weights = rows
+    n, early = X.shape[0], min(MOST_OF_BUDGET * max_iter, max_iter - 1)
+    objective = partial(_objective, network, dtype=X.dtype, run=run)
+    asked = {"max_iter": max_iter, "max_fun": max_fun}
+    stages, budget, verbose = [], early, options["verbose"]
+    sizes = sample_sizes(n, _n_bytes(X)) if grow else []
+    order = _order(codes, weights, random_state, 2 * max(sizes)) if sizes else ()
+    for size in sizes:
         most = min(MOST_ITERATIONS, int(budget * n / size))
-        if most == 0:
+        if most == 0 or max_fun < 2 or len(order) < 2 * size:
             continue
-        if options["verbose"]:
+        if verbose:
             print(f"stage {len(stages) + 1}: {size} of {n} rows")
-        sample, fresh = parts
-        watch = _Watch(objective(fresh, 0.0), theta)
-        solution = minimize(
-            objective(sample, decay), theta, max_iter=most, stop=watch, **options
+        theta, stage = _early_stage(
+            theta,
+            lambda part, decay: objective(_part(*rows, part), decay),
+            (order[:size], order[size : 2 * size]),
+            decay=decay,
+            max_iter=most,
+            max_fun=max_fun - 1,
+            **options,
         )
-        if solution.curve:
-            watch.improved(solution.theta)
-        theta = watch.best
-        budget -= len(solution.curve) * size / n
-        stages.append(_stage(size, solution, watch.loss))
-    if stages and options["verbose"]:
+        budget -= stage.n_iter * size / n
+        max_fun -= stage.nfev + stage.nhev
+        stages.append(stage)
+    if stages and verbose:
         print(f"stage {len(stages) + 1}: all {n} rows")
-    spent = int(np.ceil(early - budget))
     solution = minimize(
-        objective(rows, decay), theta, max_iter=max_iter - spent, **options
+        objective(rows, decay),
+        theta,
+        max_iter=max_iter - int(np.ceil(early - budget)),
+        max_fun=max_fun,
+        asked=asked,
+        **options,
     )
     return solution, [*stages, _stage(n, solution)]
 
 
+def _early_stage(theta, objective, parts, *, decay, **options):
+    """Where a stage on rows `parts[0]`, watched on `parts[1]`, leads, and its Stage.
+
+    A function of its own, so that its copies of the rows end with it.
+    """
+    sample, fresh = parts
+    watch = _Watch(objective(fresh, 0.0), theta)
+    solution = minimize(objective(sample, decay), theta, stop=watch, **options)
+    if solution.curve:
+        watch.look(solution.theta)
+    return watch.best, _stage(len(sample), solution, watch.loss)
+
+
+def _objective(network, rows, decay, *, dtype, run):
+    X, codes, weights = rows
+    blocks = cut(X, codes, weights, block_rows(X.shape[0], network))
+    return Objective(network, blocks, decay, dtype, run)
+
+
 def _stage(n_rows, solution, fresh_loss=None):
     record = solution.record
-    return Stage(n_rows, record["nit"], record["nfev"], solution.curve, fresh_loss)
+    counts = (record["nit"], record["nfev"], record["nhev"])
+    return Stage(n_rows, *counts, solution.curve, fresh_loss)
 
 
-def _parts(X, codes, weights, random_state):
-    """For each early stage its size, its rows and as many fresh ones."""
-    sizes = sample_sizes(X.shape[0], _n_bytes(X))
+def _order(codes, weights, random_state, most):
+    """At most the first `most` rows of a stratified order of those that weigh."""
     order = stratified_order(codes, random_state)
-    order = order[: 2 * max(sizes, default=0)].copy()
-    for size in sizes:
-        parts = [np.sort(order[:size]), np.sort(order[size : 2 * size])]
-        if weights is None:
-            yield size, *((X[part], codes[part], None) for part in parts)
-        elif all(np.any(weights[part] > 0) for part in parts):
-            yield (
-                size,
-                *(
-                    (X[part], codes[part], with_unit_mean(weights[part], X.dtype))
-                    for part in parts
-                ),
-            )
+    if weights is not None:
+        order = order[weights[order] > 0]
+    return order[:most].copy()
+
+
+def _part(X, codes, weights, part):
+    """Copies of some rows, in the order in which they stand, for the cache's sake."""
+    part = np.sort(part)
+    weights = None if weights is None else with_unit_mean(weights[part], X.dtype)
+    return X[part], codes[part], weights
 
 
 def _n_bytes(X):

@@ -33,6 +33,9 @@ class HiddenActivation(Named):
     saturates : bool
         Whether the derivative vanishes at both ends, so that a unit whose inputs
         are large learns nothing.
+    core, inner, outer, shift : HiddenActivation or None, and float
+        f(a) = shift + outer core(inner a), where another activation is the cheaper one
+        to compute, and has outputs about 0; without a core the three are not used.
     """
 
     # 1 for all: Glorot & Bengio (2010) widen it to 4 for the logistic function, whose
@@ -40,8 +43,6 @@ class HiddenActivation(Named):
     # iterations and starts nearer to saturation.
     gain = 1.0
     saturates = False
-    # f(a) = shift + outer * core(inner * a), where another activation is the cheaper
-    # one to compute: the network then runs that one, with its parameters rescaled.
     core = None
     inner = outer = 1.0
     shift = 0.0

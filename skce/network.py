@@ -97,7 +97,8 @@ class Network:
 
     and a hidden one `inner` times that. The solvers see theta too: tanh units have
     outputs about 0, so their weights and the biases above hardly interact, which
-    saves a fifth to a half of the iterations (LeCun et al. 1998, "Efficient BackProp").
+    saves 6 to 40 % of the evaluations (docs/benchmarks.md; LeCun et al. 1998,
+    "Efficient BackProp").
 
     Parameters
     ----------
@@ -111,6 +112,11 @@ class Network:
         self.layer_sizes = tuple(layer_sizes)
         self.hidden_activation = hidden_activation
         self.core = hidden_activation.core or hidden_activation
+        self._inner, self._outer, self._shift = 1.0, 1.0, 0.0
+        if hidden_activation.core is not None:
+            self._inner = hidden_activation.inner
+            self._outer = hidden_activation.outer
+            self._shift = hidden_activation.shift
         self.pairing = pairing
         self.n_outputs = self.layer_sizes[-1]
         self.weight_shapes = [(o, i) for i, o in pairwise(self.layer_sizes)]
@@ -128,9 +134,9 @@ class Network:
     @cached_property
     def _scales(self):
         """Factor of each matrix [W_l | b_l] in the core network: of W_l and of b_l."""
-        f, last = self.hidden_activation, len(self.weight_shapes) - 1
-        inner = [1.0 if layer == last else f.inner for layer in range(last + 1)]
-        outer = [1.0 if layer == 0 else f.outer for layer in range(last + 1)]
+        last = len(self.weight_shapes) - 1
+        inner = [1.0 if layer == last else self._inner for layer in range(last + 1)]
+        outer = [1.0 if layer == 0 else self._outer for layer in range(last + 1)]
         return [(i * o, i) for i, o in zip(inner, outer, strict=True)]
 
     @cached_property
@@ -144,7 +150,7 @@ class Network:
     def pack(self, weights, biases):
         """A new flat float64 theta from the W_l (n_out, n_in) and b_l (n_out,)."""
         theta = np.empty(self.n_parameters)
-        ratio = self.hidden_activation.shift
+        ratio = self._shift
         layers = zip(self.unpack(theta), weights, biases, self._scales, strict=True)
         for layer, (A, W, b, (scale, bias_scale)) in enumerate(layers):
             A[:, :-1] = scale * np.asarray(W, dtype=float)
@@ -157,7 +163,7 @@ class Network:
     def weights_and_biases(self, theta):
         """The inverse of `pack`: new float64 W_l (n_out, n_in) and b_l (n_out,)."""
         weights, biases = [], []
-        ratio = self.hidden_activation.shift
+        ratio = self._shift
         layers = zip(self.unpack(theta), self._scales, strict=True)
         for layer, (A, (scale, bias_scale)) in enumerate(layers):
             weights.append(A[:, :-1] / scale)
@@ -169,14 +175,14 @@ class Network:
     @cached_property
     def slope_factor(self):
         """K, so that no |d F / d theta_i| is more than K times `largest_slope`."""
-        shift = abs(self.hidden_activation.shift)
-        return max(max((1 + shift) / s, 1 / b) for s, b in self._scales)
+        shift = 1 + abs(self._shift)
+        return max(max(shift / abs(s), 1 / abs(b)) for s, b in self._scales)
 
     def largest_slope(self, gradient):
         """max |d F / d W_l|, |d F / d b_l| of a gradient (n_parameters,) in theta."""
-        if self.hidden_activation.core is None or len(self.weight_shapes) == 1:
+        if self.core is self.hidden_activation or len(self.weight_shapes) == 1:
             return float(max(gradient.max(), -gradient.min()))
-        largest, ratio = 0.0, self.hidden_activation.shift
+        largest, ratio = 0.0, self._shift
         layers = zip(self.unpack(gradient), self._scales, strict=True)
         for layer, (G, (scale, bias_scale)) in enumerate(layers):
             in_weights, in_biases = scale * G[:, :-1], bias_scale * G[:, -1:]

@@ -52,7 +52,7 @@ def _lbfgs_options(max_iter, max_fun):
         "maxfun": max_fun,
         "gtol": 0.0,
         "ftol": np.finfo(float).eps,
-        # within the noise of the fastest at 30 to 80 000 parameters (docs/benchmarks.md)
+        # from 30 to 80 000 parameters at most a third off the best: docs/benchmarks.md
         "maxcor": 20,
         "maxls": 50,
     }
@@ -133,7 +133,8 @@ class _Monitor:
         self.trial = self.accepted = None
         network = objective.network
         # |g|^2 over this means that some component is over tol
-        self._surely_steep = network.n_parameters * (network.slope_factor * tol) ** 2
+        bound = network.slope_factor * tol
+        self._surely_steep = network.n_parameters * bound * bound
 
     @property
     def budget_spent(self):
@@ -205,7 +206,16 @@ class _Monitor:
 
 @np.errstate(**QUIET)
 def minimize(
-    objective, theta, *, solver, tol, max_iter, max_fun, verbose=False, stop=None
+    objective,
+    theta,
+    *,
+    solver,
+    tol,
+    max_iter,
+    max_fun,
+    verbose=False,
+    stop=None,
+    asked=None,
 ):
     """Minimise an objective from `theta`.
 
@@ -226,6 +236,9 @@ def minimize(
         Whether to print a line an iteration.
     stop : callable, optional
         `stop(theta)` is asked after each iteration whether to end there.
+    asked : dict, optional
+        max_iter and max_fun as the user gave them, for the remedy, where an earlier
+        stage has used up some of them.
 
     Returns
     -------
@@ -273,7 +286,10 @@ def minimize(
         status, message = 0, f"No component of the gradient is over tol={tol:g}."
     record = _record(monitor, status, message)
     best, value, *_ = monitor.accepted
-    remedy = None if monitor.converged else _remedy(monitor, chosen, max_iter, max_fun)
+    remedy = None
+    if not monitor.converged:
+        limits = {"max_iter": max_iter, "max_fun": max_fun}
+        remedy = _remedy(monitor, chosen, limits, asked or limits)
     return Solution(best, float(value), monitor.curve, record, remedy)
 
 
@@ -289,19 +305,21 @@ def _record(monitor, status, message):
     }
 
 
-def _remedy(monitor, solver, max_iter, max_fun):
+def _remedy(monitor, solver, limits, asked):
     """What the user can do about a stop short of `tol`."""
     reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={monitor.tol:g}"
     scale = "scale the features to mean 0 and variance 1 (StandardScaler)"
     other = "" if solver.uses_hessian else ", or take solver='trust-krylov'"
-    if len(monitor.curve) >= max_iter:
+    # of a growing sample, the earlier stages have had their share
+    share = "" if asked == limits else ", those of early stages included,"
+    if len(monitor.curve) >= limits["max_iter"]:
         return (
-            f"stopped after max_iter={max_iter} iterations ({reached}): raise "
-            f"max_iter, {scale}, raise alpha or tol{other}"
+            f"stopped after max_iter={asked['max_iter']} iterations{share} "
+            f"({reached}): raise max_iter, {scale}, raise alpha or tol{other}"
         )
     if monitor.budget_spent:
         return (
-            f"stopped after max_fun={max_fun} evaluations ({reached}): "
+            f"stopped after max_fun={asked['max_fun']} evaluations{share} ({reached}): "
             f"raise max_fun, {scale}, raise alpha or tol{other}"
         )
     return (

@@ -20,8 +20,9 @@ from skce.blocks import LEAST_WORK
 
 __all__ = ["QUIET", "blas_held", "serial", "workers"]
 
-# Rows x parameters below which OpenBLAS takes one thread by itself
-LEAST_HELD = 2**17
+# Rows x parameters below which OpenBLAS takes one thread by itself: its products of a
+# matrix and a vector take several from 9216 elements on
+LEAST_HELD = 2**13
 
 # For np.errstate: what overflows is found by its result
 QUIET = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
@@ -135,12 +136,15 @@ def _shared_out(pool, n_helpers, function, items):
                 return
             results[i] = function(item)
 
-    helpers = [pool.submit(work) for _ in range(min(n_helpers, len(items) - 1))]
+    helpers = []
     try:
+        for _ in range(min(n_helpers, len(items) - 1)):
+            helpers.append(pool.submit(work))
         work()
     finally:
         waiting.clear()
-        errors = [helper.exception() for helper in helpers]
+        # a helper that has not begun by now is not waited for
+        errors = [helper.exception() for helper in helpers if not helper.cancel()]
     for error in filter(None, errors):
         raise error
     return results

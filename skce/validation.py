@@ -47,7 +47,8 @@ def check_parameters(estimator):
             f"n_jobs={n_jobs!r} must be None, -1 (all cores) or at least 1."
         )
     growing = estimator.growing_sample
-    if not (isinstance(growing, bool | np.bool_) or growing == "auto"):
+    is_auto = isinstance(growing, str) and growing == "auto"
+    if not (isinstance(growing, bool | np.bool_) or is_auto):
         raise ValueError(f"growing_sample={growing!r} must be 'auto', True or False.")
     if not isinstance(estimator.warm_start, bool | np.bool_):
         raise ValueError(f"warm_start={estimator.warm_start!r} must be True or False.")

@@ -121,6 +121,11 @@ def test_bad_parameters(parameters, message):
     assert_unchanged(fitted, before)
 
 
+def test_the_largest_tol_is_a_tol():
+    with pytest.warns(ConvergenceWarning, match="stationary"):
+        small(tol=1e200).fit(X, y)
+
+
 def test_an_interrupted_fit_leaves_the_estimator_as_it_was(monkeypatch):
     fitted = small().fit(X, y)
     before = snapshot(fitted)

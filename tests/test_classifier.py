@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier
+from skce.blocks import row_slices
 
 LEGAL = [names for names in NAMES if names != ("logistic", "cross_entropy")]
 ELEMENTWISE = [names for names in LEGAL if names[0] in ("identity", "logistic")]
@@ -268,9 +269,12 @@ def test_integer_weights_equal_repetitions_to_the_last_bit(names):
 def test_many_rows_are_cut_into_blocks_and_agree_with_one_block(monkeypatch):
     X, y = np.tile(IRIS, (20, 1)), np.tile(IRIS_Y, 20)
     X = X + np.random.default_rng(0).normal(scale=0.1, size=X.shape)
-    cut = small(tol=1e-2).fit(X, y)
-    monkeypatch.setattr("skce.growth.block_rows", lambda n_rows, network: len(X))
-    whole = small(tol=1e-2).fit(X, y)
+    fits = {}
+    for rows in (500, len(X)):
+        assert len(row_slices(len(X), rows)) == (8 if rows == 500 else 1)
+        monkeypatch.setattr("skce.growth.block_rows", lambda *_, rows=rows: rows)
+        fits[rows] = small(tol=1e-2).fit(X, y)
+    cut, whole = fits.values()
     np.testing.assert_allclose(cut.predict_proba(X), whole.predict_proba(X), atol=1e-6)
 
 

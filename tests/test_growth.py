@@ -15,6 +15,7 @@ from skce.growth import (
     LEAST_ROWS,
     MOST_BYTES,
     MOST_ITERATIONS,
+    minimize,
     sample_sizes,
     stratified_order,
 )
@@ -54,15 +55,16 @@ def test_the_order_of_indicators_is_a_permutation():
     np.testing.assert_array_equal(np.sort(order), np.arange(40))
 
 
-@pytest.mark.parametrize("n_rows", [10, 1000, 4_000_000])
+@pytest.mark.parametrize("n_rows", [10, 1000, 4_000_000, 10**9])
 @pytest.mark.parametrize("row_bytes", [8, 200, 1e6])
 def test_parts_double_and_fit_into_memory_with_their_fresh_rows(n_rows, row_bytes):
     sizes = sample_sizes(n_rows, n_rows * row_bytes)
     assert sizes == sorted(set(sizes))
+    assert sizes or n_rows < 16
     for size in sizes:
         assert 2 * size <= n_rows
         assert 2 * size * row_bytes <= MOST_BYTES
-    assert all(b in (2 * a, 2 * a + 1) for a, b in pairwise(sizes))
+    assert all(b == 2 * a for a, b in pairwise(sizes))
 
 
 def test_stages_grow_and_the_last_is_on_all_rows(data):
@@ -102,6 +104,55 @@ def test_a_stage_gives_up_the_point_where_fresh_rows_were_best():
     assert first.fresh_loss < 1.5 * np.log(2)
     # while its sample was nearly learned by heart
     assert first.loss_curve[-1] < 0.5
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_next_stage_starts_where_fresh_rows_were_best(data, monkeypatch):
+    starts, watched = [], []
+
+    def spying(objective, theta, **options):
+        starts.append(theta)
+        watched.append([])
+        stop = options.get("stop")
+        if stop is not None:
+            see, fresh = watched[-1].append, stop.fresh.mean_loss
+            see((fresh(theta), theta))
+            look = stop.look
+            stop.look = lambda theta: see((fresh(theta), theta)) or look(theta)
+        return minimize(objective, theta, **options)
+
+    monkeypatch.setattr("skce.growth.minimize", spying)
+    fitted = classifier(alpha=1e-4, max_iter=30).fit(*data)
+    assert len(starts) == 5
+    rejected = 0
+    for seen, start, stage in zip(watched, starts[1:], fitted.stages_, strict=False):
+        loss, best = min(seen, key=lambda pair: pair[0])
+        assert stage.fresh_loss == loss
+        np.testing.assert_array_equal(start, best)
+        rejected += seen[-1][0] > loss
+    assert rejected > 0
+
+
+@pytest.mark.parametrize("solver", ["bfgs", "cg", "newton-cg", "trust-krylov"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_every_solver_grows_within_max_fun(data, solver):
+    for max_fun in (1, 10, 60):
+        fitted = classifier(solver=solver, max_fun=max_fun).fit(*data)
+        assert sum(stage.nfev + stage.nhev for stage in fitted.stages_) <= max_fun
+        assert fitted.solver_result_["nfev"] >= 1
+
+
+def test_the_warning_names_the_max_iter_that_was_given(data):
+    message = "max_iter=20 iterations, those of early stages included"
+    with pytest.warns(ConvergenceWarning, match=message):
+        classifier(max_iter=20, tol=1e-9).fit(*data)
+
+
+def test_a_start_that_no_stage_leaves_is_called_stationary():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40_000, 20)).astype(np.float32), rng.integers(0, 2, 40_000)
+    with pytest.warns(ConvergenceWarning, match="start to be stationary"):
+        classifier(hidden_layer_sizes=(), tol=0.02).fit(X, y)
 
 
 def test_reproducible_from_random_state(data):
@@ -169,6 +220,7 @@ def test_sparse_rows_grow_as_dense_ones_do(data):
     thin = classifier(max_iter=10, tol=1e-2).fit(wide.tocsr(), y)
     sizes = [stage.n_rows for stage in thin.stages_]
     assert sizes == [stage.n_rows for stage in dense.stages_]
+    assert thin.loss_ < 0.9 * np.log(3)
 
 
 def test_multilabel_grows(data):

@@ -10,6 +10,7 @@ from scipy import sparse
 from skce.blocks import cut, merge_repeated_rows, row_slices
 from skce.hidden import (
     HIDDEN_ACTIVATIONS,
+    HiddenActivation,
     HiddenLogistic,
     HiddenReLU,
     HiddenTanh,
@@ -163,10 +164,39 @@ def test_the_l2_term_leaves_out_the_biases():
     assert sum(b.size for b in biases) > 0
 
 
-@pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
+class Affine(HiddenActivation):
+    """y = -0.3 + 1.7 tanh(-0.7 a)."""
+
+    core, inner, outer, shift = HiddenTanh(), -0.7, 1.7, -0.3
+
+    def apply(self, a):
+        a[...] = self.shift + self.outer * np.tanh(self.inner * a)
+
+    def derivative(self, y):
+        g = (y - self.shift) / self.outer
+        return self.inner * self.outer * (1 - g * g)
+
+
+class Shifted(HiddenActivation):
+    """max(a - shift, 0), whose shift is its own and no affine function of a core."""
+
+    def __init__(self, shift=0.3):
+        self.shift = shift
+
+    def apply(self, a):
+        np.maximum(a - self.shift, 0, out=a)
+
+    def derivative(self, y):
+        return (y > 0).astype(y.dtype)
+
+
+ACTIVATIONS = [*HIDDEN_ACTIVATIONS.values(), Affine(), Shifted()]
+
+
+@pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
 def test_core_parameters_and_back(f, hidden):
-    network = Network((P, *hidden, 3), HIDDEN_ACTIVATIONS[f], PAIRINGS[0])
+    network = Network((P, *hidden, 3), f, PAIRINGS[0])
     rng = np.random.default_rng(7)
     weights = [rng.normal(size=shape) for shape in network.weight_shapes]
     biases = [rng.normal(size=n) for n in network.layer_sizes[1:]]
@@ -182,11 +212,10 @@ def test_core_parameters_and_back(f, hidden):
     )
 
 
-@pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
 def test_the_core_network_has_the_logits_of_the_network(f, hidden):
-    activation = HIDDEN_ACTIVATIONS[f]
-    network = Network((P, *hidden, 3), activation, PAIRINGS[0])
+    network = Network((P, *hidden, 3), f, PAIRINGS[0])
     rng = np.random.default_rng(8)
     X = rng.normal(size=(N, P))
     theta = rng.normal(size=network.n_parameters)
@@ -195,7 +224,7 @@ def test_the_core_network_has_the_logits_of_the_network(f, hidden):
     for W, b in zip(weights, biases, strict=True):
         a = W @ y + b[:, np.newaxis]
         y = a.copy()
-        activation.apply(y)
+        f.apply(y)
     rows = Workspace(network, float).rows(N)
     z = network.forward(Layers(network, theta), X, rows)
     np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
@@ -204,12 +233,13 @@ def test_the_core_network_has_the_logits_of_the_network(f, hidden):
     np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
 def test_largest_slope_is_that_in_weights_and_biases(f, hidden):
     rng = np.random.default_rng(9)
     X, labels = data(PAIRINGS[0], rng)
-    F = objective(PAIRINGS[0], X, labels, hidden=hidden, f=f)
+    network = Network((P, *hidden, 3), f, PAIRINGS[0])
+    F = Objective(network, cut(X, labels), 0.01)
     theta = rng.normal(size=F.network.n_parameters)
     parts = F.network.weights_and_biases(theta)
     slopes = []
@@ -226,6 +256,23 @@ def test_largest_slope_is_that_in_weights_and_biases(f, hidden):
     assert largest == pytest.approx(np.abs(slopes).max(), rel=1e-6)
     # the sign of the largest one does not matter
     assert F.network.largest_slope(-gradient) == largest
+
+
+@pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
+def test_slope_factor_is_the_least_bound(f, hidden):
+    network = Network((P, *hidden, 3), f, PAIRINGS[0])
+    rng = np.random.default_rng(10)
+    ratios = []
+    for i in range(network.n_parameters):
+        # with this one component alone, but for a bias that cancels its effect
+        gradient = np.zeros(network.n_parameters)
+        gradient[i] = 1
+        ratios.append(1 / network.largest_slope(gradient))
+        random = rng.normal(size=network.n_parameters)
+        ratios.append(np.abs(random).max() / network.largest_slope(random))
+    assert max(ratios) <= network.slope_factor * (1 + 1e-12)
+    assert network.slope_factor <= 2 * max(ratios)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 6, 7])

@@ -2,7 +2,7 @@
 
 import os
 from multiprocessing import get_context
-from threading import Barrier, Thread
+from threading import Barrier, Thread, current_thread, main_thread
 
 import numpy as np
 import pytest
@@ -126,7 +126,19 @@ def test_the_budget_is_that_of_blas():
         assert run(lambda i: i * i, range(5)) == [0, 1, 4, 9, 16]
 
 
-def test_an_error_of_a_thread_arrives():
+def test_an_error_of_a_helper_arrives():
+    both_busy = Barrier(2)
+
+    def work(item):
+        both_busy.wait(timeout=60)
+        if current_thread() is not main_thread():
+            raise ZeroDivisionError
+
+    with workers(LARGE, 2) as run, pytest.raises(ZeroDivisionError):
+        run(work, [1, 2])
+
+
+def test_overflow_in_prediction_by_threads_is_an_error():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30_000, 4))
     fitted = PairedMLPClassifier(

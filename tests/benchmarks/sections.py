@@ -110,6 +110,9 @@ def _same_objective(classifier, X, y, target):
 def fits(scale):
     """Whole fits to one objective, in ms.
 
+    On digits skce's tol is the largest of a list that ends within 1 % of
+    MLPClassifier's objective, and torch stops as soon as it is there.
+
     | fit | skce | peer | skce, ms | peer, ms | peer / skce | objectives |
     |---|---|---|---|---|---|---|
     """
@@ -146,7 +149,7 @@ def fits(scale):
                 _milliseconds(times, SKCE),
                 _milliseconds(times, peer),
                 _ratio(times, peer, SKCE),
-                f"{classifier.loss_:.4f}, {target:.4f}",
+                f"{classifier.loss_:.4f}, {target * (1.01 if 'torch' in peer else 1):.4f}",
             ]
     yield from _paper_fits(turns)
 
@@ -170,7 +173,7 @@ def _paper_fits(turns):
             for c in (ours, mlp)
         ]
     n = len(SEEDS)
-    name = "the paper's data, 400 x 2, h = 4, alpha = 0.1, max |gradient| <= 1e-4"
+    name = "the paper's data, 400 x 2, h = 4, alpha = 0.1, to a largest slope of 1e-4"
     yield [
         f"{name}, {n} starts",
         "tol=1e-4",
@@ -185,7 +188,7 @@ def _paper_fits(turns):
         seconds, values = of_r
         ratios = seconds / (times.median(SKCE) / n)
         yield [
-            f"{name}, {n} starts; R's 20 starts a turn, its reltol = 1e-8",
+            f"{name}; R: reltol = 1e-8, biases penalised too, after skce's turns",
             "tol=1e-4",
             "R nnet (BFGS)",
             f"{1e3 * times.median(SKCE) / n:.3g}",

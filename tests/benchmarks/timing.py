@@ -33,12 +33,17 @@ def once(function):
     return time.perf_counter() - start
 
 
-def repeated(function, least=0.03):
-    """Seconds a call, from as many calls as take `least` seconds, after a first."""
-    rough = once(function)
-    n = max(1, int(least / max(rough, 1e-9)))
-    for _ in range(min(n, 20)):
+def repeated(function, least=0.03, settle=0.15):
+    """Seconds a call, from as many calls as take `least` seconds.
+
+    After `settle` seconds of calls: so long the scheduler takes to spread threads over
+    the cores again after another side's.
+    """
+    begin, n_calls = time.perf_counter(), 0
+    while n_calls < 2 or time.perf_counter() - begin < settle:
         function()
+        n_calls += 1
+    n = max(1, int(least * n_calls / (time.perf_counter() - begin)))
     start = time.perf_counter()
     for _ in range(n):
         function()
