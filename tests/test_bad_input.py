@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier, ScaleWarning
@@ -121,8 +121,11 @@ def test_bad_parameters(parameters, message):
     assert_unchanged(fitted, before)
 
 
-def test_the_largest_tol_is_a_tol():
-    with pytest.warns(ConvergenceWarning, match="stationary"):
+def test_a_huge_tol_is_a_tol():
+    with (
+        pytest.warns(ScaleWarning, match=r"tol=1e\+200"),
+        pytest.warns(ConvergenceWarning, match="stationary"),
+    ):
         small(tol=1e200).fit(X, y)
 
 
