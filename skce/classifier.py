@@ -124,9 +124,12 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         The objective at the end, L2 term included (nats a row for the logarithmic
         penalties).
     loss_curve_ : list of float
-        The objective after each iteration of the last stage, on all rows.
+        The objective after each iteration of the last stage, on all rows, which after
+        a growing sample begins low.
     n_iter_ : int
-        Iterations of the last stage; 0 if it began at a stationary point.
+        Iterations of the last stage; 0 if it began at a stationary point. Earlier
+        stages count against `max_iter`, at most three quarters of it, so that less
+        than `max_iter` does not mean convergence: see `solver_result_["success"]`.
     stages_ : list of Stage
         One `skce.growth.Stage` a stage, with its n_rows, n_iter, nfev, loss_curve and
         fresh_loss. The last is that on all rows, and without a growing sample the

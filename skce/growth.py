@@ -9,7 +9,7 @@ lowest. The
 last stage is on all rows, so its minimum is one of the whole objective.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -57,7 +57,8 @@ class Stage:
     loss_curve : list of float
         The objective on its sample after each iteration.
     fresh_loss : float or None
-        Mean loss of as many rows that were not in the sample, without the L2 term, at
+        What decides when the stage ends: the mean loss of as many rows that were not in
+        the sample, without the L2 term, at
         the point that it gave up; None for the last stage, which is on all rows.
     """
 
@@ -65,7 +66,7 @@ class Stage:
     n_iter: int
     nfev: int
     nhev: int
-    loss_curve: list
+    loss_curve: list = field(repr=False)
     fresh_loss: float | None = None
 
 

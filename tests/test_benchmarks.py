@@ -23,8 +23,8 @@ def test_a_section_prints_its_table():
 
 
 def test_the_page_has_a_table_of_every_section():
-    sections = re.search(r"\{.*?\}", output("--help").replace("\n", "")).group()
-    names = re.findall(r"\w+", sections)
+    told = re.search(r"section +of (.*?);", output("--help"), flags=re.DOTALL).group(1)
+    names = re.findall(r"\w+", told)
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert len(names) >= 9
     for name in names:

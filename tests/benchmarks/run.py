@@ -49,10 +49,21 @@ def table(section, scale):
 def main():
     """Run the sections that were asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("section", nargs="*", choices=[[], *SECTIONS])
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--write", type=Path, metavar="FILE")
+    parser.add_argument(
+        "section", nargs="*", help=f"of {', '.join(SECTIONS)}; all if none is given"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="share of the rows, over 0, to 1"
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="replace all tables of this page"
+    )
     arguments = parser.parse_args()
+    for name in arguments.section:
+        if name not in SECTIONS:
+            parser.error(f"{name!r} is none of {', '.join(SECTIONS)}")
+    if not 0 < arguments.scale <= 1:
+        parser.error(f"--scale {arguments.scale} is not over 0, to 1")
     # MLPClassifier warns of stops that are asked for
     warnings.simplefilter("ignore")
     command = " ".join(["python tests/benchmarks/run.py", *sys.argv[1:]])
@@ -63,6 +74,8 @@ def main():
         print(line, end="", flush=True)
 
     say(f"`{command}`: {machine()}\n\n")
+    if arguments.scale != 1:
+        say(f"**With {arguments.scale:g} of the rows that the titles name.**\n\n")
     for name in arguments.section or SECTIONS:
         for line in table(SECTIONS[name], arguments.scale):
             say(line)
