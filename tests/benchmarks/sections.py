@@ -37,13 +37,14 @@ def _mlp(h, dtype, **parameters):
 def _mlp_evaluation(X, y, h, alpha):
     """MLPClassifier's objective and gradient, by its private method; or None."""
     fitted = _mlp(h, X.dtype, alpha=alpha, max_iter=1).fit(X[:2000], y[:2000])
-    packed = np.concatenate([a.ravel() for a in fitted.coefs_ + fitted.intercepts_])
+    arrays = [a.ravel() for a in fitted.coefs_ + fitted.intercepts_]
+    packed = np.concatenate(arrays).astype(X.dtype)
     T = LabelBinarizer().fit(np.arange(y.max() + 1)).transform(y).astype(bool)
     sizes = [(len(X), n) for n in (h, T.shape[1])]
     activations = [X, *(np.empty(s, X.dtype) for s in sizes)]
     deltas = [np.empty_like(a) for a in activations[1:]]
-    gradients = [np.empty_like(a) for a in fitted.coefs_]
-    biases = [np.empty_like(a) for a in fitted.intercepts_]
+    gradients = [np.empty_like(a, X.dtype) for a in fitted.coefs_]
+    biases = [np.empty_like(a, X.dtype) for a in fitted.intercepts_]
     arguments = (packed, X, T, None, activations, deltas, gradients, biases)
     try:
         fitted._loss_grad_lbfgs(*arguments)
