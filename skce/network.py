@@ -234,13 +234,10 @@ class Network:
         loss : float
             Summed over the rows in float64.
         """
-        z = self.forward(parameters, block.X, rows)
-        t = block.targets(self.n_outputs)
-        loss, delta = self.pairing.loss_and_delta(z, t, labels=True, out=z)
-        if delta.dtype != z.dtype:  # a penalty of a user may widen it
-            delta = delta.astype(z.dtype)
+        loss, delta = self._loss_and_delta(parameters, block, rows)
+        if delta.dtype != rows.logits.dtype:  # a penalty of a user may widen it
+            delta = delta.astype(rows.logits.dtype)
         if block.weights is not None:
-            loss = loss * block.weights
             delta *= block.weights
         for layer in range(len(parameters.matrices) - 1, 0, -1):
             np.matmul(delta, rows.transposed[layer - 1], out=gradient.matrices[layer])
@@ -249,16 +246,20 @@ class Network:
             self.core.multiply_slope(rows.hidden[layer - 1], back)
             delta = back
         _first_gradient(delta, block.X, rows, gradient)
-        return float(np.add.reduce(loss, dtype=np.float64))
+        return loss
 
     def loss(self, parameters, block, rows):
         """The weighted sum of the block's losses, without the gradient."""
+        return self._loss_and_delta(parameters, block, rows)[0]
+
+    def _loss_and_delta(self, parameters, block, rows):
+        """The weighted sum of the losses, and delta (q, n) without the weights."""
         z = self.forward(parameters, block.X, rows)
         t = block.targets(self.n_outputs)
-        loss, _ = self.pairing.loss_and_delta(z, t, labels=True, out=z)
+        loss, delta = self.pairing.loss_and_delta(z, t, labels=True, out=z)
         if block.weights is not None:
             loss = loss * block.weights
-        return float(np.add.reduce(loss, dtype=np.float64))
+        return float(np.add.reduce(loss, dtype=np.float64)), delta
 
     def hessian_product(self, parameters, direction, block, rows, product):
         """H v of the weighted sum of the block's losses (Pearlmutter 1994).
