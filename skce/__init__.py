@@ -1,6 +1,12 @@
 """A multilayer perceptron whose output activation and training loss pair freely."""
 
 from skce.classifier import PairedMLPClassifier
+from skce.comparison import PairingComparison, compare_pairings
+from skce.displays import (
+    LossCurveDisplay,
+    PairingComparisonDisplay,
+    PenaltyDisplay,
+)
 from skce.pairings import DegeneratePairingWarning, pairing_grid, pairing_status
 from skce.start import ScaleWarning
 
@@ -8,9 +14,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DegeneratePairingWarning",
+    "LossCurveDisplay",
     "PairedMLPClassifier",
+    "PairingComparison",
+    "PairingComparisonDisplay",
+    "PenaltyDisplay",
     "ScaleWarning",
     "__version__",
+    "compare_pairings",
     "pairing_grid",
     "pairing_status",
 ]

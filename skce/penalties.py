@@ -37,9 +37,12 @@ class Penalty(Named):
         Whether the penalty is minimal at y = t only under the constraint that
         the outputs of a row sum to 1. Without the constraint such a penalty
         drives all outputs to one end, whatever the targets.
+    unit : str
+        Unit of the values, for displays: "nats" if they are natural logarithms.
     """
 
     needs_simplex = False
+    unit = ""
 
     @property
     def domain(self):
@@ -95,6 +98,7 @@ class CrossEntropy(Penalty):
     """
 
     name = "cross_entropy"
+    unit = "nats"
     domain = Interval(0, np.inf)
     needs_simplex = True
 
@@ -118,6 +122,7 @@ class BinaryCrossEntropy(Penalty):
     """
 
     name = "binary_cross_entropy"
+    unit = "nats"
     domain = Interval(0, 1)
 
     def value(self, t, y):

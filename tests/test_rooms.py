@@ -26,6 +26,9 @@ ORDER = [
     "start",
     "prediction",
     "classifier",
+    "optional",
+    "comparison",
+    "displays",
     "__init__",
 ]
 FILES = sorted(Path(skce.__file__).parent.glob("*.py"))

@@ -1,0 +1,333 @@
+"""compare_pairings: same folds, paired differences, intervals, one warning."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import Huber
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_validate,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skce import (
+    DegeneratePairingWarning,
+    PairedMLPClassifier,
+    compare_pairings,
+    pairing_grid,
+)
+from skce.comparison import PairingComparison
+from skce.penalties import CrossEntropy
+
+X, y = load_iris(return_X_y=True)
+TWO = [("softmax", "cross_entropy"), ("logistic", "least_squares")]
+
+
+class SameCrossEntropy(CrossEntropy):
+    """A penalty of another name: the same fits by the chain rule."""
+
+    name = "the_same"
+
+
+def pipeline(**parameters):
+    defaults = {"hidden_layer_sizes": 3, "alpha": 1.0, "random_state": 0}
+    return Pipeline(
+        [
+            ("scale", StandardScaler()),
+            ("clf", PairedMLPClassifier(**defaults | parameters)),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare_pairings(pipeline(), X, y, pairings=TWO)
+
+
+def test_scores_are_those_of_cross_validate_on_the_same_folds(comparison):
+    assert comparison.pairings == [
+        "softmax x cross_entropy",
+        "logistic x least_squares",
+    ]
+    assert list(comparison.scores) == ["accuracy", "neg_log_loss", "neg_brier_score"]
+    for i, (activation, penalty) in enumerate(TWO):
+        estimator = pipeline(activation=activation, penalty=penalty)
+        expected = cross_validate(estimator, X, y, scoring=list(comparison.scores))
+        for name, scores in comparison.scores.items():
+            np.testing.assert_array_equal(scores[i], expected[f"test_{name}"])
+    assert comparison.fit_times.shape == (2, 5)
+    assert (comparison.fit_times > 0).all()
+
+
+def test_differences_and_intervals_are_those_of_nadeau_and_bengio(comparison):
+    table = comparison.summary("neg_log_loss")
+    scores = comparison.scores["neg_log_loss"]
+    differences = scores[1] - scores[0]
+    error = np.sqrt((1 / 5 + 30 / 120) * differences.var(ddof=1))
+    assert comparison.best("neg_log_loss") == "softmax x cross_entropy"
+    assert table["difference"][0] == table["difference_standard_error"][0] == 0
+    assert table["difference"][1] == pytest.approx(differences.mean())
+    assert table["difference_standard_error"][1] == pytest.approx(error)
+    quantile = 2.7764451  # of Student's t with 4 degrees of freedom, at 0.975
+    low, high = (
+        differences.mean() - quantile * error,
+        differences.mean() + quantile * error,
+    )
+    assert (table["lower"][1], table["upper"][1]) == pytest.approx((low, high))
+
+
+def coverage(corrected, n_train=80, n_test=20, n_folds=15):
+    """How often the interval of the mean of random folds covers the true mean.
+
+    The score of a fold is the mean of its test rows, so that two folds share rows and
+    have the correlation n_test / (n_train + n_test) that the correction is made for.
+    """
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(1000):
+        rows = rng.normal(size=n_train + n_test)
+        scores = [
+            rng.choice(rows, size=n_test, replace=False).mean() for _ in range(n_folds)
+        ]
+        table = PairingComparison(
+            pairings=["a", "b"],
+            scores={"score": np.array([scores, np.zeros(n_folds)])},
+            fit_times=np.ones((2, n_folds)),
+            converged=np.ones((2, n_folds), dtype=bool),
+            test_to_train=n_test / n_train if corrected else 0.0,
+        ).summary()
+        worse = np.argmin(table["mean"])
+        covered += table["lower"][worse] <= 0 <= table["upper"][worse]
+    return covered / 1000
+
+
+def test_intervals_have_their_level_and_without_the_correction_would_not():
+    assert coverage(corrected=True) == pytest.approx(0.95, abs=0.03)
+    assert coverage(corrected=False) < 0.75
+
+
+def test_all_pairs_by_default_and_all_as_the_grid_has_them():
+    scorer = "accuracy"
+    found = compare_pairings(pipeline(), X, y, scoring=scorer, cv=2)
+    grid = compare_pairings(
+        pipeline(), X, y, scoring=scorer, cv=2, pairings=pairing_grid()
+    )
+    assert len(found.pairings) == len(pairing_grid()) == 8
+    np.testing.assert_array_equal(found.scores[scorer], grid.scores[scorer])
+
+
+def test_same_figures_for_any_n_jobs(comparison):
+    other = compare_pairings(pipeline(), X, y, pairings=TWO, n_jobs=2)
+    for name, scores in comparison.scores.items():
+        np.testing.assert_array_equal(scores, other.scores[name])
+
+
+def test_prints_a_line_a_pair_best_first_and_goes_into_pandas(comparison):
+    text = str(comparison)
+    assert repr(comparison) == text
+    first, second = [line for line in text.splitlines() if " x " in line][:2]
+    assert "best" in first
+    assert "(" in second
+    assert max(map(len, text.splitlines())) <= 95
+    frame = comparison.to_frame()
+    assert isinstance(frame, pd.DataFrame)
+    assert len(frame) == 2 * 3
+    for _, rows in frame.groupby("scoring"):
+        assert rows["mean"].is_monotonic_decreasing
+        assert rows["difference"].iloc[0] == 0
+    assert (frame["not_converged"] == 0).all()
+
+
+def test_a_search_is_searched_anew_for_every_pair():
+    grid = {"clf__alpha": [0.1, 10]}
+    search = GridSearchCV(pipeline(), grid, cv=2, scoring="neg_log_loss")
+    found = compare_pairings(search, X, y, pairings=TWO, cv=2, scoring="neg_log_loss")
+    for i, (activation, penalty) in enumerate(TWO):
+        estimator = GridSearchCV(
+            pipeline(activation=activation, penalty=penalty),
+            grid,
+            cv=2,
+            scoring="neg_log_loss",
+        )
+        expected = cross_validate(estimator, X, y, cv=2, scoring="neg_log_loss")
+        np.testing.assert_array_equal(
+            found.scores["neg_log_loss"][i], expected["test_score"]
+        )
+
+
+def test_estimator_stays_as_it_was():
+    estimator = pipeline()
+    before = repr(estimator.get_params())
+    compare_pairings(estimator, X, y, pairings=TWO, cv=2, scoring="accuracy")
+    assert repr(estimator.get_params()) == before
+    assert not hasattr(estimator["clf"], "coefs_")
+
+
+def test_random_folds_are_drawn_once():
+    folds = ShuffleSplit(3, test_size=0.2)  # no random_state
+    pairs = [("softmax", "cross_entropy"), ("softmax", SameCrossEntropy())]
+    found = compare_pairings(pipeline(), X, y, pairings=pairs, cv=folds)
+    assert found.test_to_train == pytest.approx(0.25)
+    one, other = found.scores["neg_log_loss"]
+    np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_groups_weights_frames_and_repeated_folds():
+    groups = np.arange(150) % 5
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    labels = pd.Series(np.array(["x", "y", "z"])[y])
+    weights = np.where(y == 0, 3.0, 1.0)
+    found = compare_pairings(
+        pipeline(),
+        frame,
+        labels,
+        pairings=TWO,
+        cv=GroupKFold(5),
+        groups=groups,
+        params={"clf__sample_weight": weights},
+    )
+    expected = cross_validate(
+        pipeline(),
+        frame,
+        labels,
+        cv=GroupKFold(5),
+        groups=groups,
+        params={"clf__sample_weight": weights},
+        scoring="neg_log_loss",
+    )
+    np.testing.assert_array_equal(
+        found.scores["neg_log_loss"][0], expected["test_score"]
+    )
+    repeated = compare_pairings(
+        pipeline(),
+        X,
+        y,
+        pairings=TWO,
+        cv=RepeatedStratifiedKFold(n_splits=2, n_repeats=2),
+    )
+    assert repeated.scores["accuracy"].shape == (2, 4)
+
+
+def test_scorers_by_name_list_callable_and_dict():
+    def scores(scoring):
+        return compare_pairings(
+            pipeline(), X, y, pairings=TWO, cv=2, scoring=scoring
+        ).scores
+
+    named = scores("accuracy")["accuracy"]
+    np.testing.assert_array_equal(scores(["accuracy"])["accuracy"], named)
+    scorer = make_scorer(accuracy_score)
+    np.testing.assert_array_equal(scores(scorer)["score"], named)
+    np.testing.assert_array_equal(scores({"mine": scorer})["mine"], named)
+
+
+def test_multilabel_takes_the_pairs_that_fit_it():
+    rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
+    found = compare_pairings(pipeline(), rows, labels, cv=2, scoring="f1_macro")
+    assert len(found.pairings) == len(pairing_grid(multilabel=True))
+
+
+def test_instances_of_users_are_pairs_as_well():
+    found = compare_pairings(
+        pipeline(),
+        X,
+        y,
+        pairings=[("softmax", Huber()), *TWO],
+        cv=2,
+        scoring="accuracy",
+    )
+    assert found.pairings[0] == "softmax x huber"
+
+
+def test_fits_that_did_not_converge_are_counted_and_said_once():
+    with pytest.warns(ConvergenceWarning) as record:
+        found = compare_pairings(
+            pipeline(max_iter=2), X, y, pairings=TWO, cv=3, scoring="accuracy"
+        )
+    assert len(record) == 1
+    text = str(record[0].message)
+    assert "softmax x cross_entropy 3 of 3, logistic x least_squares 3 of 3" in text
+    assert "max_iter" in text
+    assert not found.converged.any()
+    assert record[0].filename == __file__
+    assert "3 of 3" in str(found)
+
+
+def test_other_warnings_are_said_once_with_their_pair():
+    with pytest.warns(DegeneratePairingWarning) as record:
+        compare_pairings(
+            pipeline(),
+            X,
+            y,
+            pairings=[("logistic", "cross_entropy")],
+            cv=3,
+            scoring="accuracy",
+        )
+    assert len(record) == 1
+
+
+def test_a_score_that_is_undefined_is_nan_and_never_best():
+    def scorer(estimator, rows, labels):
+        nan = estimator["clf"].penalty == "cross_entropy"
+        return np.nan if nan else estimator.score(rows, labels)
+
+    found = compare_pairings(pipeline(), X, y, pairings=TWO, cv=2, scoring=scorer)
+    assert found.best() == "logistic x least_squares"
+    assert "nan" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "keywords", "message"),
+    [
+        (LogisticRegression(), {}, "contains no PairedMLPClassifier"),
+        (PairedMLPClassifier, {}, "must be a PairedMLPClassifier"),
+        (
+            make_pipeline(PairedMLPClassifier(), PairedMLPClassifier()),
+            {},
+            "contains several, at .*1__.*2__",
+        ),
+        (pipeline(), {"pairings": []}, "pairings is empty"),
+        (pipeline(), {"pairings": ("softmax", "natural")}, "'softmax' in pairings"),
+        (pipeline(), {"pairings": [("softmax",)]}, "not a pair"),
+        (pipeline(), {"pairings": [TWO[0], ("softmax", "natural")]}, "entropy twice"),
+        (pipeline(), {"pairings": [("identity", "cross_entropy")]}, "cannot be paired"),
+        (pipeline(), {"pairings": pairing_grid("clf__")}, "without a prefix"),
+        (pipeline(), {"cv": ShuffleSplit(1)}, "intervals need two"),
+        (pipeline(), {"scoring": "acuracy"}, "acuracy"),
+    ],
+)
+def test_clear_errors(estimator, keywords, message):
+    with pytest.raises(ValueError, match=message):
+        compare_pairings(estimator, X, y, **keywords)
+
+
+def test_an_error_of_a_fit_names_its_pair():
+    rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
+    with pytest.raises(ValueError, match="multilabel") as error:
+        compare_pairings(
+            pipeline(), rows, labels, pairings=TWO[:1], cv=2, scoring="accuracy"
+        )
+    assert "softmax x cross_entropy" in error.value.__notes__[0]
+
+
+def test_unknown_scorer_of_a_comparison(comparison):
+    with pytest.raises(ValueError, match="'f1' was not computed; there are 'accuracy'"):
+        comparison.best("f1")
+
+
+def test_splitters_with_folds_of_different_sizes_take_their_mean_ratio():
+    folds = list(StratifiedKFold(4).split(X, y))
+    found = compare_pairings(
+        pipeline(), X, y, pairings=TWO, cv=folds, scoring="accuracy"
+    )
+    ratios = [len(test) / len(train) for train, test in folds]
+    assert found.test_to_train == pytest.approx(np.mean(ratios))

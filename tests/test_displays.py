@@ -1,0 +1,198 @@
+"""Displays: their data, scikit-learn's protocol, and nothing clipped."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+
+from skce import (
+    LossCurveDisplay,
+    PairedMLPClassifier,
+    PairingComparisonDisplay,
+    PenaltyDisplay,
+    compare_pairings,
+)
+from skce.penalties import PENALTIES
+
+X, y = load_iris(return_X_y=True)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def classifier(**parameters):
+    defaults = {"hidden_layer_sizes": 3, "alpha": 0.1, "random_state": 0}
+    return PairedMLPClassifier(**defaults | parameters)
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare_pairings(classifier(max_iter=5000), X, y, cv=3)
+
+
+def texts(figure):
+    """All visible texts of a drawn figure that are not inside its axes."""
+    figure.canvas.draw()
+    for ax in figure.axes:
+        yield from (ax.title, ax.xaxis.label, ax.yaxis.label)
+        for axis, limits in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            low, high = sorted(limits)
+            for place, label in zip(
+                axis.get_ticklocs(), axis.get_ticklabels(), strict=True
+            ):
+                if low <= place <= high:
+                    yield label
+
+
+def assert_nothing_is_clipped(figure):
+    box = figure.bbox
+    found = [text for text in texts(figure) if text.get_text()]
+    assert found
+    for text in found:
+        extent = text.get_window_extent()
+        assert extent.x0 >= box.x0 - 1, text
+        assert extent.x1 <= box.x1 + 1, text
+        assert extent.y0 >= box.y0 - 1, text
+        assert extent.y1 <= box.y1 + 1, text
+
+
+@pytest.mark.parametrize("kind", ["contours", "curves"])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_penalties(penalty, kind):
+    display = PenaltyDisplay.from_penalty(penalty, kind=kind)
+    t, y = np.meshgrid(display.t, display.y, indexing="ij")
+    inside = (y > 0) & (y < 1)
+    np.testing.assert_array_equal(
+        display.values[inside], PENALTIES[penalty].value(t[inside], y[inside])
+    )
+    assert penalty in display.ax_.get_title()
+    assert display.ax_.get_xlabel() == "output y"
+    has_unit = "nats" in display.ax_.get_title() + display.ax_.get_ylabel()
+    assert has_unit == (penalty != "least_squares")
+    assert_nothing_is_clipped(display.figure_)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "best"),
+    [
+        ("least_squares", "diagonal"),
+        ("binary_cross_entropy", "diagonal"),
+        ("cross_entropy", "one"),
+    ],
+)
+def test_dashed_line_is_the_minimum_over_the_outputs(penalty, best):
+    display = PenaltyDisplay.from_penalty(penalty)
+    y, t = display.ax_.lines[0].get_data()
+    np.testing.assert_array_equal(y, t if best == "diagonal" else 1.0)
+    assert len(t) >= 500
+
+
+def test_lines_differ_without_colour():
+    display = PenaltyDisplay.from_penalty(
+        "binary_cross_entropy", kind="curves", targets=[0, 0.25, 0.75, 1]
+    )
+    styles = [line.get_linestyle() for line in display.ax_.lines]
+    assert len(set(styles)) == 4
+    ax = None
+    for penalty in ("cross_entropy", "least_squares", "binary_cross_entropy"):
+        fit = classifier(penalty=penalty).fit(X, y)
+        ax = LossCurveDisplay.from_estimator(fit, ax=ax).ax_
+    assert len({line.get_marker() for line in ax.lines}) == 3
+    assert len({line.get_linestyle() for line in ax.lines}) == 3
+
+
+def test_unknown_kind():
+    with pytest.raises(ValueError, match="kind='surface' must be 'contours' or"):
+        PenaltyDisplay.from_penalty("cross_entropy", kind="surface")
+
+
+def test_loss_curve_of_a_fit_a_pipeline_and_a_search():
+    fit = classifier().fit(X, y)
+    search = GridSearchCV(make_pipeline(classifier()), {}, cv=2).fit(X, y)
+    for estimator in (fit, make_pipeline(classifier()).fit(X, y), search):
+        display = LossCurveDisplay.from_estimator(estimator)
+        (line,) = display.lines_
+        np.testing.assert_array_equal(line.get_ydata(), fit.loss_curve_)
+        np.testing.assert_array_equal(line.get_xdata(), 1 + np.arange(fit.n_iter_))
+        assert display.ax_.get_legend().get_texts()[0].get_text() == str(fit.pairing_)
+        assert display.ax_.get_ylabel() == "objective per row (nats)"
+        assert_nothing_is_clipped(display.figure_)
+
+
+def test_loss_curves_of_stages_follow_each_other():
+    fit = classifier(growing_sample=True, alpha=1).fit(
+        np.tile(X, (8, 1)), np.tile(y, 8)
+    )
+    display = LossCurveDisplay.from_estimator(fit)
+    assert len(fit.stages_) > 1
+    assert len(display.lines_) == len(fit.stages_)
+    iterations = np.concatenate([line.get_xdata() for line in display.lines_])
+    np.testing.assert_array_equal(iterations, 1 + np.arange(len(iterations)))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    for label, stage in zip(labels, fit.stages_, strict=True):
+        assert label.endswith(f"{stage.n_rows} rows")
+
+
+def test_loss_curve_of_others_and_of_what_has_none():
+    other = MLPClassifier((3,), max_iter=500, tol=1e-2, random_state=0).fit(X, y)
+    display = LossCurveDisplay.from_estimator(other, name="adam", color="k")
+    assert display.lines_[0].get_color() == "k"
+    assert display.ax_.get_ylabel() == "objective per row"
+    for estimator in (LogisticRegression(max_iter=1000).fit(X, y), classifier()):
+        with pytest.raises(ValueError, match=r"has no loss_curve_: fit it first"):
+            LossCurveDisplay.from_estimator(estimator)
+
+
+def test_units_of_different_penalties_are_not_mixed_up():
+    ax = LossCurveDisplay.from_estimator(classifier().fit(X, y)).ax_
+    fit = classifier(penalty="least_squares").fit(X, y)
+    assert LossCurveDisplay.from_estimator(fit, ax=ax).ax_ is ax
+    assert ax.get_ylabel() == "objective per row"
+
+
+def test_comparison_has_a_point_and_an_interval_a_pair(comparison):
+    for scoring in comparison.scores:
+        display = PairingComparisonDisplay.from_comparison(comparison, scoring=scoring)
+        table = comparison.summary(scoring)
+        assert display.pairings[0] == comparison.best(scoring)
+        np.testing.assert_array_equal(
+            display.centres, np.sort(table["difference"])[::-1]
+        )
+        ticks = [tick.get_text() for tick in display.ax_.get_yticklabels()]
+        assert ticks == display.pairings
+        assert scoring in display.ax_.get_xlabel()
+        segments = display.ax_.collections[0].get_segments()
+        ends = np.array([segment[:, 0] for segment in segments])
+        np.testing.assert_allclose(ends, np.c_[display.lower, display.upper])
+        assert_nothing_is_clipped(display.figure_)
+
+
+def test_from_estimator_passes_its_arguments_on():
+    pairs = [("softmax", "cross_entropy"), ("softmax", "least_squares")]
+    display = PairingComparisonDisplay.from_estimator(
+        classifier(), X, y, pairings=pairs, cv=2, scoring="accuracy"
+    )
+    assert len(display.pairings) == 2
+    assert "accuracy" in display.ax_.get_xlabel()
+
+
+def test_displays_draw_on_axes_that_are_given(comparison):
+    figure, axes = plt.subplots(1, 3)
+    fit = classifier().fit(X, y)
+    displays = [
+        PenaltyDisplay.from_penalty("cross_entropy", ax=axes[0]),
+        LossCurveDisplay.from_estimator(fit, ax=axes[1]),
+        PairingComparisonDisplay.from_comparison(comparison, ax=axes[2]),
+    ]
+    for display, ax in zip(displays, axes, strict=True):
+        assert display.ax_ is ax
+        assert display.figure_ is figure
+        assert display.plot() is display  # once more, on new axes
+        assert display.ax_ is not ax
