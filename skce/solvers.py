@@ -113,6 +113,13 @@ class _BudgetSpent(Exception):
     """max_fun evaluations were made."""
 
 
+BROKEN = -1  # the status of a stop by `_BrokenDirection`
+
+
+class _BrokenDirection(Exception):
+    """The solver's own arithmetic has failed: it asks about no direction at all."""
+
+
 class _Monitor:
     """Counts the evaluations, keeps the accepted point, prints, and says when to stop.
 
@@ -165,6 +172,9 @@ class _Monitor:
         return value, gradient
 
     def hessian_product(self, theta, v):
+        # trust-krylov, on a singular Hessian, once its Krylov space is exhausted
+        if not np.isfinite(v).all():
+            raise _BrokenDirection
         self._spend()
         self.n_hessian_products += 1
         product = self.objective.hessian_product(theta, v)
@@ -278,6 +288,9 @@ def minimize(
         )
     except _BudgetSpent:
         status, message, success = 1, f"{max_fun} evaluations were made.", False
+    except _BrokenDirection:
+        status, success = BROKEN, False
+        message = "The solver's direction is not a number."
     else:
         monitor.accept(result.x)
         status, message, success = result.status, result.message, result.success
@@ -289,7 +302,7 @@ def minimize(
     remedy = None
     if not monitor.converged:
         limits = {"max_iter": max_iter, "max_fun": max_fun}
-        remedy = _remedy(monitor, chosen, limits, asked or limits)
+        remedy = _remedy(monitor, chosen, status, limits, asked or limits)
     return Solution(best, float(value), monitor.curve, record, remedy)
 
 
@@ -305,7 +318,7 @@ def _record(monitor, status, message):
     }
 
 
-def _remedy(monitor, solver, limits, asked):
+def _remedy(monitor, solver, status, limits, asked):
     """What the user can do about a stop short of `tol`."""
     reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={monitor.tol:g}"
     scale = "scale the features to mean 0 and variance 1 (StandardScaler)"
@@ -321,6 +334,12 @@ def _remedy(monitor, solver, limits, asked):
         return (
             f"stopped after max_fun={asked['max_fun']} evaluations{share} ({reached}): "
             f"raise max_fun, {scale}, raise alpha or tol{other}"
+        )
+    if status == BROKEN:
+        return (
+            f"broke down in its own arithmetic ({reached}), as it can where the "
+            "Hessian is singular: raise alpha, or take solver='newton-cg' or "
+            "'trust-ncg'"
         )
     return (
         f"found no lower point within the rounding of the objective ({reached}): "

@@ -29,6 +29,10 @@ ORDER = [
     "optional",
     "comparison",
     "displays",
+    "simulation",
+    "trials",
+    "published",
+    "paper",
     "__init__",
 ]
 FILES = sorted(Path(skce.__file__).parent.glob("*.py"))

@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier
+from skce.simulation import GAUSSIAN_CLASSES
 from skce.solvers import SOLVERS
 
 X, y = load_iris(return_X_y=True)
@@ -128,3 +129,17 @@ def test_a_random_start_without_slope_is_not_passed_off_as_an_optimum():
 def test_a_stop_by_rounding_far_from_a_minimum_warns():
     with pytest.warns(ConvergenceWarning, match="rounding.*scale the features"):
         PairedMLPClassifier("identity", hidden_layer_sizes=()).fit(X * 1e30, y)
+
+
+def test_a_breakdown_of_the_solver_keeps_the_last_point_and_names_others():
+    # alpha=0 without hidden units: the Hessian is singular, and trust-krylov asks for
+    # its product with NaN once its Krylov space is exhausted
+    rng = np.random.default_rng(0)
+    for _ in range(9):
+        labels = rng.integers(4, size=400)
+        rows = GAUSSIAN_CLASSES.draw(labels, rng)
+    fit = classifier(hidden_layer_sizes=(), alpha=0, solver="trust-krylov", tol=1e-8)
+    with pytest.warns(ConvergenceWarning, match="singular.*newton-cg"):
+        fit.fit(rows, labels)
+    assert not fit.solver_result_["success"]
+    assert fit.score(rows, labels) > 0.6

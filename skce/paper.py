@@ -1,0 +1,489 @@
+"""The tables and figures of Dunne & Campbell, recomputed beside the published ones.
+
+R. A. Dunne & N. A. Campbell, "On the pairing of the softmax activation and
+cross-entropy penalty functions and the derivation of the softmax activation
+function". Run it all with
+
+    python -m skce.paper --help
+
+The protocol. The paper leaves out the number of hidden units, the optimiser, when
+training stops and the size of the test set. Here: 4 hidden units, one a class; L-BFGS
+stopped after 8 iterations; no L2 term; weights that start uniform on (-1, 1); 100 test
+cases a class. This is where, of the settings of the map (`figure_map`), the mean
+diagonals of tables 4 to 6 are the published ones within their standard errors, and the
+order of table 2 holds in mean and in variance. Elsewhere it does not: trained to the
+end without decay, logistic and softmax outputs with least squares change places.
+"""
+
+import argparse
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.stats import norm
+
+from skce.displays import PenaltyDisplay
+from skce.optional import optional
+from skce.pairings import pair
+from skce.penalties import get_penalty
+from skce.published import (
+    DERIVED_DELTA,
+    LOGISTIC_CE,
+    LOGISTIC_LS,
+    PRINTED_DELTA,
+    PUBLISHED_RATES,
+    PUBLISHED_TABLE_2,
+    SOFTMAX_CE,
+    SOFTMAX_LS,
+)
+from skce.simulation import GAUSSIAN_CLASSES, quantity_4, section_3
+from skce.trials import (
+    Protocol,
+    by_pair,
+    figure_map,
+    map_protocols,
+    map_table,
+    rankings,
+    run_trials,
+)
+
+__all__ = [
+    "errata",
+    "figure_1",
+    "figure_2",
+    "mean_diagonals",
+    "outputs_of_logistic",
+    "paired_differences",
+    "quantity_4",
+    "section_3",
+    "table_1",
+    "table_2",
+    "table_3",
+    "table_4",
+    "table_5",
+    "table_6",
+    "tutorial_figure",
+]
+
+RATES = [f"rate_{i}{j}" for i in range(1, 5) for j in range(1, 5)]
+
+
+def table_1(seed=0):
+    """Delta of each pair, as printed and as derived, against central differences.
+
+    Parameters
+    ----------
+    seed : int, default=0
+        Of 20 random cases with 4 classes.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        A row a pair: the printed and the derived formula, the largest absolute errors
+        of the printed one, the derived one and the package's delta against central
+        differences of the loss, and whether the printed one is an erratum.
+    """
+    frame = optional("pandas", "table_1").DataFrame
+    rows = []
+    for name, (printed, printed_delta) in PRINTED_DELTA.items():
+        derived, derived_delta = DERIVED_DELTA[name]
+        z, t, y, differences = _differences(name, seed)
+        package = pair(*name.split(" x ")).loss_and_delta(z, t)[1]
+        errors = [
+            np.abs(delta - differences).max()
+            for delta in (printed_delta(t, y), derived_delta(t, y), package)
+        ]
+        rows.append([name, printed, derived, *errors, errors[0] > 1e-8])
+    columns = ["pair", "printed", "derived", "printed_error", "derived_error"]
+    columns += ["package_error", "erratum"]
+    return frame(rows, columns=columns).set_index("pair")
+
+
+def _differences(name, seed, n_cases=20, step=1e-5):
+    """z, t, y and d loss / d z by central differences, (4, n_cases) each."""
+    rng = np.random.default_rng(seed)
+    z, pairing = rng.normal(size=(4, n_cases)), pair(*name.split(" x "))
+    t = np.eye(4)[:, rng.integers(4, size=n_cases)]
+    differences = np.empty_like(z)
+    for k in range(4):
+        shift = np.zeros_like(z)
+        shift[k] = step
+        above, below = (pairing.loss_and_delta(z + s, t)[0] for s in (shift, -shift))
+        differences[k] = (above - below) / (2 * step)
+    return z, t, pairing.activation.value(z), differences
+
+
+def table_2(trials):
+    """Mean and variance of (4) over the trials.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Of `run_trials`, one protocol.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        A row a pair: mean, its standard error, variance, its standard error, the
+        mean with the 1/N of the printed formula (4), and the published mean and
+        variance (NaN for the pair that the paper leaves out).
+    """
+    quantity = by_pair(trials, "quantity_4")
+    n = len(quantity)
+    mean, variance = quantity.mean(), quantity.var()
+    fourth = ((quantity - mean) ** 4).mean()
+    table = mean.to_frame("mean")
+    table["standard_error"] = np.sqrt(variance / n)
+    table["variance"] = variance
+    table["variance_standard_error"] = np.sqrt(
+        np.maximum(fourth - (n - 3) / (n - 1) * variance**2, 0) / n
+    )
+    table["mean_with_1/N"] = mean / np.sqrt(400)
+    for i, column in enumerate(("published_mean", "published_variance")):
+        table[column] = {name: row[i] for name, row in PUBLISHED_TABLE_2.items()}
+    return table
+
+
+def paired_differences(trials, column="quantity_4"):
+    """Differences of (4), or of another column, between all pairs, trial by trial.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Of `run_trials`, one protocol.
+    column : str, default="quantity_4"
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        A row for two pairs: mean difference, first less second, its standard error,
+        and their ratio.
+    """
+    wide, rows = by_pair(trials, column), {}
+    for first, second in combinations(wide.columns, 2):
+        difference = wide[first] - wide[second]
+        mean, error = difference.mean(), difference.sem()
+        rows[f"{first} less {second}"] = [mean, error, mean / error]
+    columns = ["difference", "standard_error", "in_standard_errors"]
+    frame = optional("pandas", "skce.paper").DataFrame
+    return frame.from_dict(rows, orient="index", columns=columns)
+
+
+def table_3():
+    """The exact class-conditional rates of the Bayes rule for the four classes.
+
+    The rule ascribes the quadrant, so that each rate is a product of Phi(1) for each
+    coordinate on the right side of 0 and 1 - Phi(1) for each on the wrong one.
+
+    Returns
+    -------
+    table : pandas.DataFrame of shape (4, 4)
+        The true class down, the ascribed class across.
+    """
+    means = GAUSSIAN_CLASSES.theta
+    wrong = (means[:, None] != means).sum(axis=2)
+    return _rates(norm.cdf(1) ** (2 - wrong) * norm.sf(1) ** wrong)
+
+
+def table_4(trials):
+    """Class-conditional rates of logistic x least_squares; see `class_rates`."""
+    return class_rates(trials, LOGISTIC_LS)
+
+
+def table_5(trials):
+    """Class-conditional rates of softmax x cross_entropy; see `class_rates`."""
+    return class_rates(trials, SOFTMAX_CE)
+
+
+def table_6(trials):
+    """Class-conditional rates of softmax x least_squares; see `class_rates`."""
+    return class_rates(trials, SOFTMAX_LS)
+
+
+def class_rates(trials, name):
+    """Mean class-conditional rates of one pair, and the published ones beside them.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Of `run_trials`, one protocol.
+    name : str
+        Of the pair.
+
+    Returns
+    -------
+    table : pandas.DataFrame of shape (4, 8)
+        The true class down, the ascribed class across: the means, then the
+        published figures.
+    """
+    rates = trials.loc[trials["pair"] == name, RATES].mean()
+    table = _rates(rates.to_numpy().reshape(4, 4))
+    for column, published in _rates(PUBLISHED_RATES[name]).items():
+        table[f"{column} published"] = published
+    return table
+
+
+def mean_diagonals(trials):
+    """The mean diagonal of tables 4 to 6, and the published and exact ones.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        A row a pair: mean_diagonal, standard_error, published, and bayes, that of
+        table 3.
+    """
+    diagonals = by_pair(trials, "mean_diagonal")
+    table = diagonals.mean().to_frame("mean_diagonal")
+    table["standard_error"] = diagonals.sem()
+    table["published"] = {
+        name: np.trace(rates) / 4 for name, rates in PUBLISHED_RATES.items()
+    }
+    table["bayes"] = norm.cdf(1) ** 2
+    return table
+
+
+def outputs_of_logistic(trials):
+    """(4) of logistic outputs as they are, divided by their sum, and projected.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        A row a pair with logistic outputs: the three means, the mean gain of each
+        treatment, and its standard error. The projection is that on the simplex.
+    """
+    logistic = trials[trials["pair"].str.startswith("logistic")]
+    raw = by_pair(logistic, "quantity_4")
+    table = raw.mean().to_frame("as_they_are")
+    for how in ("normalised", "projected"):
+        treated = by_pair(logistic, f"quantity_4_{how}")
+        table[how] = treated.mean()
+        table[f"{how}_gain"] = (raw - treated).mean()
+        table[f"{how}_gain_standard_error"] = (raw - treated).sem()
+    return table
+
+
+def figure_1(ax=None):
+    """The cross-entropy penalty t log(t / y) over [0, 1]^2, a PenaltyDisplay."""
+    return PenaltyDisplay.from_penalty("cross_entropy", ax=ax)
+
+
+def figure_2(ax=None):
+    """The least squares penalty over [0, 1]^2, a PenaltyDisplay."""
+    return PenaltyDisplay.from_penalty("least_squares", ax=ax)
+
+
+def tutorial_figure(ax=None):
+    """The two curves -log y and -log(1 - y) of the two-class cross-entropy."""
+    return PenaltyDisplay.from_penalty(
+        "binary_cross_entropy",
+        kind="curves",
+        targets=(1, 0),
+        ax=ax,
+        name="binary cross-entropy: -log y for t = 1, -log(1 - y) for t = 0",
+    )
+
+
+def errata(trials):
+    """The places where the paper errs, each with the figures that show it.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Of `run_trials`, for the third.
+
+    Returns
+    -------
+    errata : list of str
+    """
+    first = _one_case(LOGISTIC_CE)
+    second = _one_case(SOFTMAX_LS)
+    means = table_2(trials)["mean"].iloc[:3]
+    rho = get_penalty("cross_entropy").value
+    lowest = minimize(
+        lambda ty: float(rho(*ty)), (0.5, 0.5), bounds=[(1e-9, 1)] * 2, tol=1e-12
+    )
+    return [
+        "Table 1, logistic x cross-entropy, prints y - t. The factor t is lost at the "
+        f"end of the derivation: it is t (y - 1). {first}",
+        "Table 1, softmax x least squares, prints a minus before y sum(t y - y^2); it "
+        f"is a plus. {second}",
+        "Quantity (4), printed with 1/N, is at most 2 for four classes, yet table 2 "
+        "has 3.9 to 4.6. Without the 1/N, over 400 test cases, it has that size: here "
+        f"{', '.join(f'{mean:.3f}' for mean in means)}; with it "
+        f"{', '.join(f'{mean / 20:.3f}' for mean in means)}.",
+        "The protocol leaves out the hidden units, the optimiser, when training stops "
+        "and the size of the test set, on which the figures depend (see the map).",
+        "Figure 1: the minimum over both arguments is "
+        f"{lowest.fun:.6f} = -1/e at t = {lowest.x[0]:.6f} = 1/e, y = {lowest.x[1]:g}, "
+        "as the text says.",
+    ]
+
+
+def _one_case(name):
+    """The printed delta and central differences of one case with four classes."""
+    _, t, y, differences = _differences(name, seed=0)
+    printed = PRINTED_DELTA[name][1](t, y)
+    texts = (
+        "(" + ", ".join(f"{value + 0:.4f}" for value in delta[:, 0].round(6)) + ")"
+        for delta in (printed, differences)
+    )
+    return "A random case: printed {}, central differences {}.".format(*texts)
+
+
+def _rates(rates):
+    """Rates, (4, 4), as a frame with the classes' numbers."""
+    frame = optional("pandas", "skce.paper").DataFrame(rates)
+    frame.index = frame.index.rename("true class") + 1
+    frame.columns = [str(k) for k in range(1, 5)]
+    return frame
+
+
+def report(trials, map_trials=None, seed=0):
+    """Every table with its title, in the order of the paper.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Of `run_trials`, one protocol.
+    map_trials : pandas.DataFrame, default=None
+        Of `run_trials`, with the protocols of `map_protocols`.
+    seed : int, default=0
+        Of `section_3`.
+
+    Returns
+    -------
+    tables : dict of str to (str, pandas.DataFrame)
+        The name of a table, which is also that of its file: title and table.
+    """
+    tables = {
+        "table_1": ("Delta, printed and derived, against differences", table_1()),
+        "table_2": ("Quantity (4), without the 1/N, over the trials", table_2(trials)),
+        "table_2_differences": (
+            "Paired differences of quantity (4)",
+            paired_differences(trials),
+        ),
+        "table_2_outputs": (
+            "Quantity (4) of logistic outputs as they are, divided by their sum, and "
+            "projected on the simplex",
+            outputs_of_logistic(trials),
+        ),
+        "table_3": ("Class-conditional rates of the Bayes rule, exact", table_3()),
+        "table_4": (f"Class-conditional rates of {LOGISTIC_LS}", table_4(trials)),
+        "table_5": (f"Class-conditional rates of {SOFTMAX_CE}", table_5(trials)),
+        "table_6": (f"Class-conditional rates of {SOFTMAX_LS}", table_6(trials)),
+        "diagonals": ("Mean diagonals of tables 4 to 6", mean_diagonals(trials)),
+        "diagonals_differences": (
+            "Paired differences of the mean diagonals",
+            paired_differences(trials, "mean_diagonal"),
+        ),
+        "section_3": (
+            "No hidden units: coefficients against those of the exact posterior",
+            section_3(n_repeats=max(2, trials["trial"].nunique() // 4), seed=seed),
+        ),
+    }
+    if map_trials is not None:
+        tables["map"] = ("Means at each setting", map_table(map_trials))
+        tables["map_rankings"] = (
+            "Order of the pairs by mean (4), worst first: L logistic x least_squares, "
+            "S softmax x least_squares, C softmax x cross_entropy, B logistic x "
+            "binary_cross_entropy; > beyond 2 standard errors, ~ within",
+            rankings(map_trials),
+        )
+    return tables
+
+
+def main(argv=None):
+    """Run the experiment, print every table, write CSV and PNG files."""
+    options = _parse(argv)
+    optional("matplotlib", "python -m skce.paper")
+    options.output.mkdir(parents=True, exist_ok=True)
+    protocol = Protocol(options.hidden, options.max_iter, options.alpha)
+    run = {"seed": options.seed, "n_jobs": options.n_jobs, "progress": True}
+    trials = run_trials(options.trials, [protocol], **run)
+    map_trials = (
+        run_trials(options.map, map_protocols(), **run) if options.map else None
+    )
+
+    print(
+        f"{options.trials} trials, seed {options.seed}: {protocol.hidden} hidden "
+        f"units, L-BFGS stopped after {protocol.max_iter} iterations, "
+        f"alpha {protocol.alpha:g}"
+    )
+    tables = report(trials, map_trials, options.seed)
+    for name, (title, table) in tables.items():
+        table.to_csv(options.output / f"{name}.csv")
+        if name != "map":  # long; `map_rankings` and the pictures say the same
+            print(f"\n{name.replace('_', ' ')}: {title}")
+            print(table.to_string(float_format=_digits, na_rep="-"))
+    trials.to_csv(options.output / "trials.csv", index=False)
+    print("\nerrata of the paper")
+    for number, text in enumerate(errata(trials), start=1):
+        print(f"{number}. {text}")
+    for name, figure in _figures(tables).items():
+        figure.savefig(options.output / f"{name}.png", dpi=120)
+    print(f"\nCSV and PNG files are in {options.output}.")
+
+
+def _figures(tables):
+    figures = {
+        "figure_1": figure_1().figure_,
+        "figure_2": figure_2().figure_,
+        "tutorial": tutorial_figure().figure_,
+    }
+    if "map" in tables:
+        _, table = tables["map"]
+        for column in ("quantity_4", "mean_diagonal"):
+            figures[f"map_{column}"] = figure_map(table, column)
+    return figures
+
+
+def _digits(number):
+    """Four decimals, or three digits of what is smaller than 0.001."""
+    number = round(number, 15) + 0.0  # rounding errors of a zero, and its sign
+    return f"{number:.2e}" if 0 < abs(number) < 1e-3 else f"{number:.4f}"
+
+
+def _parse(argv):
+    protocol = Protocol()
+    parser = argparse.ArgumentParser(
+        prog="python -m skce.paper",
+        description="The tables and figures of Dunne & Campbell, recomputed beside the "
+        "published ones.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--trials", type=int, default=100, help="two or more")
+    parser.add_argument("--hidden", type=int, default=protocol.hidden, help="units")
+    parser.add_argument(
+        "--max-iter", type=int, default=protocol.max_iter, help="of L-BFGS"
+    )
+    parser.add_argument(
+        "--alpha", type=float, default=protocol.alpha, help="of the L2 term"
+    )
+    parser.add_argument(
+        "--map",
+        type=int,
+        nargs="?",
+        const=25,
+        default=0,
+        metavar="TRIALS",
+        help="also the map over hidden units, training length and alpha, with so many "
+        "trials (25 if no number is given, ten seconds each on two cores)",
+    )
+    parser.add_argument("--n-jobs", type=int, default=1, help="processes")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
+    parser.add_argument("--output", type=Path, default=Path("paper"), help="folder")
+    options = parser.parse_args(argv)
+    least = {"trials": 2, "hidden": 1, "max_iter": 1, "alpha": 0, "seed": 0}
+    for name, bound in least.items():
+        if not getattr(options, name) >= bound:
+            flag = name.replace("_", "-")
+            parser.error(f"--{flag} {getattr(options, name)} must be at least {bound}")
+    if options.map == 1 or options.map < 0:
+        parser.error(f"--map {options.map} must be at least 2")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""The paper's figures: exact ones to their last digit, simulated ones as they were."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skce.paper import (
+    errata,
+    figure_1,
+    figure_2,
+    main,
+    mean_diagonals,
+    outputs_of_logistic,
+    paired_differences,
+    table_2,
+    table_3,
+    table_4,
+    tutorial_figure,
+)
+from skce.published import PUBLISHED_RATES, PUBLISHED_TABLE_2
+from skce.simulation import GAUSSIAN_CLASSES
+from skce.trials import run_trials
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return run_trials(6)
+
+
+def test_table_3_is_that_of_the_paper_to_four_decimals():
+    expected = [
+        [0.7079, 0.1335, 0.1335, 0.0252],
+        [0.1335, 0.7079, 0.0252, 0.1335],
+        [0.1335, 0.0252, 0.7079, 0.1335],
+        [0.0252, 0.1335, 0.1335, 0.7079],
+    ]
+    np.testing.assert_array_equal(table_3().round(4), expected)
+
+
+def test_table_3_is_what_the_exact_posterior_decides():
+    n = 50_000
+    X, y = GAUSSIAN_CLASSES.sample(n, np.random.default_rng(0))
+    ascribed = GAUSSIAN_CLASSES.posterior(X).argmax(axis=1)
+    rates = np.array([np.bincount(ascribed[y == k], minlength=4) / n for k in range(4)])
+    np.testing.assert_allclose(rates, table_3(), atol=5 * 0.5 / np.sqrt(n))
+
+
+def test_published_rates_sum_to_one_to_their_last_digit():
+    for rates in PUBLISHED_RATES.values():
+        np.testing.assert_allclose(np.sum(rates, axis=1), 1, atol=2.5e-4)
+
+
+def test_table_2_is_the_mean_and_variance_of_the_trials(trials):
+    table = table_2(trials)
+    for name, values in trials.groupby("pair")["quantity_4"]:
+        row = table.loc[name]
+        assert row["mean"] == pytest.approx(np.mean(values))
+        assert row["variance"] == pytest.approx(np.var(values, ddof=1))
+        assert row["mean_with_1/N"] == pytest.approx(np.mean(values) / 20)
+        error = np.std(values, ddof=1) / np.sqrt(len(values))
+        assert row["standard_error"] == pytest.approx(error)
+    published = table[["published_mean", "published_variance"]].dropna()
+    assert [tuple(row) for row in published.to_numpy()] == list(
+        PUBLISHED_TABLE_2.values()
+    )
+
+
+def test_standard_error_of_a_variance():
+    rng = np.random.default_rng(0)
+    variances = rng.normal(size=(2000, 50)).var(axis=1, ddof=1)
+    frame = pd.DataFrame(
+        {"trial": range(2000), "pair": "a", "quantity_4": rng.normal(size=2000)}
+    )
+    claimed = table_2(frame)["variance_standard_error"].iloc[0]
+    assert claimed * np.sqrt(2000 / 50) == pytest.approx(variances.std(), rel=0.15)
+
+
+def test_paired_differences_are_those_of_each_trial(trials):
+    table = paired_differences(trials)
+    assert len(table) == 6
+    a, b = (
+        trials.loc[trials["pair"] == name, "quantity_4"].to_numpy()
+        for name in ("logistic x least_squares", "softmax x cross_entropy")
+    )
+    row = table.loc["logistic x least_squares less softmax x cross_entropy"]
+    assert row["difference"] == pytest.approx(np.mean(a - b))
+    error = np.std(a - b, ddof=1) / np.sqrt(len(a))
+    assert row["standard_error"] == pytest.approx(error)
+    assert row["in_standard_errors"] == pytest.approx(np.mean(a - b) / error)
+
+
+def test_rates_and_their_diagonal_agree(trials):
+    rates = table_4(trials)
+    assert rates.shape == (4, 8)
+    diagonal = np.diag(rates.to_numpy()[:, :4]).mean()
+    row = mean_diagonals(trials).loc["logistic x least_squares"]
+    assert row["mean_diagonal"] == pytest.approx(diagonal)
+    published = np.diag(rates.to_numpy()[:, 4:]).mean()
+    assert (
+        row["published"] == pytest.approx(published) == pytest.approx(0.6925, abs=5e-5)
+    )
+
+
+def test_gains_of_the_treatments_add_up(trials):
+    table = outputs_of_logistic(trials)
+    assert len(table) == 2
+    for how in ("normalised", "projected"):
+        gain = table["as_they_are"] - table[how]
+        np.testing.assert_allclose(gain, table[f"{how}_gain"])
+
+
+def test_figure_1_has_its_minimum_at_1_over_e_and_figure_2_on_the_diagonal():
+    t, y, rho = figure_1().minimum
+    assert (y, rho) == (1, pytest.approx(-np.exp(-1), abs=1e-6))
+    assert t == pytest.approx(np.exp(-1), abs=1e-3)
+    display = figure_2()
+    np.testing.assert_array_equal(np.diag(display.values), 0)
+    assert (display.values > 0).sum() == display.values.size - len(display.t)
+
+
+def test_curves_of_the_tutorial():
+    display = tutorial_figure()
+    y = display.y[1:-1]
+    one, zero = display.values[:, 1:-1]
+    assert display.t.tolist() == [1, 0]
+    np.testing.assert_allclose(one, -np.log(y))
+    np.testing.assert_allclose(zero, -np.log1p(-y))
+
+
+def test_every_erratum_is_shown_by_its_figures(trials):
+    texts = errata(trials)
+    assert len(texts) == 5
+    assert "central differences (0.0000, " in texts[0]
+    assert "-0.367879" in texts[4]
+    assert "t = 0.367879" in texts[4]
+
+
+def test_a_small_run_is_as_it_was(tmp_path, capsys, request):
+    """`pytest tests/test_paper.py --regenerate` writes the golden files anew."""
+    regenerate = request.config.getoption("--regenerate")
+    output = GOLDEN if regenerate else tmp_path
+    main(["--trials", "10", "--output", str(output)])
+    printed = capsys.readouterr()
+    for text in ("table 1", "table 6", "published", "errata of the paper", "section 3"):
+        assert text in printed.out
+    assert "100%" in printed.err
+    for name in ("figure_1", "figure_2", "tutorial"):
+        picture = output / f"{name}.png"
+        assert picture.stat().st_size > 10_000
+        if regenerate:
+            picture.unlink()
+    expected = sorted(file.name for file in GOLDEN.glob("*.csv"))
+    assert expected == sorted(file.name for file in output.glob("*.csv"))
+    assert len(expected) == 12
+    for name in expected:
+        pd.testing.assert_frame_equal(
+            pd.read_csv(output / name), pd.read_csv(GOLDEN / name), rtol=1e-5, atol=1e-7
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trials", "1"], "--trials 1 must be at least 2"),
+        (["--max-iter", "0"], "--max-iter 0 must be at least 1"),
+        (["--alpha", "nan"], "--alpha nan must be at least 0"),
+        (["--map", "1"], "--map 1 must be at least 2"),
+    ],
+)
+def test_the_command_line_says_what_is_allowed(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err

@@ -1,0 +1,102 @@
+"""The paper's experiment: same data for every pair, same figures for any n_jobs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skce.trials import (
+    ESTIMATORS,
+    Protocol,
+    by_pair,
+    figure_map,
+    map_protocols,
+    map_table,
+    rankings,
+    run_trials,
+)
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return run_trials(4)
+
+
+def test_a_row_a_trial_and_pair(trials):
+    assert len(trials) == 4 * len(ESTIMATORS)
+    assert list(by_pair(trials, "quantity_4").columns) == [
+        " x ".join(names) for names in ESTIMATORS
+    ]
+
+
+def test_rates_of_a_true_class_sum_to_one_and_the_diagonal_is_their_mean(trials):
+    for i in range(1, 5):
+        rates = trials[[f"rate_{i}{j}" for j in range(1, 5)]]
+        np.testing.assert_allclose(rates.sum(axis=1), 1)
+    diagonal = trials[[f"rate_{i}{i}" for i in range(1, 5)]].mean(axis=1)
+    np.testing.assert_allclose(trials["mean_diagonal"], diagonal)
+
+
+def test_a_trial_depends_on_the_seed_and_its_number_alone(trials):
+    pd.testing.assert_frame_equal(run_trials(2), trials[: 2 * len(ESTIMATORS)])
+    alone = run_trials(2, estimators=ESTIMATORS[2:3])["quantity_4"]
+    np.testing.assert_array_equal(
+        alone, by_pair(trials, "quantity_4").iloc[:2]["softmax x cross_entropy"]
+    )
+    assert (run_trials(2, seed=1)["quantity_4"] != trials["quantity_4"][:8]).all()
+
+
+def test_same_figures_for_any_number_of_processes(trials):
+    pd.testing.assert_frame_equal(run_trials(4, n_jobs=2), trials)
+
+
+def test_treatments_of_the_outputs(trials):
+    softmax = trials[trials["pair"].str.startswith("softmax")]
+    for how in ("normalised", "projected"):  # nothing to do
+        np.testing.assert_allclose(
+            softmax[f"quantity_4_{how}"], softmax["quantity_4"], rtol=1e-12
+        )
+    # a projection on a convex set that holds the exact posterior brings closer to it
+    logistic = trials[trials["pair"].str.startswith("logistic")]
+    assert (logistic["quantity_4_projected"] < logistic["quantity_4"]).all()
+
+
+def test_longer_training_begins_as_the_shorter_does():
+    first = run_trials(2, [Protocol(max_iter=5), Protocol(max_iter=9)])
+    shorter = run_trials(2, [Protocol(max_iter=5)])
+    np.testing.assert_array_equal(
+        first.loc[first["max_iter"] == 5, "quantity_4"], shorter["quantity_4"]
+    )
+    assert first.groupby("max_iter")["quantity_4"].mean().is_monotonic_decreasing
+
+
+def test_the_map_has_every_setting_and_a_panel_for_each():
+    protocols = map_protocols(hidden=(2, 3), max_iter=(4, 16), alpha=(0.0, 1.0))
+    trials = run_trials(3, protocols)
+    table = map_table(trials)
+    assert len(table) == len(protocols) * len(ESTIMATORS) == 32
+    order = rankings(trials)
+    assert order.shape == (4, 2)
+    for text in order.to_numpy().ravel():
+        assert sorted(text[::2]) == sorted("LSCB")
+        assert set(text[1::2]) <= {">", "~"}
+    for column in ("quantity_4", "mean_diagonal"):
+        axes = figure_map(table, column).axes
+        assert len(axes) == 4
+        assert all(len(ax.lines) == len(ESTIMATORS) for ax in axes)
+
+
+def test_rankings_put_the_worst_first_and_tell_ties():
+    rng = np.random.default_rng(0)
+    names = [" x ".join(pair) for pair in ESTIMATORS]
+    noise = rng.normal(size=(50, 4))
+    values = noise[:, :1] + 0.1 * noise + np.array([3.0, 2.0, 1.0, 1.0])
+    values[:, 3] += values[:, 2].mean() - values[:, 3].mean() + 1e-4
+    trials = pd.DataFrame(
+        [
+            {"trial": i, "alpha": 0, "hidden": 4, "max_iter": 8, "pair": name}
+            | {"quantity_4": value}
+            for i, row in enumerate(values)
+            for name, value in zip(names, row, strict=True)
+        ]
+    )
+    assert rankings(trials).iloc[0, 0] == "L>S>B~C"
