@@ -1,0 +1,32 @@
+"""
+Which pair for my data?
+=======================
+
+All pairs on the same folds, each at its own best alpha: the search over alpha is part
+of what is compared. An interval that contains 0 means that these data do not tell the
+pair from the best one.
+"""
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_wine
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skce import PairedMLPClassifier, PairingComparisonDisplay, compare_pairings
+
+X, y = load_wine(return_X_y=True)
+classifier = PairedMLPClassifier(hidden_layer_sizes=5, max_iter=3000, random_state=0)
+search = GridSearchCV(
+    make_pipeline(StandardScaler(), classifier),
+    {"pairedmlpclassifier__alpha": [0.01, 0.1, 1]},
+    scoring="neg_log_loss",
+    cv=3,
+)
+comparison = compare_pairings(search, X, y)
+print(comparison)
+
+fig, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
+PairingComparisonDisplay.from_comparison(comparison, scoring="accuracy", ax=axes[0])
+PairingComparisonDisplay.from_comparison(comparison, scoring="neg_log_loss", ax=axes[1])
+plt.show()

@@ -1,0 +1,35 @@
+"""
+Softmax is the posterior of exponential families
+================================================
+
+Section 3 of the paper: classes from one exponential family with a common scale have a
+posterior that is a softmax of affine functions of x. A network without hidden units
+contains it, and its coefficients approach the true ones as n^(-1/2), with the constant
+that the theory of maximum likelihood gives.
+"""
+
+import matplotlib.pyplot as plt
+
+from skce.paper import section_3
+
+table = section_3(sizes=(400, 1600, 6400), n_repeats=25)
+print(table.to_string(float_format="{:.3f}".format))
+
+fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+for (family, rows), marker in zip(table.groupby("family"), "os", strict=True):
+    n = rows.index.get_level_values("n")
+    (line,) = ax.loglog(n, rows["asymptotic"], "--", label=f"{family}, by theory")
+    ax.errorbar(
+        n,
+        rows["rms_error"],
+        yerr=2 * rows["standard_error"] * rows["asymptotic"],
+        fmt=marker,
+        c=line.get_color(),
+        capsize=4,
+        label=f"{family}, fitted (two standard errors)",
+    )
+ax.set(xlabel="cases n", ylabel="error of a coefficient (rms)", title="No hidden units")
+ax.minorticks_off()
+ax.set_xticks(n, n)
+ax.legend()
+plt.show()

@@ -1,0 +1,19 @@
+"""
+The penalties, and why one of them needs softmax
+================================================
+
+The paper's figures 1 and 2 and the two curves of the two-class cross-entropy. For a
+given target, least squares and binary cross-entropy are smallest at y = t (dashed), but
+t log(t / y) at y = 1, whatever the target: only outputs that must sum to 1 keep it from
+answering "1" for every class.
+"""
+
+import matplotlib.pyplot as plt
+
+from skce import PenaltyDisplay
+
+fig, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+PenaltyDisplay.from_penalty("cross_entropy", ax=axes[0])
+PenaltyDisplay.from_penalty("least_squares", ax=axes[1])
+PenaltyDisplay.from_penalty("binary_cross_entropy", kind="curves", ax=axes[2])
+plt.show()
