@@ -226,6 +226,7 @@ def figure_map(table, column="quantity_4"):
     figure : matplotlib.figure.Figure
     """
     pyplot = optional("matplotlib.pyplot", "figure_map")
+    ticker = optional("matplotlib.ticker", "figure_map")
     alphas, sizes = table["alpha"].unique(), table["hidden"].unique()
     figure, axes = pyplot.subplots(
         len(alphas),
@@ -247,9 +248,9 @@ def figure_map(table, column="quantity_4"):
         ax.set(title=f"h = {hidden}, alpha = {alpha:g}", xscale="log")
         if column == "quantity_4":
             ax.set_yscale("log")
-            ax.yaxis.set_major_locator(pyplot.FixedLocator((1, 1.5, 2, 3, 4, 6, 8)))
+            ax.yaxis.set_major_locator(ticker.FixedLocator((1, 1.5, 2, 3, 4, 6, 8)))
             ax.yaxis.set_major_formatter("{x:g}")
-            ax.yaxis.set_minor_locator(pyplot.NullLocator())
+            ax.yaxis.set_minor_locator(ticker.NullLocator())
         ax.grid(alpha=0.4)
     names = {
         "quantity_4": "mean of (4), without the 1/N",

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from problems import random_targets
 
+from skce.errata import table_1
 from skce.pairings import pair
-from skce.paper import table_1
 from skce.published import DERIVED_DELTA, LOGISTIC_CE, PRINTED_DELTA, SOFTMAX_LS
 
 ERRATA = {LOGISTIC_CE, SOFTMAX_LS}

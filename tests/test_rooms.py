@@ -32,6 +32,7 @@ ORDER = [
     "simulation",
     "trials",
     "published",
+    "errata",
     "paper",
     "__init__",
 ]
