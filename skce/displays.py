@@ -144,10 +144,11 @@ class PenaltyDisplay:
         # levels where most of the values are, not where a logarithm ends
         ticker = optional("matplotlib.ticker", "A display")
         span = np.nanmin(values), np.nanquantile(values, 0.9)
-        levels = ticker.MaxNLocator(12).tick_values(*span)
+        levels = ticker.MaxNLocator(7).tick_values(*span)
         style = {"colors": "0.35", "linewidths": 0.8, "levels": levels} | kwargs
         lines = ax.contour(self.y, self.t, values, **style)
-        ax.clabel(lines, fontsize="small", fmt="%g")
+        places = self._crossings(values, lines.levels)
+        ax.clabel(lines, fontsize="small", fmt="%g", manual=places)
         # a target whose penalty does not depend on y, as t = 0 in t log(t/y), has none
         varies = np.nanmax(values, axis=1) > np.nanmin(values, axis=1)
         best = self.y[np.nanargmin(values, axis=1)]
@@ -161,18 +162,22 @@ class PenaltyDisplay:
         )
         t, y, rho = self.minimum
         if np.isclose(values, rho).sum() == 1:
-            ax.plot(y, t, "ko", clip_on=False, label=f"minimum {rho:.4f}")
-            ax.annotate(
-                f"{rho:.4f} at y = {y:.3f}, t = {t:.3f}",
-                (y, t),
-                xytext=(-8, -4),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-                bbox={"boxstyle": "round", "fc": "white", "ec": "none", "alpha": 0.9},
-            )
+            where = f"minimum {rho:.4f} at y = {y:.3f}, t = {t:.3f}"
+            ax.plot(y, t, "ko", clip_on=False, label=where)
         ax.set_aspect("equal")
-        ax.legend(loc="upper left", fontsize="small", framealpha=0.95)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize="small")
+
+    def _crossings(self, values, levels):
+        """Where the levels cross the diagonal from the top left, away from its ends."""
+        along = np.linspace(0.08, 0.92, 400)
+        rows = ((1 - along) * (len(self.t) - 1)).astype(int)
+        columns = (along * (len(self.y) - 1)).astype(int)
+        on_diagonal = values[rows, columns]
+        return [
+            (self.y[columns[i]], self.t[rows[i]])
+            for level in levels
+            for i in np.flatnonzero(np.diff(on_diagonal > level))
+        ]
 
     def _curves(self, ax, values, kwargs):
         for (style, _), t, curve in zip(cycle(LINES), self.t, values, strict=False):
