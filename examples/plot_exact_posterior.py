@@ -22,7 +22,7 @@ for (family, rows), marker in zip(table.groupby("family"), "os", strict=True):
     ax.errorbar(
         n,
         rows["rms_error"],
-        yerr=2 * rows["standard_error"] * rows["asymptotic"],
+        yerr=2 * rows["ratio_error"] * rows["asymptotic"],
         fmt=marker,
         c=line.get_color(),
         capsize=4,

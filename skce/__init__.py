@@ -1,12 +1,13 @@
 """A multilayer perceptron whose output activation and training loss pair freely."""
 
 from skce.classifier import PairedMLPClassifier
-from skce.comparison import PairingComparison, compare_pairings
+from skce.comparison import compare_pairings
 from skce.displays import (
     LossCurveDisplay,
     PairingComparisonDisplay,
     PenaltyDisplay,
 )
+from skce.paired_scores import PairingComparison
 from skce.pairings import DegeneratePairingWarning, pairing_grid, pairing_status
 from skce.start import ScaleWarning
 

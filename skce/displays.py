@@ -5,23 +5,36 @@ Each display is built from its data alone; `plot` draws them and sets `ax_` and
 without colour.
 """
 
-from itertools import cycle
-
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skce.comparison import compare_pairings
+from skce.fitted import innermost
 from skce.optional import optional
+from skce.paired_scores import PairingComparison
 from skce.penalties import get_penalty
 
 __all__ = [
-    "LINES",
     "LossCurveDisplay",
     "PairingComparisonDisplay",
     "PenaltyDisplay",
+    "line_style",
 ]
 
-# Style and marker of the first, second, ... line of an axes
-LINES = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"), ((0, (5, 1, 1, 1)), "v"))
+STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def line_style(i):
+    """Style and marker of the i-th line of an axes; the first 30 differ."""
+    return {"linestyle": STYLES[i % 5], "marker": MARKERS[i % 6]}
+
+
+def _with_defaults(defaults, kwargs):
+    """`kwargs` of a line over `defaults`, both by matplotlib's full names."""
+    normalize = optional("matplotlib.cbook", "A display").normalize_kwargs
+    line = optional("matplotlib.lines", "A display").Line2D
+    return normalize(defaults, line) | normalize(kwargs, line)
 
 
 def _axes(ax):
@@ -87,10 +100,15 @@ class PenaltyDisplay:
         -------
         display : PenaltyDisplay
         """
+        if isinstance(penalty, str) and penalty == "natural":
+            raise ValueError(
+                "penalty='natural' is another one for each activation: name it (that "
+                "of sparsemax is no function of the outputs and cannot be drawn here)."
+            )
         penalty = get_penalty(penalty)
         if targets is None:
             targets = (0, 1) if kind == "curves" else np.linspace(0, 1, 501)
-        t, y = np.asarray(targets, dtype=float), np.linspace(0, 1, 501)
+        t, y = np.atleast_1d(np.asarray(targets, float)), np.linspace(0, 1, 501)
         with np.errstate(divide="ignore", invalid="ignore"):
             values = penalty.value(*np.broadcast_arrays(t[:, None], y))
         display = cls(
@@ -100,8 +118,9 @@ class PenaltyDisplay:
 
     @property
     def minimum(self):
-        """(t, y, rho) at the smallest of the values."""
-        i, j = np.unravel_index(np.nanargmin(self.values), self.values.shape)
+        """(t, y, rho) at the smallest of the finite values."""
+        finite = np.where(np.isfinite(self.values), self.values, np.inf)
+        i, j = np.unravel_index(finite.argmin(), finite.shape)
         return float(self.t[i]), float(self.y[j]), float(self.values[i, j])
 
     def plot(self, ax=None, *, kind="contours", name=None, **kwargs):
@@ -125,6 +144,10 @@ class PenaltyDisplay:
         """
         if kind not in ("contours", "curves"):
             raise ValueError(f"kind={kind!r} must be 'contours' or 'curves'.")
+        if not np.isfinite(self.values).any():
+            raise ValueError(f"{self.penalty_name} is finite nowhere on these targets.")
+        if kind == "contours" and len(self.t) < 2:
+            raise ValueError("contours need two targets or more; take kind='curves'.")
         ax = _axes(ax)
         values = np.where(np.isfinite(self.values), self.values, np.nan)
         unit = f" ({self.unit})" if self.unit else ""
@@ -141,17 +164,24 @@ class PenaltyDisplay:
         return self
 
     def _contours(self, ax, values, kwargs):
-        # levels where most of the values are, not where a logarithm ends
         ticker = optional("matplotlib.ticker", "A display")
-        span = np.nanmin(values), np.nanquantile(values, 0.9)
+        # a logarithm ends at infinity: levels where most of its values are
+        unbounded = np.isnan(values).any()
+        span = np.nanmin(values), np.nanquantile(values, 0.9 if unbounded else 1)
         levels = ticker.MaxNLocator(7).tick_values(*span)
-        style = {"colors": "0.35", "linewidths": 0.8, "levels": levels} | kwargs
+        style = {"linewidths": 0.8, "linestyles": "-", "levels": levels}
+        if "cmap" not in kwargs:
+            style["colors"] = "0.35"
+        style |= kwargs
         lines = ax.contour(self.y, self.t, values, **style)
         places = self._crossings(values, lines.levels)
         ax.clabel(lines, fontsize="small", fmt="%g", manual=places)
         # a target whose penalty does not depend on y, as t = 0 in t log(t/y), has none
-        varies = np.nanmax(values, axis=1) > np.nanmin(values, axis=1)
-        best = self.y[np.nanargmin(values, axis=1)]
+        low, high = (
+            np.where(np.isnan(values), end, values) for end in (np.inf, -np.inf)
+        )
+        varies = high.max(axis=1) > low.min(axis=1)
+        best = self.y[low.argmin(axis=1)]
         ax.plot(
             best[varies],
             self.t[varies],
@@ -180,9 +210,9 @@ class PenaltyDisplay:
         ]
 
     def _curves(self, ax, values, kwargs):
-        for (style, _), t, curve in zip(cycle(LINES), self.t, values, strict=False):
-            line = {"ls": style, "lw": 2, "label": f"t = {t:g}"} | kwargs
-            ax.plot(self.y, curve, **line)
+        for i, (t, curve) in enumerate(zip(self.t, values, strict=True)):
+            style = line_style(i) | {"marker": None, "lw": 2, "label": f"t = {t:g}"}
+            ax.plot(self.y, curve, **_with_defaults(style, kwargs))
         ax.legend()
 
 
@@ -203,7 +233,7 @@ class LossCurveDisplay:
     Attributes
     ----------
     lines_ : list of matplotlib.lines.Line2D
-        A line a stage.
+        A line a stage, all of one style; only the first is in the legend.
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
 
@@ -244,7 +274,13 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
         """
-        fitted = _fitted(estimator)
+        fitted = innermost(estimator)
+        check_is_fitted(fitted)
+        if not hasattr(fitted, "loss_curve_"):
+            raise ValueError(
+                f"{fitted!r} has no loss_curve_: pass a PairedMLPClassifier, or a "
+                "pipeline or refitted search that ends in one."
+            )
         pairing = getattr(fitted, "pairing_", None)
         stages = getattr(fitted, "stages_", None)
         if name is None:
@@ -275,23 +311,24 @@ class LossCurveDisplay:
         """
         ax = _axes(ax)
         name = self.name if name is None else name
+        n_others = len(ax.get_legend_handles_labels()[0])
+        if len(self.curves) > 1 and self.n_rows is not None:
+            name = f"{name or ''} ({', '.join(map(str, self.n_rows))} rows)".strip()
+        line = line_style(n_others) | {"markersize": 4, "label": name}
+        line = _with_defaults(line, kwargs)
         self.lines_, begin = [], 0
-        for i, curve in enumerate(self.curves):
-            style, marker = LINES[len(ax.lines) % len(LINES)]
-            label = name
-            if len(self.curves) > 1:
-                label = f"{name}, {self.n_rows[i]} rows" if name else self.n_rows[i]
-            line = {"ls": style, "marker": marker, "ms": 4, "label": label}
-            line["markevery"] = max(1, len(curve) // 10)
+        for curve in self.curves:
             iterations = begin + 1 + np.arange(len(curve))
-            self.lines_ += ax.plot(iterations, curve, **line | kwargs)
+            every = {"markevery": max(1, len(curve) // 10)}
+            self.lines_ += ax.plot(iterations, curve, **every | line)
+            line |= {"color": self.lines_[0].get_color(), "label": None}
             begin += len(curve)
-        ylabel = (
-            f"objective per row ({self.unit})" if self.unit else "objective per row"
-        )
+        label = "objective per row, with the L2 term"
+        ylabel = f"{label} ({self.unit})" if self.unit else label
         if ax.get_ylabel() not in ("", ylabel):  # fits of different units
-            ylabel = "objective per row"
-        ax.set(xlabel="iteration", ylabel=ylabel, title="Objective during the fit")
+            ylabel = label
+        title = ax.get_title() or "Objective during the fit"
+        ax.set(xlabel="iteration", ylabel=ylabel, title=title)
         if ax.get_legend_handles_labels()[1]:
             ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
@@ -303,12 +340,15 @@ class PairingComparisonDisplay:
 
     Parameters
     ----------
-    pairings : list of str
+    names : list of str
         Names of the pairs, best first.
     centres, lower, upper : array-like of shape (n_pairings,)
-        Points and the ends of their intervals.
-    label : str
-        What they are.
+        Differences of the mean scores to that of the best pair, and the ends of their
+        intervals (NaN for none).
+    scoring : str
+        Name of the scorer.
+    best_score : float
+        Mean score of the best pair.
 
     Attributes
     ----------
@@ -329,16 +369,17 @@ class PairingComparisonDisplay:
     ...     pairings=[("softmax", "cross_entropy"), ("softmax", "least_squares")],
     ...     scoring="neg_log_loss",
     ... )
-    >>> display.pairings[0]
+    >>> display.names[0]
     'softmax x cross_entropy'
     """
 
-    def __init__(self, *, pairings, centres, lower, upper, label):
-        self.pairings = pairings
+    def __init__(self, *, names, centres, lower, upper, scoring, best_score):
+        self.names = names
         self.centres = centres
         self.lower = lower
         self.upper = upper
-        self.label = label
+        self.scoring = scoring
+        self.best_score = best_score
 
     @classmethod
     def from_comparison(cls, comparison, *, scoring=None, ax=None, **kwargs):
@@ -358,16 +399,21 @@ class PairingComparisonDisplay:
         -------
         display : PairingComparisonDisplay
         """
+        if not isinstance(comparison, PairingComparison):
+            raise ValueError(
+                f"comparison is of type {type(comparison).__name__}; it must be what "
+                "compare_pairings returns."
+            )
         scoring = next(iter(comparison.scores)) if scoring is None else scoring
-        table, best = comparison.summary(scoring), comparison.best(scoring)
-        order = np.argsort(-table["mean"], kind="stable")
-        mean = table["mean"][order[0]]
+        table, order = comparison.summary(scoring), comparison.order(scoring)
+        names = [comparison.names[i] for i in order]
         display = cls(
-            pairings=[comparison.pairings[i] for i in order],
+            names=names,
             centres=table["difference"][order],
             lower=table["lower"][order],
             upper=table["upper"][order],
-            label=f"{scoring} less {mean:.4f},\nthat of {best}",
+            scoring=scoring,
+            best_score=table["mean"][order[0]],
         )
         return display.plot(ax, **kwargs)
 
@@ -382,6 +428,7 @@ class PairingComparisonDisplay:
         estimator, X, y
             As in `compare_pairings`.
         scoring : str, default="neg_log_loss"
+            One scorer; `from_comparison` draws any of several.
         ax : matplotlib.axes.Axes, default=None
         **kwargs : dict
             Passed to `compare_pairings`.
@@ -389,9 +436,12 @@ class PairingComparisonDisplay:
         Returns
         -------
         display : PairingComparisonDisplay
+            With the comparison itself as `comparison_`.
         """
         comparison = compare_pairings(estimator, X, y, scoring=scoring, **kwargs)
-        return cls.from_comparison(comparison, ax=ax)
+        display = cls.from_comparison(comparison, ax=ax)
+        display.comparison_ = comparison
+        return display
 
     def plot(self, ax=None, **kwargs):
         """Draw a point and an interval for each pair, the best at the top.
@@ -408,31 +458,22 @@ class PairingComparisonDisplay:
         display : PairingComparisonDisplay
         """
         ax = _axes(ax)
-        heights = np.arange(len(self.pairings))[::-1]
+        heights = np.arange(len(self.names))[::-1]
         reach = (
             np.subtract(self.centres, self.lower),
             np.subtract(self.upper, self.centres),
         )
-        style = {"fmt": "o", "capsize": 4, "color": "k", "ms": 5} | kwargs
+        style = {"marker": "o", "linestyle": "none", "color": "k", "markersize": 5}
+        style = {"capsize": 4} | _with_defaults(style, kwargs)
         ax.errorbar(self.centres, heights, xerr=reach, **style)
         ax.axvline(0, color="0.6", lw=1, zorder=0)
-        ax.set_yticks(heights, self.pairings)
-        ax.margins(y=0.1)
-        ax.set(xlabel=self.label, title="Mean difference and 95 % interval")
+        ax.set_yticks(heights, self.names)
+        ax.set_ylim(-0.6, len(self.names) - 0.4)
+        ax.set(
+            xlabel=f"difference to the best ({self.best_score:.4f})\n"
+            "with 95 % interval; right is better",
+            title=self.scoring,
+        )
         ax.grid(axis="x", alpha=0.4)
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-
-def _fitted(estimator):
-    """The estimator with the loss curve: last step of a pipeline, best of a search."""
-    if hasattr(estimator, "best_estimator_"):
-        return _fitted(estimator.best_estimator_)
-    if hasattr(estimator, "steps"):
-        return _fitted(estimator.steps[-1][1])
-    if not hasattr(estimator, "loss_curve_"):
-        raise ValueError(
-            f"{estimator!r} has no loss_curve_: fit it first, and pass a "
-            "PairedMLPClassifier or a pipeline or search that ends in one."
-        )
-    return estimator

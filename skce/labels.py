@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
-__all__ = ["Labels", "class_frequencies", "encode"]
+__all__ = ["Labels", "class_frequencies", "encode", "kind_of_labels"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,23 @@ class Labels:
     multilabel: bool
 
 
+def kind_of_labels(y):
+    """scikit-learn's type of target.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing.
+    """
+    try:
+        return type_of_target(y, input_name="y")
+    except TypeError as error:  # None or NaN among strings, which do not compare
+        raise ValueError(
+            "y holds labels that cannot be sorted, as where some are missing (None or "
+            f"NaN among strings: {error}). Drop the rows without a label."
+        ) from error
+
+
 def encode(y, activation):
     """The labels of y for the outputs of `activation`.
 
@@ -41,8 +58,8 @@ def encode(y, activation):
         If y is continuous, has one class, has several columns that are not
         indicators, or is multilabel and the activation is not element-wise.
     """
+    kind = kind_of_labels(y)
     check_classification_targets(y)
-    kind = type_of_target(y)
     if kind == "multilabel-indicator":
         return _encode_indicators(y, activation)
     if kind == "multiclass-multioutput":

@@ -11,13 +11,15 @@ def optional(module, purpose):
     Raises
     ------
     ImportError
-        If it is not installed; the message names `purpose` and the install line.
+        If its package is not installed; the message names `purpose` and the remedy.
     """
+    package = module.partition(".")[0]
     try:
         return import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
+    except ModuleNotFoundError as error:
+        if error.name != package:  # something that the package itself lacks
+            raise
         raise ImportError(
             f"{purpose} needs {package}, which is not installed: "
-            'python -m pip install matplotlib pandas tqdm (or "skce[paper]").'
+            f"python -m pip install {package}."
         ) from error

@@ -139,9 +139,9 @@ def section_3(sizes=(400, 1600, 6400, 25600), n_repeats=25, seed=0):
     Returns
     -------
     table : pandas.DataFrame
-        A row a family and n: rms_error; asymptotic, its value by theory; their ratio
-        with its standard_error, by theory as well; and slope, that of log rms_error
-        against log n over all sizes, which is -1/2 by theory.
+        A row a family and n: rms_error; asymptotic, its value by theory; their ratio;
+        ratio_error, its standard error, by theory as well; and slope, that of log
+        rms_error against log n over all sizes, which is -1/2 by theory.
     """
     frame = optional("pandas", "section_3").DataFrame
     families = {"Gaussian": GAUSSIAN_CLASSES, "Poisson": POISSON_CLASSES}
@@ -162,12 +162,14 @@ def section_3(sizes=(400, 1600, 6400, 25600), n_repeats=25, seed=0):
         # of n_repeats sums of independent squares; d sqrt(m) = dm / (2 sqrt(m))
         share = (variances**2).sum() / variances.sum() ** 2
         ratio_error = np.sqrt(2 * share / n_repeats) / 2
-        slope = np.polyfit(np.log(sizes), np.log(rms), 1)[0]
+        slope = np.nan
+        if len(sizes) > 1:
+            slope = np.polyfit(np.log(sizes), np.log(rms), 1)[0]
         rows += [
             [family, n, error, law, error / law, ratio_error, slope]
             for n, error, law in zip(sizes, rms, asymptotic, strict=True)
         ]
-    columns = ["family", "n", "rms_error", "asymptotic", "ratio", "standard_error"]
+    columns = ["family", "n", "rms_error", "asymptotic", "ratio", "ratio_error"]
     return frame(rows, columns=[*columns, "slope"]).set_index(["family", "n"])
 
 

@@ -1,5 +1,7 @@
 """compare_pairings: same folds, paired differences, intervals, one warning."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,10 +56,8 @@ def comparison():
 
 
 def test_scores_are_those_of_cross_validate_on_the_same_folds(comparison):
-    assert comparison.pairings == [
-        "softmax x cross_entropy",
-        "logistic x least_squares",
-    ]
+    assert comparison.pairings == TWO
+    assert comparison.names == ["softmax x cross_entropy", "logistic x least_squares"]
     assert list(comparison.scores) == ["accuracy", "neg_log_loss", "neg_brier_score"]
     for i, (activation, penalty) in enumerate(TWO):
         estimator = pipeline(activation=activation, penalty=penalty)
@@ -73,8 +73,9 @@ def test_differences_and_intervals_are_those_of_nadeau_and_bengio(comparison):
     scores = comparison.scores["neg_log_loss"]
     differences = scores[1] - scores[0]
     error = np.sqrt((1 / 5 + 30 / 120) * differences.var(ddof=1))
-    assert comparison.best("neg_log_loss") == "softmax x cross_entropy"
-    assert table["difference"][0] == table["difference_standard_error"][0] == 0
+    assert comparison.best("neg_log_loss") == ("softmax", "cross_entropy")
+    assert table["difference"][0] == 0
+    assert np.isnan([table["lower"][0], table["upper"][0]]).all()
     assert table["difference"][1] == pytest.approx(differences.mean())
     assert table["difference_standard_error"][1] == pytest.approx(error)
     quantile = 2.7764451  # of Student's t with 4 degrees of freedom, at 0.975
@@ -99,7 +100,8 @@ def coverage(corrected, n_train=80, n_test=20, n_folds=15):
             rng.choice(rows, size=n_test, replace=False).mean() for _ in range(n_folds)
         ]
         table = PairingComparison(
-            pairings=["a", "b"],
+            pairings=[("a", "a"), ("b", "b")],
+            names=["a", "b"],
             scores={"score": np.array([scores, np.zeros(n_folds)])},
             fit_times=np.ones((2, n_folds)),
             converged=np.ones((2, n_folds), dtype=bool),
@@ -137,7 +139,7 @@ def test_prints_a_line_a_pair_best_first_and_goes_into_pandas(comparison):
     first, second = [line for line in text.splitlines() if " x " in line][:2]
     assert "best" in first
     assert "(" in second
-    assert max(map(len, text.splitlines())) <= 95
+    assert max(map(len, text.splitlines())) <= 88
     frame = comparison.to_frame()
     assert isinstance(frame, pd.DataFrame)
     assert len(frame) == 2 * 3
@@ -151,6 +153,10 @@ def test_a_search_is_searched_anew_for_every_pair():
     grid = {"clf__alpha": [0.1, 10]}
     search = GridSearchCV(pipeline(), grid, cv=2, scoring="neg_log_loss")
     found = compare_pairings(search, X, y, pairings=TWO, cv=2, scoring="neg_log_loss")
+    assert [len(choices) for choices in found.best_params] == [2, 2]
+    for choice in found.best_params[0]:
+        assert choice["clf__alpha"] in grid["clf__alpha"]
+    assert "alpha=0.1" in str(found)
     for i, (activation, penalty) in enumerate(TWO):
         estimator = GridSearchCV(
             pipeline(activation=activation, penalty=penalty),
@@ -227,6 +233,11 @@ def test_scorers_by_name_list_callable_and_dict():
     np.testing.assert_array_equal(scores(["accuracy"])["accuracy"], named)
     scorer = make_scorer(accuracy_score)
     np.testing.assert_array_equal(scores(scorer)["score"], named)
+
+    def several(estimator, rows, labels):
+        return {"a": estimator.score(rows, labels), "b": 0.0}
+
+    np.testing.assert_array_equal(scores(several)["a"], named)
     np.testing.assert_array_equal(scores({"mine": scorer})["mine"], named)
 
 
@@ -234,6 +245,54 @@ def test_multilabel_takes_the_pairs_that_fit_it():
     rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
     found = compare_pairings(pipeline(), rows, labels, cv=2, scoring="f1_macro")
     assert len(found.pairings) == len(pairing_grid(multilabel=True))
+
+
+def test_scorers_that_a_multilabel_y_does_not_have():
+    rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
+    with pytest.raises(ValueError, match="y is multilabel: take scoring="):
+        compare_pairings(pipeline(), rows, labels)
+
+
+def test_missing_labels():
+    labels = np.array(["a", None] * 75, dtype=object)
+    with pytest.raises(ValueError, match="Drop the rows without a label"):
+        compare_pairings(pipeline(), X, labels)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_convergence_is_that_of_the_classifier_that_a_search_chose(sign):
+    # ten iterations are enough for alpha=1e5 and too few for alpha=1e-9
+    search = GridSearchCV(
+        pipeline(max_iter=10),
+        {"clf__alpha": [1e-9, 1e5]},
+        cv=2,
+        scoring=lambda estimator, *_: sign * estimator["clf"].alpha,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = compare_pairings(search, X, y, pairings=TWO[:1], cv=2)
+    assert (found.converged == (sign == 1)).all()
+
+
+def test_warnings_as_errors_are_raised_by_the_fit_that_gives_them():
+    with pytest.raises(ConvergenceWarning) as error:
+        compare_pairings(pipeline(max_iter=2), X, y, pairings=TWO, cv=2)
+    assert "softmax x cross_entropy" in error.value.__notes__[0]
+
+
+class OddWarning(UserWarning):
+    def __init__(self):
+        super().__init__("odd")
+
+
+def test_a_warning_that_is_not_made_from_a_text_loses_nothing():
+    def scorer(estimator, rows, labels):
+        warnings.warn(OddWarning(), stacklevel=1)
+        return 0.0
+
+    with pytest.warns(UserWarning, match="OddWarning: On some folds .* 2 of 2.* odd"):
+        found = compare_pairings(pipeline(), X, y, pairings=TWO, cv=2, scoring=scorer)
+    assert found.scores["score"].shape == (2, 2)
 
 
 def test_instances_of_users_are_pairs_as_well():
@@ -245,11 +304,11 @@ def test_instances_of_users_are_pairs_as_well():
         cv=2,
         scoring="accuracy",
     )
-    assert found.pairings[0] == "softmax x huber"
+    assert found.names[0] == "softmax x huber"
 
 
 def test_fits_that_did_not_converge_are_counted_and_said_once():
-    with pytest.warns(ConvergenceWarning) as record:
+    with pytest.warns(ConvergenceWarning, match="On some folds") as record:
         found = compare_pairings(
             pipeline(max_iter=2), X, y, pairings=TWO, cv=3, scoring="accuracy"
         )
@@ -281,8 +340,23 @@ def test_a_score_that_is_undefined_is_nan_and_never_best():
         return np.nan if nan else estimator.score(rows, labels)
 
     found = compare_pairings(pipeline(), X, y, pairings=TWO, cv=2, scoring=scorer)
-    assert found.best() == "logistic x least_squares"
-    assert "nan" in str(found)
+    assert found.best() == ("logistic", "least_squares")
+    assert "undefined on 2" in str(found)
+    nothing = compare_pairings(
+        pipeline(), X, y, pairings=TWO, cv=2, scoring=lambda *_: np.nan
+    )
+    with pytest.raises(ValueError, match="no pair has a finite score"):
+        nothing.best()
+    assert "undefined on 2" in str(nothing)
+
+
+def test_infinite_scores_are_last_and_silent():
+    def scorer(estimator, rows, labels):
+        return -np.inf if estimator["clf"].penalty == "least_squares" else 0.5
+
+    found = compare_pairings(pipeline(), X, y, pairings=TWO, cv=2, scoring=scorer)
+    assert found.best() == ("softmax", "cross_entropy")
+    assert "-inf" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +370,15 @@ def test_a_score_that_is_undefined_is_nan_and_never_best():
             "contains several, at .*1__.*2__",
         ),
         (pipeline(), {"pairings": []}, "pairings is empty"),
-        (pipeline(), {"pairings": ("softmax", "natural")}, "'softmax' in pairings"),
+        (pipeline(), {"pairings": ("softmax", "natural")}, "must be a list of pairs"),
+        (pipeline(), {"pairings": "softmax"}, "pairings='softmax' must be a list"),
+        (pipeline(), {"pairings": 5}, "pairings=5 must be a list"),
+        (pipeline(), {"pairings": pairing_grid()[0]}, "must be a list of pairs"),
+        (
+            GridSearchCV(pipeline(), [{"clf__activation": ["logistic"]}]),
+            {},
+            "param_grid of estimator searches activation or penalty",
+        ),
         (pipeline(), {"pairings": [("softmax",)]}, "not a pair"),
         (pipeline(), {"pairings": [TWO[0], ("softmax", "natural")]}, "entropy twice"),
         (pipeline(), {"pairings": [("identity", "cross_entropy")]}, "cannot be paired"),

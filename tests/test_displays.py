@@ -16,7 +16,9 @@ from skce import (
     PenaltyDisplay,
     compare_pairings,
 )
-from skce.penalties import PENALTIES
+from skce.displays import line_style
+from skce.intervals import Interval
+from skce.penalties import PENALTIES, Penalty
 
 X, y = load_iris(return_X_y=True)
 
@@ -49,9 +51,17 @@ def texts(figure):
             ):
                 if low <= place <= high:
                     yield label
+        if ax.get_legend() is not None:
+            yield from ax.get_legend().get_texts()
 
 
 def assert_nothing_is_clipped(figure):
+    figure.canvas.draw()
+    for ax in figure.axes:
+        for text in ax.texts:  # labels of contours
+            extent, inside = text.get_window_extent(), ax.bbox
+            assert inside.x0 <= extent.x0 < extent.x1 <= inside.x1, text
+            assert inside.y0 <= extent.y0 < extent.y1 <= inside.y1, text
     box = figure.bbox
     found = [text for text in texts(figure) if text.get_text()]
     assert found
@@ -111,6 +121,59 @@ def test_lines_differ_without_colour():
 def test_unknown_kind():
     with pytest.raises(ValueError, match="kind='surface' must be 'contours' or"):
         PenaltyDisplay.from_penalty("cross_entropy", kind="surface")
+    with pytest.raises(ValueError, match="another one for each activation: name it"):
+        PenaltyDisplay.from_penalty("natural")
+    with pytest.raises(ValueError, match="contours need two targets"):
+        PenaltyDisplay.from_penalty("cross_entropy", targets=0.5)
+    assert PenaltyDisplay.from_penalty(
+        "cross_entropy", targets=0.5, kind="curves"
+    ).values.shape == (1, 501)
+
+
+class ItakuraSaito(Penalty):
+    """y / t - log(y / t) - 1: finite nowhere for t = 0."""
+
+    domain = Interval(0, np.inf)
+
+    def value(self, t, y):
+        return y / t - np.log(y / t) - 1
+
+
+def test_a_penalty_that_is_not_finite_for_some_targets():
+    display = PenaltyDisplay.from_penalty(ItakuraSaito())
+    assert display.minimum[2] == 0
+    assert len(display.ax_.lines[0].get_xdata()) == 500  # t = 0 has no minimum
+    with pytest.raises(ValueError, match="finite nowhere on these targets"):
+        PenaltyDisplay.from_penalty(ItakuraSaito(), targets=[0.0, 0.0])
+
+
+def test_keywords_of_matplotlib_by_any_of_their_names(comparison):
+    curves = {"kind": "curves", "linestyle": ":", "linewidth": 3, "c": "r"}
+    line = PenaltyDisplay.from_penalty("cross_entropy", **curves).ax_.lines[0]
+    assert (line.get_linestyle(), line.get_linewidth(), line.get_color()) == (
+        ":",
+        3,
+        "r",
+    )
+    PenaltyDisplay.from_penalty("cross_entropy", cmap="viridis")
+    fit = classifier().fit(X, y)
+    (line,) = LossCurveDisplay.from_estimator(fit, ls=":", ms=9, label="mine").lines_
+    assert (line.get_linestyle(), line.get_markersize()) == (":", 9)
+    assert line.get_label() == "mine"
+    PairingComparisonDisplay.from_comparison(comparison, markersize=9, c="b")
+
+
+def test_thirty_lines_differ():
+    styles = [line_style(i) for i in range(30)]
+    assert len({str(style) for style in styles}) == 30
+
+
+def test_curves_without_rows_or_name():
+    display = LossCurveDisplay(curves=[[3.0, 2.0], [1.0]]).plot()
+    assert [len(line.get_xdata()) for line in display.lines_] == [2, 1]
+    ax = plt.subplots()[1]
+    ax.set_title("mine")
+    assert display.plot(ax).ax_.get_title() == "mine"
 
 
 def test_loss_curve_of_a_fit_a_pipeline_and_a_search():
@@ -122,7 +185,7 @@ def test_loss_curve_of_a_fit_a_pipeline_and_a_search():
         np.testing.assert_array_equal(line.get_ydata(), fit.loss_curve_)
         np.testing.assert_array_equal(line.get_xdata(), 1 + np.arange(fit.n_iter_))
         assert display.ax_.get_legend().get_texts()[0].get_text() == str(fit.pairing_)
-        assert display.ax_.get_ylabel() == "objective per row (nats)"
+        assert display.ax_.get_ylabel() == "objective per row, with the L2 term (nats)"
         assert_nothing_is_clipped(display.figure_)
 
 
@@ -136,17 +199,18 @@ def test_loss_curves_of_stages_follow_each_other():
     iterations = np.concatenate([line.get_xdata() for line in display.lines_])
     np.testing.assert_array_equal(iterations, 1 + np.arange(len(iterations)))
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    for label, stage in zip(labels, fit.stages_, strict=True):
-        assert label.endswith(f"{stage.n_rows} rows")
+    rows = ", ".join(str(stage.n_rows) for stage in fit.stages_)
+    assert labels == [f"softmax x cross_entropy ({rows} rows)"]
+    assert len({line.get_color() for line in display.lines_}) == 1
 
 
 def test_loss_curve_of_others_and_of_what_has_none():
     other = MLPClassifier((3,), max_iter=500, tol=1e-2, random_state=0).fit(X, y)
     display = LossCurveDisplay.from_estimator(other, name="adam", color="k")
     assert display.lines_[0].get_color() == "k"
-    assert display.ax_.get_ylabel() == "objective per row"
+    assert display.ax_.get_ylabel() == "objective per row, with the L2 term"
     for estimator in (LogisticRegression(max_iter=1000).fit(X, y), classifier()):
-        with pytest.raises(ValueError, match=r"has no loss_curve_: fit it first"):
+        with pytest.raises(ValueError, match=r"has no loss_curve_|not fitted yet"):
             LossCurveDisplay.from_estimator(estimator)
 
 
@@ -154,23 +218,24 @@ def test_units_of_different_penalties_are_not_mixed_up():
     ax = LossCurveDisplay.from_estimator(classifier().fit(X, y)).ax_
     fit = classifier(penalty="least_squares").fit(X, y)
     assert LossCurveDisplay.from_estimator(fit, ax=ax).ax_ is ax
-    assert ax.get_ylabel() == "objective per row"
+    assert ax.get_ylabel() == "objective per row, with the L2 term"
 
 
 def test_comparison_has_a_point_and_an_interval_a_pair(comparison):
     for scoring in comparison.scores:
         display = PairingComparisonDisplay.from_comparison(comparison, scoring=scoring)
         table = comparison.summary(scoring)
-        assert display.pairings[0] == comparison.best(scoring)
+        best = comparison.best(scoring)
+        assert display.names[0] == comparison.names[comparison.pairings.index(best)]
         np.testing.assert_array_equal(
             display.centres, np.sort(table["difference"])[::-1]
         )
         ticks = [tick.get_text() for tick in display.ax_.get_yticklabels()]
-        assert ticks == display.pairings
-        assert scoring in display.ax_.get_xlabel()
+        assert ticks == display.names
+        assert display.ax_.get_title() == scoring
         segments = display.ax_.collections[0].get_segments()
-        ends = np.array([segment[:, 0] for segment in segments])
-        np.testing.assert_allclose(ends, np.c_[display.lower, display.upper])
+        ends = np.array([segment[:, 0] for segment in segments[1:]])  # not of the best
+        np.testing.assert_allclose(ends, np.c_[display.lower, display.upper][1:])
         assert_nothing_is_clipped(display.figure_)
 
 
@@ -179,8 +244,11 @@ def test_from_estimator_passes_its_arguments_on():
     display = PairingComparisonDisplay.from_estimator(
         classifier(), X, y, pairings=pairs, cv=2, scoring="accuracy"
     )
-    assert len(display.pairings) == 2
-    assert "accuracy" in display.ax_.get_xlabel()
+    assert len(display.names) == 2
+    assert display.ax_.get_title() == "accuracy"
+    assert display.comparison_.pairings == pairs
+    with pytest.raises(ValueError, match="must be what compare_pairings returns"):
+        PairingComparisonDisplay.from_comparison("softmax")
 
 
 def test_displays_draw_on_axes_that_are_given(comparison):

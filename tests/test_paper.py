@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skce.errata import errata, figure_1_minimum
 from skce.paper import (
-    errata,
     figure_1,
     figure_2,
     main,
@@ -21,7 +21,7 @@ from skce.paper import (
 )
 from skce.published import PUBLISHED_RATES, PUBLISHED_TABLE_2
 from skce.simulation import GAUSSIAN_CLASSES
-from skce.trials import run_trials
+from skce.trials import PAIRINGS, run_trials
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -49,14 +49,39 @@ def test_table_3_is_what_the_exact_posterior_decides():
     np.testing.assert_allclose(rates, table_3(), atol=5 * 0.5 / np.sqrt(n))
 
 
-def test_published_rates_sum_to_one_to_their_last_digit():
-    for rates in PUBLISHED_RATES.values():
+def test_published_figures_are_those_of_the_paper():
+    assert list(PUBLISHED_TABLE_2.values()) == [
+        (4.621323, 0.3146437),
+        (4.003461, 0.2315692),
+        (3.936804, 0.1958714),
+    ]
+    sums = {  # of the columns of tables 4, 6 and 5, added up by hand
+        "logistic x least_squares": (1.0145, 0.9883, 0.9976, 0.9996),
+        "softmax x least_squares": (1.0068, 0.9965, 0.9878, 1.0089),
+        "softmax x cross_entropy": (0.9978, 0.9965, 0.9954, 1.0103),
+    }
+    for name, rates in PUBLISHED_RATES.items():
+        np.testing.assert_allclose(np.sum(rates, axis=0), sums[name], atol=1e-10)
         np.testing.assert_allclose(np.sum(rates, axis=1), 1, atol=2.5e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_default_protocol_has_the_order_of_table_2(seed):
+    trials = run_trials(100, pairings=PAIRINGS[:3], seed=seed)
+    table = table_2(trials)
+    for column in ("mean", "variance"):
+        assert table[column].is_monotonic_decreasing
+    to_best = paired_differences(trials)["in_standard_errors"].iloc[1:]
+    assert len(to_best) == 2
+    assert (to_best > 3).all()
+    diagonals = mean_diagonals(trials)
+    steps = diagonals["mean_diagonal"].diff().dropna()
+    assert (steps > -diagonals["standard_error"].iloc[1:]).all()
 
 
 def test_table_2_is_the_mean_and_variance_of_the_trials(trials):
     table = table_2(trials)
-    for name, values in trials.groupby("pair")["quantity_4"]:
+    for name, values in trials.groupby("pairing")["quantity_4"]:
         row = table.loc[name]
         assert row["mean"] == pytest.approx(np.mean(values))
         assert row["variance"] == pytest.approx(np.var(values, ddof=1))
@@ -67,13 +92,40 @@ def test_table_2_is_the_mean_and_variance_of_the_trials(trials):
     assert [tuple(row) for row in published.to_numpy()] == list(
         PUBLISHED_TABLE_2.values()
     )
+    name, (mean, variance) = next(iter(PUBLISHED_TABLE_2.items()))
+    values = trials.loc[trials["pairing"] == name, "quantity_4"]
+    above = (values.mean() - mean) / np.sqrt(values.var() / 6 + variance / 100)
+    assert table.loc[name, "above_published"] == pytest.approx(above)
+    name, (mean, variance) = next(iter(PUBLISHED_TABLE_2.items()))
+    values = trials.loc[trials["pairing"] == name, "quantity_4"]
+    above = (values.mean() - mean) / np.sqrt(values.var() / 6 + variance / 100)
+    assert table.loc[name, "above_published"] == pytest.approx(above)
+
+
+def test_standard_error_of_a_variance_of_few_trials():
+    # deviations -3, -2, -1, 0, 6: m4 = 1394/5, s^2 = 12.5, and
+    # (m4 - (2/4) s^4) / 5 = 40.135
+    frame = pd.DataFrame(
+        {"trial": range(5), "pairing": "a", "quantity_4": [1.0, 2, 3, 4, 10]}
+    )
+    claimed = table_2(frame)["variance_standard_error"].iloc[0]
+    assert claimed == pytest.approx(np.sqrt(40.135))
+    with pytest.raises(ValueError, match="two trials or more"):
+        table_2(frame[:1])
+
+
+def test_several_protocols_are_not_pooled(trials):
+    both = pd.concat([trials, trials.assign(max_iter=9)])
+    for table in (table_2, table_4, mean_diagonals, paired_differences):
+        with pytest.raises(ValueError, match="select one protocol"):
+            table(both)
 
 
 def test_standard_error_of_a_variance():
     rng = np.random.default_rng(0)
     variances = rng.normal(size=(2000, 50)).var(axis=1, ddof=1)
     frame = pd.DataFrame(
-        {"trial": range(2000), "pair": "a", "quantity_4": rng.normal(size=2000)}
+        {"trial": range(2000), "pairing": "a", "quantity_4": rng.normal(size=2000)}
     )
     claimed = table_2(frame)["variance_standard_error"].iloc[0]
     assert claimed * np.sqrt(2000 / 50) == pytest.approx(variances.std(), rel=0.15)
@@ -83,10 +135,10 @@ def test_paired_differences_are_those_of_each_trial(trials):
     table = paired_differences(trials)
     assert len(table) == 6
     a, b = (
-        trials.loc[trials["pair"] == name, "quantity_4"].to_numpy()
+        trials.loc[trials["pairing"] == name, "quantity_4"].to_numpy()
         for name in ("logistic x least_squares", "softmax x cross_entropy")
     )
-    row = table.loc["logistic x least_squares less softmax x cross_entropy"]
+    row = table.loc["logistic x least_squares minus softmax x cross_entropy"]
     assert row["difference"] == pytest.approx(np.mean(a - b))
     error = np.std(a - b, ddof=1) / np.sqrt(len(a))
     assert row["standard_error"] == pytest.approx(error)
@@ -133,10 +185,9 @@ def test_curves_of_the_tutorial():
 
 def test_every_erratum_is_shown_by_its_figures(trials):
     texts = errata(trials)
-    assert len(texts) == 5
+    assert len(texts) == 4
     assert "central differences (0.0000, " in texts[0]
-    assert "-0.367879" in texts[4]
-    assert "t = 0.367879" in texts[4]
+    assert "-0.367879 = -1/e at t = 0.367879 = 1/e, y = 1" in figure_1_minimum()
 
 
 def test_a_small_run_is_as_it_was(tmp_path, capsys, request):
@@ -165,10 +216,13 @@ def test_a_small_run_is_as_it_was(tmp_path, capsys, request):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--trials", "1"], "--trials 1 must be at least 2"),
-        (["--max-iter", "0"], "--max-iter 0 must be at least 1"),
-        (["--alpha", "nan"], "--alpha nan must be at least 0"),
+        (["--trials", "1"], "--trials 1 must be finite and at least 2"),
+        (["--max-iter", "0"], "--max-iter 0 must be finite and at least 1"),
+        (["--alpha", "nan"], "--alpha nan must be finite and at least 0"),
         (["--map", "1"], "--map 1 must be at least 2"),
+        (["--n-jobs", "0"], "--n-jobs 0 must be positive"),
+        (["--alpha", "inf"], "--alpha inf must be finite"),
+        (["--output", __file__], "cannot be written to"),
     ],
 )
 def test_the_command_line_says_what_is_allowed(arguments, message, capsys):

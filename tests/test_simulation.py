@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from problems import central_differences
 from scipy import stats
 
 from skce.simulation import (
     GAUSSIAN_CLASSES,
     POISSON_CLASSES,
+    _asymptotic_variances,
     quantity_4,
     section_3,
 )
@@ -60,9 +62,36 @@ def test_coefficients_approach_the_exact_ones_at_the_rate_and_constant_of_theory
     table = section_3(sizes=(400, 1600, 6400), n_repeats=40, seed=3)
     for _, rows in table.groupby("family"):
         # the bias of maximum likelihood at n = 400 is some 5 %
-        allowed = 4 * rows["standard_error"] + 20 / rows.index.get_level_values("n")
+        allowed = 4 * rows["ratio_error"] + 20 / rows.index.get_level_values("n")
         assert (np.abs(rows["ratio"] - 1) < allowed).all()
         assert rows["slope"].iloc[0] == pytest.approx(-0.5, abs=0.12)
+
+
+@pytest.mark.parametrize("classes", [GAUSSIAN_CLASSES, POISSON_CLASSES])
+def test_asymptotic_variances_are_those_of_the_hessian(classes):
+    rng = np.random.default_rng(1)
+    n = 100_000
+    X = classes.draw(rng.integers(4, size=n), rng)
+    x = np.column_stack([np.ones(n), X])
+    W, b = classes.coefficients()
+    exact = np.vstack([b, W])
+
+    def gradient(theta):  # of the mean loss, less the part with the labels
+        odds = np.exp(x @ theta.reshape(exact.shape))
+        return (x.T @ (odds / odds.sum(axis=1, keepdims=True)) / n).ravel()
+
+    hessian = central_differences(gradient, exact.ravel())
+    expected = np.linalg.eigvalsh(np.linalg.pinv(hessian, rcond=1e-7))
+    found = _asymptotic_variances(classes, rng)
+    np.testing.assert_allclose(found, expected, rtol=0.04, atol=1e-6)
+
+
+def test_claimed_error_of_the_ratio_is_its_spread():
+    tables = [section_3(sizes=(400,), n_repeats=8, seed=s) for s in range(25)]
+    for family in ("Gaussian", "Poisson"):
+        spread = np.std([table.loc[family, "ratio"].iloc[0] for table in tables])
+        claimed = tables[0].loc[family, "ratio_error"].iloc[0]
+        assert 0.6 < spread / claimed < 1.7
 
 
 def test_quantity_4_with_and_without_the_1_over_n():

@@ -4,16 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skce.trials import (
-    ESTIMATORS,
-    Protocol,
-    by_pair,
-    figure_map,
-    map_protocols,
-    map_table,
-    rankings,
-    run_trials,
-)
+from skce.pairings import pair
+from skce.protocol_map import figure_map, map_protocols, map_table, rankings
+from skce.trials import PAIRINGS, Protocol, by_pair, run_trials
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +15,9 @@ def trials():
 
 
 def test_a_row_a_trial_and_pair(trials):
-    assert len(trials) == 4 * len(ESTIMATORS)
+    assert len(trials) == 4 * len(PAIRINGS)
     assert list(by_pair(trials, "quantity_4").columns) == [
-        " x ".join(names) for names in ESTIMATORS
+        " x ".join(names) for names in PAIRINGS
     ]
 
 
@@ -37,8 +30,8 @@ def test_rates_of_a_true_class_sum_to_one_and_the_diagonal_is_their_mean(trials)
 
 
 def test_a_trial_depends_on_the_seed_and_its_number_alone(trials):
-    pd.testing.assert_frame_equal(run_trials(2), trials[: 2 * len(ESTIMATORS)])
-    alone = run_trials(2, estimators=ESTIMATORS[2:3])["quantity_4"]
+    pd.testing.assert_frame_equal(run_trials(2), trials[: 2 * len(PAIRINGS)])
+    alone = run_trials(2, pairings=PAIRINGS[2:3])["quantity_4"]
     np.testing.assert_array_equal(
         alone, by_pair(trials, "quantity_4").iloc[:2]["softmax x cross_entropy"]
     )
@@ -50,13 +43,13 @@ def test_same_figures_for_any_number_of_processes(trials):
 
 
 def test_treatments_of_the_outputs(trials):
-    softmax = trials[trials["pair"].str.startswith("softmax")]
+    softmax = trials[trials["pairing"].str.startswith("softmax")]
     for how in ("normalised", "projected"):  # nothing to do
         np.testing.assert_allclose(
             softmax[f"quantity_4_{how}"], softmax["quantity_4"], rtol=1e-12
         )
     # a projection on a convex set that holds the exact posterior brings closer to it
-    logistic = trials[trials["pair"].str.startswith("logistic")]
+    logistic = trials[trials["pairing"].str.startswith("logistic")]
     assert (logistic["quantity_4_projected"] < logistic["quantity_4"]).all()
 
 
@@ -73,7 +66,7 @@ def test_the_map_has_every_setting_and_a_panel_for_each():
     protocols = map_protocols(hidden=(2, 3), max_iter=(4, 16), alpha=(0.0, 1.0))
     trials = run_trials(3, protocols)
     table = map_table(trials)
-    assert len(table) == len(protocols) * len(ESTIMATORS) == 32
+    assert len(table) == len(protocols) * len(PAIRINGS) == 32
     order = rankings(trials)
     assert order.shape == (4, 2)
     for text in order.to_numpy().ravel():
@@ -82,21 +75,35 @@ def test_the_map_has_every_setting_and_a_panel_for_each():
     for column in ("quantity_4", "mean_diagonal"):
         axes = figure_map(table, column).axes
         assert len(axes) == 4
-        assert all(len(ax.lines) == len(ESTIMATORS) for ax in axes)
+        assert all(len(ax.lines) == len(PAIRINGS) for ax in axes)
 
 
 def test_rankings_put_the_worst_first_and_tell_ties():
     rng = np.random.default_rng(0)
-    names = [" x ".join(pair) for pair in ESTIMATORS]
+    names = [" x ".join(pair) for pair in PAIRINGS]
     noise = rng.normal(size=(50, 4))
     values = noise[:, :1] + 0.1 * noise + np.array([3.0, 2.0, 1.0, 1.0])
     values[:, 3] += values[:, 2].mean() - values[:, 3].mean() + 1e-4
     trials = pd.DataFrame(
         [
-            {"trial": i, "alpha": 0, "hidden": 4, "max_iter": 8, "pair": name}
+            {"trial": i, "alpha": 0, "hidden": 4, "max_iter": 8, "pairing": name}
             | {"quantity_4": value}
             for i, row in enumerate(values)
             for name, value in zip(names, row, strict=True)
         ]
     )
     assert rankings(trials).iloc[0, 0] == "L>S>B~C"
+
+
+def test_neighbours_within_two_standard_errors_are_tied():
+    names = [str(pair(*names)) for names in PAIRINGS]
+    noise = np.array([1.0, -1.0] * 8)  # mean 0, standard error 0.258
+    for shift, order in ((0.4, "L>S>C~B"), (0.6, "L>S>C>B")):
+        values = [noise + 9, noise + 6, 0 * noise + shift, noise]
+        trials = pd.DataFrame(
+            {"trial": i, "alpha": 0, "hidden": 4, "max_iter": 8}
+            | {"pairing": name, "quantity_4": column[i]}
+            for name, column in zip(names, values, strict=True)
+            for i in range(16)
+        )
+        assert rankings(trials).iloc[0, 0] == order
