@@ -16,10 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from skce import PairedMLPClassifier, PairingComparisonDisplay, compare_pairings
 
 X, y = load_wine(return_X_y=True)
-classifier = PairedMLPClassifier(hidden_layer_sizes=5, max_iter=3000, random_state=0)
+classifier = PairedMLPClassifier(hidden_layer_sizes=5, max_iter=5000, random_state=0)
 search = GridSearchCV(
     make_pipeline(StandardScaler(), classifier),
-    {"pairedmlpclassifier__alpha": [0.01, 0.1, 1]},
+    {"pairedmlpclassifier__alpha": [0.1, 1]},
     scoring="neg_log_loss",
     cv=3,
 )

@@ -29,7 +29,7 @@ for (family, rows), marker in zip(table.groupby("family"), "os", strict=True):
         label=f"{family}, fitted (two standard errors)",
     )
 ax.set(xlabel="cases n", ylabel="error of a coefficient (rms)", title="No hidden units")
-ax.minorticks_off()
 ax.set_xticks(n, n)
+ax.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
 ax.legend()
 plt.show()
