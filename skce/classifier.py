@@ -2,16 +2,19 @@
 
 import warnings
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from skce.activations import get_activation
 from skce.blocks import dense_if_small, merge_repeated_rows
-from skce.growth import LEAST_ROWS, minimize_in_stages
+from skce.class_weights import weigh_classes
+from skce.fitting import fit_from_starts, why_stuck
+from skce.growth import LEAST_ROWS, new_objective
 from skce.hidden import get_hidden_activation
 from skce.labels import class_frequencies, encode
 from skce.network import Network
@@ -21,17 +24,23 @@ from skce.pairings import (
     pairing_status,
     why_degenerate,
 )
-from skce.prediction import map_logits
+from skce.prediction import Predictions
 from skce.solvers import NonFiniteObjectiveError
-from skce.start import resumed_parameters, start_parameters, warn_of_scale
-from skce.threads import workers
+from skce.start import new_starts
+from skce.stopping import (
+    ValidationWatch,
+    given_rows,
+    negative_loss,
+    score_of,
+    split_rows,
+)
 from skce.validation import (
     check_layer_sizes,
     check_parameters,
-    check_rows,
     check_training_rows,
     check_weights,
     largest,
+    total,
     with_unit_mean,
 )
 
@@ -41,7 +50,7 @@ __all__ = ["PairedMLPClassifier"]
 MAX_DECAY = 1e12
 
 
-class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
+class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
     """Multilayer perceptron with free choice of output activation and training loss.
 
     Minimises the mean loss of the rows plus an L2 term,
@@ -75,6 +84,11 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         Activation of the hidden units.
     alpha : float, default=1e-4
         Strength of the L2 term, on the scale of MLPClassifier.
+    class_weight : None, "balanced", dict or list of dict, default=None
+        Weights of the classes, times `sample_weight`. "balanced": inversely
+        proportional to the weight of a class's rows. A dict maps labels to weights, 1
+        if missing. For a multilabel y "balanced", or a list with a dict
+        {0: weight, 1: weight} a label, whose factors multiply.
     solver : {"lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov"}, \
             default="lbfgs"
         Method of scipy.optimize.minimize. newton-cg, trust-ncg and trust-krylov use
@@ -92,8 +106,25 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         Start of the weights. "glorot": uniform on +-sqrt(6 / (fan_in + fan_out)),
         biases 0 (Glorot & Bengio 2010); without hidden units all 0. "uniform": all
         weights and biases uniform on (-1, 1), as in Dunne & Campbell.
+    n_init : int, default=1
+        Starts. The fit with the lowest objective is kept, or with early stopping that
+        with the best validation score; `init_losses_` has all final objectives. The
+        starts run in threads of `n_jobs`, if they are worth it.
+    early_stopping : bool, default=False
+        Whether to stop once `scoring` of validation rows has not risen for
+        `n_iter_no_change` iterations, and to go back to the best. The rows are a
+        stratified part of the training rows, or X_val and y_val of `fit`. In a growing
+        sample the last stage alone is watched.
+    validation_fraction : float, default=0.1
+        Part of the training rows that is kept for validation, of up to
+        `skce.blocks.FEW_ROWS` rows of the different ones.
+    n_iter_no_change : int, default=10
+        See `early_stopping`.
+    scoring : "penalty", str or callable, default="penalty"
+        What is watched: "penalty" is minus the mean penalty of the validation rows;
+        others are scorers of scikit-learn, which cost a prediction an iteration.
     random_state : int, RandomState instance or None, default=None
-        Of the start weights, and of the growing sample.
+        Of the start weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
         Whether to begin on random parts of the rows, a sixteenth, an eighth, and so
         on, stratified by class, each for as long as the loss of as many fresh rows
@@ -136,8 +167,17 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         only one.
     solver_result_ : dict
         SciPy's record of how the last stage stopped: status, message, success, nit,
-        nfev (evaluations of the objective with its gradient), nhev (Hessian products)
-        and gradient_norm (the largest absolute component).
+        nfev (evaluations of the objective with its gradient), nhev (Hessian products),
+        gradient_norm (the largest absolute component) and reason: "tolerance",
+        "stopped" (early), "interrupted", "max_iter", "max_fun", "breakdown" or
+        "precision".
+    init_losses_ : ndarray of shape (n_init,)
+        The final objective of each start; inf where it overflowed.
+    validation_scores_ : list of float or None
+        With early stopping, the score after each iteration of the last stage; greater
+        is better.
+    best_validation_score_ : float or None
+        That of the weights that are kept.
     n_layers_ : int
         Layers, inputs and outputs included.
     n_outputs_ : int
@@ -186,11 +226,17 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         hidden_layer_sizes=(100,),
         hidden_activation="logistic",
         alpha=1e-4,
+        class_weight=None,
         solver="lbfgs",
         max_iter=1000,
         max_fun=15000,
         tol=1e-4,
         init="glorot",
+        n_init=1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring="penalty",
         random_state=None,
         growing_sample="auto",
         warm_start=False,
@@ -202,11 +248,17 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.hidden_activation = hidden_activation
         self.alpha = alpha
+        self.class_weight = class_weight
         self.solver = solver
         self.max_iter = max_iter
         self.max_fun = max_fun
         self.tol = tol
         self.init = init
+        self.n_init = n_init
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
         self.random_state = random_state
         self.growing_sample = growing_sample
         self.warm_start = warm_start
@@ -225,7 +277,15 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.poor_score = degenerate
         return tags
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Fit the network to X and y.
 
         Parameters
@@ -238,9 +298,14 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. An integer weight equals so many repetitions, and
             the order of the rows does not matter: to the last bit up to
-            `skce.blocks.FEW_ROWS` rows, to rounding beyond. (A growing sample draws
-            rows by their numbers, so that it leads to another start of its last
-            stage, and from there perhaps to another minimum.)
+            `skce.blocks.FEW_ROWS` rows, to rounding beyond. (A growing sample, and
+            beyond FEW_ROWS a validation part, draw rows by their numbers, and so lead
+            elsewhere.)
+        X_val, y_val : like X and y, default=None
+            Rows for early stopping. In a pipeline, `transform_input=["X_val"]` has
+            them go through its steps.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation rows.
 
         Returns
         -------
@@ -251,6 +316,23 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter, X, y or the weights cannot be used, or the objective
             overflows. An estimator that was fitted before is then as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ended short of `tol` and was not stopped early. Ctrl-C ends the
+            fit so, with the best weights so far.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.model_selection import train_test_split
+        >>> from skce import PairedMLPClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> X, X_val, y, y_val = train_test_split(X / 16, y, random_state=0)
+        >>> clf = PairedMLPClassifier(early_stopping=True, n_init=2, random_state=0)
+        >>> clf.fit(X, y, X_val=X_val, y_val=y_val).solver_result_["reason"]
+        'stopped'
         """
         with _unchanged_on_failure(self):
             check_parameters(self)
@@ -261,41 +343,50 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
             X, y = check_training_rows(self, X, y)
             labels = encode(y, pairing.activation)
             weights, total_weight = check_weights(sample_weight, X)
-            X = dense_if_small(X)
-            X, codes, weights = merge_repeated_rows(X, labels.codes, weights)
-            weights = with_unit_mean(weights, X.dtype)
-            network = Network(
-                (X.shape[1], *hidden_sizes, labels.n_outputs),
-                hidden_activation,
-                pairing,
-            )
+            factors = None
+            if self.class_weight is not None:
+                before = len(y) if weights is None else total(weights)
+                weights, factors = weigh_classes(self.class_weight, labels, weights)
+                weights, after = check_weights(weights, X)
+                total_weight *= after / before
             if pairing.status == "degenerate":
                 warnings.warn(
                     why_degenerate(pairing), DegeneratePairingWarning, stacklevel=2
                 )
             random_state = check_random_state(self.random_state)
-            if warm:
-                start = resumed_parameters(network, labels, self)
-            else:
-                start = start_parameters(
-                    network,
-                    init=self.init,
-                    solver=self.solver,
-                    random_state=random_state,
-                )
-                warn_of_scale(network, start, X, self.tol)
-            solution, stages = self._minimize(
-                network,
-                start,
-                (X, codes, weights),
-                total_weight,
-                random_state,
-                grow=not warm and self._grows(X.shape[0]),
+            rows = merge_repeated_rows(dense_if_small(X), labels.codes, weights)
+            network = Network(
+                (X.shape[1], *hidden_sizes, labels.n_outputs),
+                hidden_activation,
+                pairing,
             )
-            frequencies = class_frequencies(codes, weights, labels.n_outputs)
+            grow = self.growing_sample
+            if isinstance(grow, str):  # "auto"
+                grow = X.shape[0] >= LEAST_ROWS
+            starts = new_starts(
+                self, network, labels, rows[0], random_state, warm=warm, grow=bool(grow)
+            )
+            validation = given_rows(
+                self, (X_val, y_val, sample_weight_val), labels, factors
+            )
+            if self.early_stopping and validation is None:
+                rows, validation, share = split_rows(
+                    rows, self.validation_fraction, random_state
+                )
+                total_weight *= share
+            X, codes, weights = rows
+            rows = X, codes, with_unit_mean(weights, X.dtype)
+            outcomes = self._minimize(
+                network, labels, starts, rows, total_weight, validation
+            )
+            best = min(outcomes, key=lambda outcome: outcome.rank)
+            frequencies = class_frequencies(rows[1], rows[2], labels.n_outputs)
             constant = pairing.loss_of_constant(frequencies)
-            moved = warm or not np.array_equal(solution.theta, start)
-            remedy = solution.remedy or _why_stuck(solution, start, moved, constant)
+            solution = best.solution
+            remedy = solution.remedy
+            if remedy is None and best.watch is None:
+                moved = warm and best is outcomes[0]
+                remedy = why_stuck(best, moved, constant)
             if remedy is not None:
                 warnings.warn(
                     f"{pairing}: {self.solver} {remedy}.",
@@ -303,15 +394,14 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                     stacklevel=2,
                 )
             self._keep(network, labels, solution, X.dtype)
-            self.stages_ = stages
+            self.stages_ = best.stages
+            self.init_losses_ = np.array([outcome.loss for outcome in outcomes])
+            watch = best.watch
+            self.validation_scores_ = None if watch is None else watch.scores
+            self.best_validation_score_ = None if watch is None else watch.best_score
         return self
 
-    def _grows(self, n_rows):
-        if isinstance(self.growing_sample, str):  # "auto"
-            return n_rows >= LEAST_ROWS
-        return bool(self.growing_sample)
-
-    def _minimize(self, network, start, rows, total_weight, random_state, grow):
+    def _minimize(self, network, labels, starts, rows, total_weight, validation):
         X, *_ = rows
         decay = float(self.alpha) / total_weight
         if decay > MAX_DECAY:
@@ -320,22 +410,23 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 f"is more than {MAX_DECAY:g}: the L2 term leaves nothing of the loss. "
                 "Lower alpha, or multiply sample_weight by a constant to a mean of 1."
             )
+        new_watch = None
+        if validation is not None:
+            new_watch = partial(self._new_watch, network, labels, validation, X.dtype)
         try:
-            with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
-                return minimize_in_stages(
-                    network,
-                    start,
-                    rows,
-                    decay=decay,
-                    run=run,
-                    random_state=random_state,
-                    grow=grow,
-                    max_iter=self.max_iter,
-                    solver=self.solver,
-                    tol=self.tol,
-                    max_fun=self.max_fun,
-                    verbose=self.verbose,
-                )
+            return fit_from_starts(
+                network,
+                starts,
+                rows,
+                new_watch=new_watch,
+                n_jobs=self.n_jobs,
+                decay=decay,
+                max_iter=self.max_iter,
+                solver=self.solver,
+                tol=self.tol,
+                max_fun=self.max_fun,
+                verbose=self.verbose,
+            )
         except NonFiniteObjectiveError as error:
             raise ValueError(
                 f"The fit broke off: {error}. X reaches {largest(X):.3g} in absolute "
@@ -343,143 +434,43 @@ class PairedMLPClassifier(ClassifierMixin, BaseEstimator):
                 "(StandardScaler), or raise alpha."
             ) from error
 
+    def _new_watch(self, network, labels, validation, dtype, run):
+        """A ValidationWatch for one start."""
+        X, codes, weights = validation
+        if isinstance(self.scoring, str) and self.scoring == "penalty":
+            rows = X, codes, with_unit_mean(weights, dtype)
+            score = negative_loss(
+                new_objective(network, rows, 0.0, dtype=dtype, run=run)
+            )
+        else:
+
+            def keep(estimator, theta):
+                estimator._keep_parameters(network, labels, theta, dtype)
+
+            rows = X, labels.decode(codes), weights
+            score = score_of(check_scoring(self, self.scoring), self, keep, rows)
+        return ValidationWatch(score, self.n_iter_no_change)
+
     def _keep(self, network, labels, solution, dtype):
         """Set the fitted attributes."""
-        weights, biases = network.weights_and_biases(solution.theta)
-        self.coefs_ = [np.ascontiguousarray(W.T, dtype=dtype) for W in weights]
-        self.intercepts_ = [b.astype(dtype) for b in biases]
-        self.classes_ = labels.classes
-        self.pairing_ = network.pairing
+        self._keep_parameters(network, labels, solution.theta, dtype)
         self.loss_ = solution.value
         self.loss_curve_ = solution.curve
         self.n_iter_ = solution.record["nit"]
         self.solver_result_ = solution.record
+
+    def _keep_parameters(self, network, labels, theta, dtype):
+        """Set what predictions need."""
+        weights, biases = network.weights_and_biases(theta)
+        self.coefs_ = [np.ascontiguousarray(W.T, dtype=dtype) for W in weights]
+        self.intercepts_ = [b.astype(dtype) for b in biases]
+        self.classes_ = labels.classes
+        self.pairing_ = network.pairing
         self.n_layers_ = len(network.layer_sizes)
         self.n_outputs_ = network.n_outputs
         self.out_activation_ = network.pairing.activation.name
         self._multilabel = labels.multilabel
         self._hidden_activation = network.hidden_activation
-
-    def predict(self, X):
-        """The class of each row, or the labels where P > 1/2 after a multilabel fit.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The class of the largest probability; the first of them in a tie.
-        """
-        probabilities = self.predict_proba(X)
-        if self._multilabel:
-            return (probabilities > 0.5).astype(int)
-        return self.classes_[probabilities.argmax(axis=1)]
-
-    def predict_proba(self, X):
-        """Class probabilities; each row sums to 1.
-
-        softmax and sparsemax outputs are taken as they are, logistic outputs are
-        divided by their sum (in the logarithm), identity outputs are projected on
-        the simplex. After a multilabel fit, the probability of each label.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-        """
-        probabilities = self._probabilities(X, "probabilities", "marginals")
-        if self._multilabel:
-            # scikit-learn's contract of such an array: strictly between 0 and 1
-            zero, one = np.array([0, 1], dtype=probabilities.dtype)
-            inside = np.nextafter(zero, one), np.nextafter(one, zero)
-            np.clip(probabilities, *inside, out=probabilities)
-        return probabilities
-
-    def predict_log_proba(self, X):
-        """Natural logarithms of the class probabilities, from the logits.
-
-        Exact where the probability itself underflows; -inf where that of sparsemax or
-        identity is 0.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_probabilities : ndarray, of the shape of `predict_proba`
-        """
-        return self._probabilities(X, "log_probabilities", "log_marginals")
-
-    def _probabilities(self, X, of_classes, of_units):
-        check_is_fitted(self)
-        activation = self.pairing_.activation
-        if self._multilabel:
-            return self._map_logits(X, lambda z: getattr(activation, of_units)(z)[1])
-        if self.n_outputs_ == 1:
-            return self._map_logits(
-                X, lambda z: np.concatenate(getattr(activation, of_units)(z))
-            )
-        return self._map_logits(X, getattr(activation, of_classes))
-
-    def decision_function(self, X):
-        """The logits z.
-
-        For two classes one column: z (logistic) or z - 1/2 (identity) of the only
-        unit, or the difference of the two logits (softmax, sparsemax); it is
-        positive where class 1 is predicted. After a multilabel fit, z or z - 1/2 of
-        each label.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,), (n_samples, n_classes) or \
-                (n_samples, n_labels)
-        """
-        check_is_fitted(self)
-        if self._multilabel or self.n_outputs_ == 1:
-            decision = self._map_logits(X, self.pairing_.activation.decision)
-        elif self.n_outputs_ == 2:
-            decision = self._map_logits(X, lambda z: z[1:] - z[:1])
-        else:
-            decision = self._map_logits(X, lambda z: z)
-        return decision if self._multilabel or decision.shape[1] > 1 else decision[:, 0]
-
-    def predict_outputs(self, X):
-        """The outputs y = f(z) of the network, before they are made probabilities.
-
-        What a least-squares fit of logistic or identity units estimates: their rows
-        need not sum to 1.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        outputs : ndarray of shape (n_samples, n_outputs_)
-            One column for two classes and element-wise activations: the output
-            for `classes_[1]`.
-        """
-        check_is_fitted(self)
-        return self._map_logits(X, self.pairing_.activation.value)
-
-    def _map_logits(self, X, function):
-        """`function` of the logits (q, n) of the rows of X, as (n, columns)."""
-        X = check_rows(self, X)
-        layer_sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        network = Network(layer_sizes, self._hidden_activation, self.pairing_)
-        return map_logits(
-            network, self.coefs_, self.intercepts_, X, function, self.n_jobs
-        )
 
 
 @contextmanager
@@ -492,28 +483,3 @@ def _unchanged_on_failure(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _why_stuck(solution, start, moved, constant):
-    """What a stop within `tol` has missed, where that is certain; else None.
-
-    `moved` says that the fit went on from another, or ended where it did not start;
-    `constant` is the objective of the class frequencies as constant outputs: with all
-    weights 0 and the right biases every network reaches it.
-    """
-    # a start at 0 can be the very optimum, where the features say nothing
-    slope = solution.record["gradient_norm"]
-    if solution.record["nit"] == 0 and not moved and (start.any() or slope > 1e-12):
-        return (
-            "found the start to be stationary within tol and changed nothing, as the "
-            "outputs or the hidden units are saturated, or X is tiny: scale the "
-            "features to mean 0 and variance 1 (StandardScaler), or lower tol"
-        )
-    if solution.value > constant + 0.02 * abs(constant):
-        return (
-            f"is stuck where the penalty is flat: its objective, "
-            f"{solution.value:.4g}, is above that of the class frequencies as constant "
-            f"outputs, {constant:.4g}. Take penalty='natural', which is nowhere flat, "
-            "or another random_state"
-        )
-    return None

@@ -9,7 +9,7 @@ lowest. The
 last stage is on all rows, so its minimum is one of the whole objective.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -17,12 +17,14 @@ import numpy as np
 from skce.blocks import block_rows, cut
 from skce.objective import Objective
 from skce.solvers import minimize
+from skce.threads import QUIET
 from skce.validation import with_unit_mean
 
 __all__ = [
     "LEAST_ROWS",
     "Stage",
     "minimize_in_stages",
+    "new_objective",
     "sample_sizes",
     "stratified_order",
 ]
@@ -153,6 +155,8 @@ def minimize_in_stages(
     grow,
     max_iter,
     max_fun,
+    watch=None,
+    interrupt=None,
     **options,
 ):
     """Minimise over all rows, after early stages on growing parts of them.
@@ -177,6 +181,11 @@ def minimize_in_stages(
     max_fun : int
         Most evaluations and Hessian products of all stages; looks at fresh rows, of
         which no gradient is asked, do not count.
+    watch : ValidationWatch, optional
+        Is asked after each iteration of the last stage whether to stop, and has the
+        last word on where.
+    interrupt : threading.Event, optional
+        See `minimize`.
     **options
         Of `minimize`: solver, tol, verbose.
 
@@ -188,13 +197,15 @@ def minimize_in_stages(
     """
     X, codes, weights = rows
     n, early = X.shape[0], min(MOST_OF_BUDGET * max_iter, max_iter - 1)
-    objective = partial(_objective, network, dtype=X.dtype, run=run)
+    objective = partial(new_objective, network, dtype=X.dtype, run=run)
     asked = {"max_iter": max_iter, "max_fun": max_fun}
     stages, budget, verbose = [], early, options["verbose"]
     sizes = sample_sizes(n, _n_bytes(X)) if grow else []
     order = _order(codes, weights, random_state, 2 * max(sizes)) if sizes else ()
     for size in sizes:
         most = min(MOST_ITERATIONS, int(budget * n / size))
+        if interrupt is not None and interrupt.is_set():
+            break
         if most == 0 or max_fun < 2 or len(order) < 2 * size:
             continue
         if verbose:
@@ -206,6 +217,7 @@ def minimize_in_stages(
             decay=decay,
             max_iter=most,
             max_fun=max_fun - 1,
+            interrupt=interrupt,
             **options,
         )
         budget -= stage.n_iter * size / n
@@ -213,15 +225,33 @@ def minimize_in_stages(
         stages.append(stage)
     if stages and verbose:
         print(f"stage {len(stages) + 1}: all {n} rows")
+    whole = objective(rows, decay)
+    if watch is not None:
+        watch.begin(theta)
     solution = minimize(
-        objective(rows, decay),
+        whole,
         theta,
         max_iter=max_iter - int(np.ceil(early - budget)),
         max_fun=max_fun,
+        stop=watch,
+        interrupt=interrupt,
         asked=asked,
         **options,
     )
+    if watch is not None:
+        solution = _moved(solution, watch.best, whole)
     return solution, [*stages, _stage(n, solution)]
+
+
+@np.errstate(**QUIET)
+def _moved(solution, theta, objective):
+    """The solution with another theta."""
+    if np.array_equal(theta, solution.theta):
+        return solution
+    value, gradient = objective.value_and_gradient(theta)
+    norm = objective.network.largest_slope(gradient)
+    record = solution.record | {"gradient_norm": norm, "success": False}
+    return replace(solution, theta=theta, value=float(value), record=record)
 
 
 def _early_stage(theta, objective, parts, *, decay, **options):
@@ -237,7 +267,8 @@ def _early_stage(theta, objective, parts, *, decay, **options):
     return watch.best, _stage(len(sample), solution, watch.loss)
 
 
-def _objective(network, rows, decay, *, dtype, run):
+def new_objective(network, rows, decay, *, dtype, run):
+    """The objective of some rows: X, codes and weights (or None)."""
     X, codes, weights = rows
     blocks = cut(X, codes, weights, block_rows(X.shape[0], network))
     return Objective(network, blocks, decay, dtype, run)

@@ -31,6 +31,29 @@ class Labels:
     n_outputs: int
     multilabel: bool
 
+    def code(self, y):
+        """Codes of another y, whose labels must be among these."""
+        if self.multilabel:
+            indicators = y.toarray() if sparse.issparse(y) else np.asarray(y)
+            if indicators.ndim != 2 or indicators.shape[1] != len(self.classes):
+                raise ValueError(
+                    f"y_val has the shape {indicators.shape}; it must have a column "
+                    f"for each of the {len(self.classes)} labels of y."
+                )
+            return indicators
+        y = column_or_1d(y)
+        unknown = np.setdiff1d(y, self.classes)
+        if len(unknown):
+            raise ValueError(
+                f"y_val has the labels {unknown.tolist()}, which y does not have; its "
+                f"classes are {self.classes.tolist()}."
+            )
+        return np.searchsorted(self.classes, y)
+
+    def decode(self, codes):
+        """The labels of some codes."""
+        return codes if self.multilabel else self.classes[codes]
+
 
 def kind_of_labels(y):
     """scikit-learn's type of target.

@@ -1,13 +1,14 @@
-"""Functions of the logits of many rows, block by block."""
+"""Predictions: functions of the logits of many rows, block by block."""
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skce.blocks import block_rows, row_slices, shares
-from skce.network import Layers, Workspace
+from skce.network import Layers, Network, Workspace
 from skce.threads import QUIET, workers
-from skce.validation import largest
+from skce.validation import check_rows, largest
 
-__all__ = ["map_logits"]
+__all__ = ["Predictions", "map_logits"]
 
 
 def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
@@ -57,3 +58,128 @@ def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
     with workers(X.shape[0] * network.n_parameters, n_jobs) as run:
         run(of_share, shares(slices))
     return result
+
+
+class Predictions:
+    """What a fitted classifier predicts; a mixin of `PairedMLPClassifier`."""
+
+    def predict(self, X):
+        """The class of each row, or the labels where P > 1/2 after a multilabel fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The class of the largest probability; the first of them in a tie.
+        """
+        probabilities = self.predict_proba(X)
+        if self._multilabel:
+            return (probabilities > 0.5).astype(int)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Class probabilities; each row sums to 1.
+
+        softmax and sparsemax outputs are taken as they are, logistic outputs are
+        divided by their sum (in the logarithm), identity outputs are projected on
+        the simplex. After a multilabel fit, the probability of each label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+        """
+        probabilities = self._probabilities(X, "probabilities", "marginals")
+        if self._multilabel:
+            # scikit-learn's contract of such an array: strictly between 0 and 1
+            zero, one = np.array([0, 1], dtype=probabilities.dtype)
+            inside = np.nextafter(zero, one), np.nextafter(one, zero)
+            np.clip(probabilities, *inside, out=probabilities)
+        return probabilities
+
+    def predict_log_proba(self, X):
+        """Natural logarithms of the class probabilities, from the logits.
+
+        Exact where the probability itself underflows; -inf where that of sparsemax or
+        identity is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray, of the shape of `predict_proba`
+        """
+        return self._probabilities(X, "log_probabilities", "log_marginals")
+
+    def _probabilities(self, X, of_classes, of_units):
+        check_is_fitted(self)
+        activation = self.pairing_.activation
+        if self._multilabel:
+            return self._map_logits(X, lambda z: getattr(activation, of_units)(z)[1])
+        if self.n_outputs_ == 1:
+            return self._map_logits(
+                X, lambda z: np.concatenate(getattr(activation, of_units)(z))
+            )
+        return self._map_logits(X, getattr(activation, of_classes))
+
+    def decision_function(self, X):
+        """The logits z.
+
+        For two classes one column: z (logistic) or z - 1/2 (identity) of the only
+        unit, or the difference of the two logits (softmax, sparsemax); it is
+        positive where class 1 is predicted. After a multilabel fit, z or z - 1/2 of
+        each label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,), (n_samples, n_classes) or \
+                (n_samples, n_labels)
+        """
+        check_is_fitted(self)
+        if self._multilabel or self.n_outputs_ == 1:
+            decision = self._map_logits(X, self.pairing_.activation.decision)
+        elif self.n_outputs_ == 2:
+            decision = self._map_logits(X, lambda z: z[1:] - z[:1])
+        else:
+            decision = self._map_logits(X, lambda z: z)
+        return decision if self._multilabel or decision.shape[1] > 1 else decision[:, 0]
+
+    def predict_outputs(self, X):
+        """The outputs y = f(z) of the network, before they are made probabilities.
+
+        What a least-squares fit of logistic or identity units estimates: their rows
+        need not sum to 1.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, n_outputs_)
+            One column for two classes and element-wise activations: the output
+            for `classes_[1]`.
+        """
+        check_is_fitted(self)
+        return self._map_logits(X, self.pairing_.activation.value)
+
+    def _map_logits(self, X, function):
+        """`function` of the logits (q, n) of the rows of X, as (n, columns)."""
+        X = check_rows(self, X)
+        layer_sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
+        network = Network(layer_sizes, self._hidden_activation, self.pairing_)
+        return map_logits(
+            network, self.coefs_, self.intercepts_, X, function, self.n_jobs
+        )

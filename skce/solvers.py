@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
+from threading import Event
 
 import numpy as np
 from scipy import optimize
@@ -97,7 +98,7 @@ class Solution:
         SciPy's own record of the stop: status and message; nit (iterations), nfev and
         nhev (evaluations of the objective with its gradient and of Hessian products),
         gradient_norm, the largest absolute component of the gradient, and success,
-        whether that is within `tol`.
+        whether that is within `tol`; and reason, one of `REASONS`.
     remedy : str or None
         What the user can do, where the tolerance was not reached.
     """
@@ -113,7 +114,19 @@ class _BudgetSpent(Exception):
     """max_fun evaluations were made."""
 
 
-BROKEN = -1  # the status of a stop by `_BrokenDirection`
+# Why a minimisation ended
+REASONS = (
+    "tolerance",
+    "stopped",
+    "interrupted",
+    "max_iter",
+    "max_fun",
+    "breakdown",
+    "precision",
+)
+
+BROKEN = -1  # the status of a stop by `_BrokenDirection` or Ctrl-C
+INTERRUPT = "Interrupted (Ctrl-C)."
 
 
 class _BrokenDirection(Exception):
@@ -128,9 +141,11 @@ class _Monitor:
     accepted before.
     """
 
-    def __init__(self, objective, tol, max_fun, verbose, stop):
+    def __init__(self, objective, tol, max_fun, verbose, stop, interrupt):
         self.objective = objective
         self.stop = stop
+        self.interrupt = interrupt
+        self.stopped = False
         self.tol = tol
         self.max_fun = max_fun
         self.verbose = verbose
@@ -210,7 +225,9 @@ class _Monitor:
                 f"max |gradient| {self.gradient_norm:.3e}  "
                 f"evaluations {self.n_evaluations}"
             )
-        if self.converged or (self.stop is not None and self.stop(self.accepted[0])):
+        if self.stop is not None and self.stop(self.accepted[0]):
+            self.stopped = True
+        if self.converged or self.stopped or self.interrupt.is_set():
             raise StopIteration
 
 
@@ -225,6 +242,7 @@ def minimize(
     max_fun,
     verbose=False,
     stop=None,
+    interrupt=None,
     asked=None,
 ):
     """Minimise an objective from `theta`.
@@ -246,6 +264,9 @@ def minimize(
         Whether to print a line an iteration.
     stop : callable, optional
         `stop(theta)` is asked after each iteration whether to end there.
+    interrupt : threading.Event, optional
+        Ends the minimisation at the next iteration when it is set, and is set by a
+        KeyboardInterrupt (Ctrl-C), which goes no further.
     asked : dict, optional
         max_iter and max_fun as the user gave them, for the remedy, where an earlier
         stage has used up some of them.
@@ -260,10 +281,13 @@ def minimize(
         If the objective or its gradient overflows on the way.
     """
     chosen = SOLVERS[solver]
-    monitor = _Monitor(objective, tol, max_fun, verbose, stop)
+    interrupt = Event() if interrupt is None else interrupt
+    monitor = _Monitor(objective, tol, max_fun, verbose, stop, interrupt)
     monitor.evaluate(theta)
-    if monitor.converged:
-        record = _record(monitor, 0, "The start is a stationary point.")
+    if monitor.converged or interrupt.is_set():
+        reason = "tolerance" if monitor.converged else "interrupted"
+        message = "The start is a stationary point." if monitor.converged else INTERRUPT
+        record = _record(monitor, 0, message, reason)
         return Solution(theta.copy(), monitor.accepted[1], [], record, None)
 
     # SciPy's own memory of the gradient, jac=True, compares theta twice as often
@@ -286,6 +310,9 @@ def minimize(
             callback=monitor.after_iteration,
             options=chosen.options(max_iter, max_fun),
         )
+    except KeyboardInterrupt:
+        interrupt.set()
+        status, message, success = BROKEN, INTERRUPT, False
     except _BudgetSpent:
         status, message, success = 1, f"{max_fun} evaluations were made.", False
     except _BrokenDirection:
@@ -297,17 +324,32 @@ def minimize(
     if monitor.converged and not success:
         # ended by the callback, which SciPy reports as a stop before its time
         status, message = 0, f"No component of the gradient is over tol={tol:g}."
-    record = _record(monitor, status, message)
+    limits = {"max_iter": max_iter, "max_fun": max_fun}
+    reason = _reason(monitor, status, max_iter)
+    record = _record(monitor, status, message, reason)
     best, value, *_ = monitor.accepted
-    remedy = None
-    if not monitor.converged:
-        limits = {"max_iter": max_iter, "max_fun": max_fun}
-        remedy = _remedy(monitor, chosen, status, limits, asked or limits)
+    remedy = _remedy(monitor, chosen, reason, asked or limits, asked in (None, limits))
     return Solution(best, float(value), monitor.curve, record, remedy)
 
 
-def _record(monitor, status, message):
+def _reason(monitor, status, max_iter):
+    """One of `REASONS`."""
+    if monitor.converged:
+        return "tolerance"
+    if monitor.interrupt.is_set():
+        return "interrupted"
+    if monitor.stopped:
+        return "stopped"
+    if len(monitor.curve) >= max_iter:
+        return "max_iter"
+    if monitor.budget_spent:
+        return "max_fun"
+    return "breakdown" if status == BROKEN else "precision"
+
+
+def _record(monitor, status, message, reason):
     return {
+        "reason": reason,
         "status": int(status),
         "message": str(message),
         "success": monitor.converged,
@@ -318,31 +360,38 @@ def _record(monitor, status, message):
     }
 
 
-def _remedy(monitor, solver, status, limits, asked):
-    """What the user can do about a stop short of `tol`."""
+def _remedy(monitor, solver, reason, asked, all_of_it):
+    """What the user can do about a stop short of `tol`; None if that is as wished.
+
+    `all_of_it` says that the limits were not shared with the stages of a growing
+    sample.
+    """
     reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={monitor.tol:g}"
     scale = "scale the features to mean 0 and variance 1 (StandardScaler)"
     other = "" if solver.uses_hessian else ", or take solver='trust-krylov'"
-    # of a growing sample, the earlier stages have had their share
-    share = "" if asked == limits else ", those of early stages included,"
-    if len(monitor.curve) >= limits["max_iter"]:
-        return (
+    share = "" if all_of_it else ", those of early stages included,"
+    return {
+        "tolerance": None,
+        "stopped": None,
+        "interrupted": (
+            f"was interrupted ({reached}): the best weights so far are kept"
+        ),
+        "max_iter": (
             f"stopped after max_iter={asked['max_iter']} iterations{share} "
             f"({reached}): raise max_iter, {scale}, raise alpha or tol{other}"
-        )
-    if monitor.budget_spent:
-        return (
+        ),
+        "max_fun": (
             f"stopped after max_fun={asked['max_fun']} evaluations{share} ({reached}): "
             f"raise max_fun, {scale}, raise alpha or tol{other}"
-        )
-    if status == BROKEN:
-        return (
+        ),
+        "breakdown": (
             f"broke down in its own arithmetic ({reached}), as it can where the "
             "Hessian is singular: raise alpha, or take solver='newton-cg' or "
             "'trust-ncg'"
-        )
-    return (
-        f"found no lower point within the rounding of the objective ({reached}): "
-        f"{scale}, give X as float64 if it is float32, raise tol, or take another "
-        "solver"
-    )
+        ),
+        "precision": (
+            f"found no lower point within the rounding of the objective ({reached}): "
+            f"{scale}, give X as float64 if it is float32, raise tol, or take another "
+            "solver"
+        ),
+    }[reason]

@@ -10,11 +10,58 @@ from skce.solvers import SOLVERS
 from skce.threads import QUIET
 from skce.validation import largest
 
-__all__ = ["ScaleWarning", "resumed_parameters", "start_parameters", "warn_of_scale"]
+__all__ = [
+    "ScaleWarning",
+    "new_starts",
+    "resumed_parameters",
+    "start_parameters",
+    "warn_of_scale",
+]
 
 
 class ScaleWarning(UserWarning):
     """The features are so large or so small that the network will hardly learn."""
+
+
+def new_starts(estimator, network, labels, X, random_state, *, warm, grow):
+    """The starts of a fit, `estimator.n_init` of them.
+
+    Parameters
+    ----------
+    estimator : PairedMLPClassifier
+    network : Network
+    labels : Labels
+    X : ndarray or CSR of shape (n, p)
+    random_state : RandomState
+    warm : bool
+        Whether the first is where the estimator's previous fit ended.
+    grow : bool
+        Whether the others begin on a growing sample.
+
+    Returns
+    -------
+    starts : list of (theta, RandomState, bool)
+        The start, the source of its growing sample, and whether there is one.
+    """
+    n = estimator.n_init
+    thetas = [resumed_parameters(network, labels, estimator)] if warm else []
+    while len(thetas) < n:
+        thetas.append(
+            start_parameters(
+                network,
+                init=estimator.init,
+                solver=estimator.solver,
+                random_state=random_state,
+            )
+        )
+    if not warm:
+        warn_of_scale(network, thetas[0], X, estimator.tol)
+    states = [random_state]
+    if n > 1:  # one each, as they may run side by side
+        seeds = random_state.randint(np.iinfo(np.int32).max, size=n)
+        states = [np.random.RandomState(seed) for seed in seeds]
+    grows = [grow and not (warm and i == 0) for i in range(n)]
+    return list(zip(thetas, states, grows, strict=True))
 
 
 def start_parameters(network, *, init, solver, random_state):
@@ -100,7 +147,7 @@ def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
             f"gradient in the weights of the first layer hardly exceeds tol={tol:g}, "
             f"and they will hardly be trained: {advice}, or lower tol.",
             ScaleWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
         return
@@ -118,5 +165,5 @@ def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
             f"{slope:g}), as X reaches {most:.3g} in absolute value, and will "
             f"hardly learn: {advice}.",
             ScaleWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -19,6 +19,7 @@ __all__ = [
     "check_training_rows",
     "check_weights",
     "largest",
+    "total",
     "with_unit_mean",
 ]
 
@@ -36,6 +37,19 @@ def check_parameters(estimator):
     _check_choice("init", estimator.init, INITS)
     _check_number("alpha", estimator.alpha, Real, 0)
     _check_number("tol", estimator.tol, Real, 0)
+    _check_number("n_init", estimator.n_init, Integral, 1)
+    _check_number("n_iter_no_change", estimator.n_iter_no_change, Integral, 1)
+    fraction = estimator.validation_fraction
+    if not (isinstance(fraction, Real) and 0 < fraction < 1):
+        raise ValueError(
+            f"validation_fraction={fraction!r} must be a number between 0 and 1."
+        )
+    scoring = estimator.scoring
+    if not (isinstance(scoring, str) or callable(scoring)):
+        raise ValueError(
+            f"scoring={scoring!r} must be 'penalty', the name of a scorer of "
+            "scikit-learn, or a callable."
+        )
     _check_number("max_iter", estimator.max_iter, Integral, 1)
     _check_number("max_fun", estimator.max_fun, Integral, 1)
     _check_number("verbose", estimator.verbose, Integral, 0)
@@ -50,8 +64,10 @@ def check_parameters(estimator):
     is_auto = isinstance(growing, str) and growing == "auto"
     if not (isinstance(growing, bool | np.bool_) or is_auto):
         raise ValueError(f"growing_sample={growing!r} must be 'auto', True or False.")
-    if not isinstance(estimator.warm_start, bool | np.bool_):
-        raise ValueError(f"warm_start={estimator.warm_start!r} must be True or False.")
+    for name in ("warm_start", "early_stopping"):
+        value = getattr(estimator, name)
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name}={value!r} must be True or False.")
 
 
 def _is_integer(value):
@@ -164,10 +180,12 @@ def check_weights(sample_weight, X):
     exponent = np.frexp(weights.max())[1]
     weights = np.ldexp(weights, -exponent)
     with np.errstate(over="ignore"):
-        # fsum, as in `merge_repeated_rows`: the same in any order of few rows
-        few = len(weights) <= FEW_ROWS
-        total = fsum(weights) if few else weights.sum()
-        return weights, float(np.ldexp(total, exponent))
+        return weights, float(np.ldexp(total(weights), exponent))
+
+
+def total(weights):
+    """The sum of some weights; that of few rows is the same in any order."""
+    return fsum(weights) if len(weights) <= FEW_ROWS else float(weights.sum())
 
 
 def with_unit_mean(weights, dtype):

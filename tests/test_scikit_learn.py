@@ -18,8 +18,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skce import PairedMLPClassifier, pairing_grid
 from skce.activations import Softmax
 from skce.penalties import LeastSquares
+from skce.solvers import SOLVERS
 
 X, y = load_iris(return_X_y=True)
+OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks' data are not scaled
@@ -28,6 +30,12 @@ X, y = load_iris(return_X_y=True)
         PairedMLPClassifier(*names, hidden_layer_sizes=hidden)
         for names in NAMES
         for hidden in [(), (5,), (5, 3)]
+    ]
+    + [PairedMLPClassifier(*names, hidden_layer_sizes=5, **OPTIONS) for names in NAMES]
+    + [
+        PairedMLPClassifier(hidden_layer_sizes=5, solver=solver, **OPTIONS)
+        for solver in SOLVERS
+        if solver != "lbfgs"
     ]
 )
 def test_check_estimator(estimator, check):

@@ -1,0 +1,102 @@
+"""class_weight: the weights of the rows times those of their classes."""
+
+from collections.abc import Mapping
+from numbers import Real
+
+import numpy as np
+
+from skce.validation import total
+
+__all__ = ["weigh_classes"]
+
+
+def weigh_classes(class_weight, labels, weights):
+    """Weights of the rows times the weights of their classes.
+
+    Parameters
+    ----------
+    class_weight : "balanced", dict or list of dict
+        "balanced": W / (q W_k) for class k, where W_k is the weight of its rows and W
+        that of all q classes that have any. A dict maps labels to weights, 1 if
+        missing. For a multilabel y, the product over the labels of the weights of 0
+        and 1: "balanced", or a list with a dict {0: ..., 1: ...} a label.
+    labels : Labels
+    weights : ndarray of shape (n,) or None
+
+    Returns
+    -------
+    weights : ndarray of shape (n,)
+    factors : callable
+        From the codes of other rows to the weights of their classes.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, not finite or for an unknown class.
+    """
+    columns = _columns(labels.codes)
+    known = [np.array([0, 1])] * len(columns) if labels.multilabel else [labels.classes]
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        tables = [
+            _balanced(column, len(classes), weights)
+            for column, classes in zip(columns, known, strict=True)
+        ]
+    else:
+        tables = _given(class_weight, labels, known)
+
+    def factors(codes):
+        pairs = zip(tables, _columns(codes), strict=True)
+        return np.prod([table[column] for table, column in pairs], axis=0)
+
+    product = factors(labels.codes)
+    return (product if weights is None else weights * product), factors
+
+
+def _columns(codes):
+    """Integer codes of the classes, or of each label."""
+    return [codes] if codes.ndim == 1 else np.asarray(codes).T.astype(int)
+
+
+def _balanced(codes, n_classes, weights):
+    """The weight of each class."""
+    if weights is None:
+        mass = np.bincount(codes, minlength=n_classes).astype(float)
+    else:
+        mass = np.array([total(weights[codes == k]) for k in range(n_classes)])
+    there = mass > 0
+    table = np.zeros(n_classes)
+    table[there] = mass.sum() / (there.sum() * mass[there])
+    return table
+
+
+def _given(class_weight, labels, known):
+    is_list = isinstance(class_weight, list | tuple)
+    mappings = class_weight if is_list and labels.multilabel else [class_weight]
+    right = all(isinstance(mapping, Mapping) for mapping in mappings)
+    if not right or len(mappings) != len(known):
+        wanted = (
+            f"a list of {len(known)} dicts {{0: weight, 1: weight}}, one a label"
+            if labels.multilabel
+            else "a dict from labels to weights"
+        )
+        raise ValueError(
+            f"class_weight={class_weight!r} must be None, 'balanced' or {wanted}."
+        )
+    tables = []
+    for mapping, classes in zip(mappings, known, strict=True):
+        table = np.ones(len(classes))
+        for label, weight in mapping.items():
+            place = np.flatnonzero(classes == label)
+            if len(place) == 0:
+                raise ValueError(
+                    f"class_weight has the label {label!r}, which y does not have; its "
+                    f"labels are {classes.tolist()}."
+                )
+            if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+                raise ValueError(
+                    f"class_weight of {label!r} is {weight!r}; it must be a finite "
+                    "number of at least 0."
+                )
+            table[place] = weight
+        tables.append(table)
+    return tables

@@ -1,0 +1,136 @@
+"""Fitting: minimisation from one or several starts, and what is to be said of it."""
+
+from dataclasses import dataclass, field
+from threading import Event
+
+import numpy as np
+
+from skce.growth import minimize_in_stages
+from skce.solvers import NonFiniteObjectiveError, Solution
+from skce.stopping import ValidationWatch
+from skce.threads import serial, workers
+
+__all__ = ["Outcome", "fit_from_starts", "why_stuck"]
+
+# Rows x parameters of an evaluation from which starts in threads of their own pay
+LEAST_WORK_OF_A_START = 2**18
+
+
+@dataclass
+class Outcome:
+    """Where one start has led.
+
+    Attributes
+    ----------
+    start : ndarray of shape (n_parameters,)
+    solution : Solution or None
+        None where the objective was not finite on the way.
+    stages : list of Stage
+    watch : ValidationWatch or None
+    error : NonFiniteObjectiveError or None
+    """
+
+    start: np.ndarray
+    solution: Solution | None = None
+    stages: list = field(default_factory=list)
+    watch: ValidationWatch | None = None
+    error: NonFiniteObjectiveError | None = None
+
+    @property
+    def loss(self):
+        """The final objective, inf for a failure."""
+        return np.inf if self.solution is None else self.solution.value
+
+    @property
+    def rank(self):
+        """What is smallest for the best: minus the validation score, or the loss."""
+        if self.solution is None or self.watch is None:
+            return self.loss
+        return -self.watch.best_score
+
+
+def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
+    """Minimise from each start.
+
+    Parameters
+    ----------
+    network : Network
+    starts : list of (theta, RandomState, bool)
+        The start, the source of its growing sample, and whether there is one.
+    rows : tuple
+        X, the labels' codes and the weights (or None).
+    new_watch : callable or None
+        `new_watch(run)` makes a ValidationWatch for one start.
+    n_jobs : int or None
+        Threads: over the starts if there are several that are worth it, else over
+        blocks of rows. The outcomes have the same bits for any number.
+    **options
+        Of `minimize_in_stages`.
+
+    Returns
+    -------
+    outcomes : list of Outcome, in the order of the starts
+
+    Raises
+    ------
+    NonFiniteObjectiveError
+        If all starts lead to one.
+    """
+    work = rows[0].shape[0] * network.n_parameters
+    interrupt = Event()
+
+    def fit(start, run):
+        theta, random_state, grow = start
+        outcome = Outcome(theta, watch=None if new_watch is None else new_watch(run))
+        try:
+            outcome.solution, outcome.stages = minimize_in_stages(
+                network,
+                theta,
+                rows,
+                run=run,
+                random_state=random_state,
+                grow=grow,
+                watch=outcome.watch,
+                interrupt=interrupt,
+                **options,
+            )
+        except NonFiniteObjectiveError as error:
+            outcome.error = error
+        return outcome
+
+    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START
+    with workers(work * len(starts) if several else work, n_jobs) as run:
+        if several:
+            outcomes = run(lambda start: fit(start, serial), starts)
+        else:
+            outcomes = [fit(start, run) for start in starts]
+    if all(outcome.error is not None for outcome in outcomes):
+        raise outcomes[0].error
+    return outcomes
+
+
+def why_stuck(outcome, moved, constant):
+    """What a stop within `tol` has missed, where that is certain; else None.
+
+    `moved` says that the fit went on from another; `constant` is the objective of the
+    class frequencies as constant outputs: with all weights 0 and the right biases
+    every network reaches it.
+    """
+    solution, start = outcome.solution, outcome.start
+    moved = moved or not np.array_equal(solution.theta, start)
+    # a start at 0 can be the very optimum, where the features say nothing
+    slope = solution.record["gradient_norm"]
+    if solution.record["nit"] == 0 and not moved and (start.any() or slope > 1e-12):
+        return (
+            "found the start to be stationary within tol and changed nothing, as the "
+            "outputs or the hidden units are saturated, or X is tiny: scale the "
+            "features to mean 0 and variance 1 (StandardScaler), or lower tol"
+        )
+    if solution.value > constant + 0.02 * abs(constant):
+        return (
+            f"is stuck where the penalty is flat: its objective, "
+            f"{solution.value:.4g}, is above that of the class frequencies as constant "
+            f"outputs, {constant:.4g}. Take penalty='natural', which is nowhere flat, "
+            "or another random_state"
+        )
+    return None

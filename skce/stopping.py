@@ -1,0 +1,183 @@
+"""Early stopping: validation rows, their score after each iteration, the best."""
+
+from copy import copy
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length
+
+from skce.growth import stratified_order
+from skce.validation import check_rows, check_weights, total
+
+__all__ = [
+    "ValidationWatch",
+    "given_rows",
+    "negative_loss",
+    "score_of",
+    "split",
+    "split_rows",
+]
+
+
+class ValidationWatch:
+    """Asks for a stop once the score has not risen for so many iterations.
+
+    Parameters
+    ----------
+    score : callable
+        From theta to a float; greater is better.
+    n_iter_no_change : int
+
+    Attributes
+    ----------
+    scores : list of float
+        One an iteration.
+    best, best_score : ndarray of shape (n_parameters,) and float
+        The start included.
+    """
+
+    def __init__(self, score, n_iter_no_change):
+        self.score = score
+        self.n_iter_no_change = n_iter_no_change
+        self.scores = []
+        self.best, self.best_score = None, -np.inf
+        self._waiting = 0
+
+    def begin(self, theta):
+        """Look at the start of the stage that is watched."""
+        self.best, self.best_score = theta, self.score(theta)
+
+    def __call__(self, theta):
+        """Whether to stop at theta."""
+        score = self.score(theta)
+        self.scores.append(score)
+        self._waiting += 1
+        if score > self.best_score:
+            self.best, self.best_score, self._waiting = theta, score, 0
+        return self._waiting >= self.n_iter_no_change
+
+
+def split(codes, fraction, random_state):
+    """Indices of the training and of the validation rows, stratified by class.
+
+    Every class keeps a training row.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,) or (n, q)
+    fraction : float
+    random_state : RandomState
+
+    Returns
+    -------
+    training, validation : ndarray of int, sorted
+
+    Raises
+    ------
+    ValueError
+        If no row can be spared.
+    """
+    n = len(codes)
+    order = stratified_order(codes, random_state)
+    # the last row of each class in this order stays
+    kept = np.zeros(n, dtype=bool)
+    if codes.ndim == 1:
+        _, last = np.unique(codes[order][::-1], return_index=True)
+        kept[order[n - 1 - last]] = True
+    else:
+        kept[order[-1]] = True
+    spare = order[~kept[order]]
+    validation = spare[: int(np.ceil(fraction * n))]
+    if len(validation) == 0:
+        raise ValueError(
+            f"early_stopping=True, but none of {n} different rows can be spared for "
+            "validation, as each class has one only: give X_val and y_val."
+        )
+    mask = np.zeros(n, dtype=bool)
+    mask[validation] = True
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def split_rows(rows, fraction, random_state):
+    """Training rows, validation rows, and the training rows' share of the weight.
+
+    `rows` are X, codes and weights (or None).
+    """
+    X, codes, weights = rows
+    training, validation = split(codes, fraction, random_state)
+    if weights is None:
+        share = len(training) / len(codes)
+    else:
+        share = total(weights[training]) / total(weights)
+    parts = (
+        (X[part], codes[part], None if weights is None else weights[part])
+        for part in (training, validation)
+    )
+    return *parts, share
+
+
+def given_rows(estimator, given, labels, factors):
+    """X, codes and weights of the validation rows that fit was given; else None.
+
+    Parameters
+    ----------
+    estimator : PairedMLPClassifier
+    given : tuple
+        X_val, y_val and sample_weight_val.
+    labels : Labels
+    factors : callable or None
+        From codes to the weights of their classes.
+
+    Raises
+    ------
+    ValueError
+        If they are of no use, or do not go with X and y.
+    """
+    X, y, sample_weight = given
+    if X is None and y is None and sample_weight is None:
+        return None
+    if X is None or y is None:
+        raise ValueError("X_val and y_val must be given together.")
+    if not estimator.early_stopping:
+        raise ValueError(
+            "X_val was given, but early_stopping=False makes no use of it: set "
+            "early_stopping=True, or leave it out."
+        )
+    X = check_rows(estimator, X)
+    codes = labels.code(y)
+    check_consistent_length(X, codes)
+    weights, _ = check_weights(sample_weight, X)
+    if factors is not None and estimator.scoring == "penalty":
+        weights = factors(codes) if weights is None else weights * factors(codes)
+    return X, codes, weights
+
+
+def negative_loss(objective):
+    """The score that is minus the mean loss of the rows of an objective."""
+    return lambda theta: -objective.mean_loss(theta)
+
+
+def score_of(scorer, estimator, keep, rows):
+    """The score of a scorer of scikit-learn.
+
+    Parameters
+    ----------
+    scorer : callable
+        `scorer(estimator, X, y, **weights)`.
+    estimator : PairedMLPClassifier
+        Copied, so that it stays as it is.
+    keep : callable
+        `keep(estimator, theta)` sets the fitted attributes.
+    rows : tuple
+        X, y and the weights (or None).
+    """
+    fitted = copy(estimator)
+    fitted.n_jobs = 1
+    vars(fitted).pop("feature_names_in_", None)  # the rows are arrays
+    X, y, weights = rows
+    options = {} if weights is None else {"sample_weight": weights}
+
+    def score(theta):
+        keep(fitted, theta)
+        return float(scorer(fitted, X, y, **options))
+
+    return score

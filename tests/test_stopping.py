@@ -1,0 +1,254 @@
+"""Early stopping, several starts, interruption."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import NAMES
+from sklearn import config_context
+from sklearn.datasets import load_digits, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skce import PairedMLPClassifier
+from skce.blocks import FEW_ROWS
+from skce.growth import minimize_in_stages
+from skce.solvers import SOLVERS
+from skce.stopping import split
+
+X, y = load_digits(return_X_y=True)
+X = X[:600] / 16
+y = y[:600]
+X, X_val, y, y_val = train_test_split(X, y, random_state=0)
+
+
+def classifier(*names, **parameters):
+    defaults = {"hidden_layer_sizes": 8, "early_stopping": True, "random_state": 0}
+    return PairedMLPClassifier(*names, **defaults | parameters)
+
+
+@pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+@pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_best_weights_are_restored(names):
+    fitted = classifier(*names, max_iter=200).fit(X, y, X_val=X_val, y_val=y_val)
+    scores = fitted.validation_scores_
+    assert len(scores) == fitted.n_iter_
+    assert fitted.best_validation_score_ >= max(scores)
+    # the score, once more, from the fitted weights: minus the mean penalty
+    outputs = fitted.predict_outputs(X_val)
+    targets = np.eye(10)[y_val]
+    if fitted.pairing_.penalty is not None and names[1] != "cross_entropy":
+        loss = fitted.pairing_.penalty.value(targets, outputs).sum(axis=1).mean()
+        assert fitted.best_validation_score_ == pytest.approx(-loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_stops_after_so_many_iterations_without_a_rise(solver):
+    fitted = classifier(solver=solver, n_iter_no_change=4, alpha=0, tol=0)
+    fitted.fit(X, y, X_val=X_val, y_val=y_val)
+    scores = np.array([-np.inf, *fitted.validation_scores_])
+    assert fitted.solver_result_["reason"] == "stopped"
+    assert scores.argmax() == len(scores) - 1 - 4
+    assert fitted.best_validation_score_ == scores.max()
+    assert fitted.best_validation_score_ == pytest.approx(
+        -log_loss(y_val, fitted.predict_proba(X_val)), rel=1e-9
+    )
+    assert not fitted.solver_result_["success"]
+
+
+def test_it_generalises_better_than_the_end_of_the_road():
+    stopped = classifier(alpha=0).fit(X, y, X_val=X_val, y_val=y_val)
+    ended = classifier(alpha=0, early_stopping=False).fit(X, y)
+    losses = [log_loss(y_val, c.predict_proba(X_val)) for c in (stopped, ended)]
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss"])
+def test_any_scorer_can_be_watched(scoring):
+    fitted = classifier(scoring=scoring).fit(X, y, X_val=X_val, y_val=y_val)
+    if scoring == "accuracy":
+        expected = fitted.score(X_val, y_val)
+    else:
+        expected = -log_loss(y_val, fitted.predict_proba(X_val))
+    assert fitted.best_validation_score_ == pytest.approx(expected)
+
+
+def test_the_log_loss_is_the_penalty_of_softmax():
+    one = classifier().fit(X, y, X_val=X_val, y_val=y_val)
+    other = classifier(scoring="neg_log_loss").fit(X, y, X_val=X_val, y_val=y_val)
+    np.testing.assert_allclose(
+        one.validation_scores_, other.validation_scores_, rtol=1e-9
+    )
+
+
+def test_weights_of_the_validation_rows():
+    weights = np.where(y_val < 5, 3.0, 0.5)
+    fitted = classifier(scoring="accuracy").fit(
+        X, y, X_val=X_val, y_val=y_val, sample_weight_val=weights
+    )
+    right = fitted.predict(X_val) == y_val
+    assert fitted.best_validation_score_ == pytest.approx(
+        np.average(right, weights=weights)
+    )
+    counts = np.where(y_val < 5, 3, 1)
+    one = classifier().fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=counts)
+    other = classifier().fit(
+        X, y, X_val=np.repeat(X_val, counts, axis=0), y_val=np.repeat(y_val, counts)
+    )
+    np.testing.assert_allclose(one.validation_scores_, other.validation_scores_)
+
+
+def test_a_part_of_the_training_rows_is_kept():
+    fitted = classifier(validation_fraction=0.2).fit(X, y)
+    assert len(fitted.validation_scores_) == fitted.n_iter_
+    again = classifier(validation_fraction=0.2).fit(X, y)
+    np.testing.assert_array_equal(fitted.coefs_[0], again.coefs_[0])
+
+
+def test_split_is_stratified_and_leaves_a_row_of_each_class():
+    random_state = np.random.RandomState(0)
+    codes = np.repeat([0, 1, 2], [700, 290, 10])
+    training, validation = split(codes, 0.1, random_state)
+    assert np.array_equal(np.sort(np.r_[training, validation]), np.arange(1000))
+    counts = np.bincount(codes[validation], minlength=3)
+    assert np.abs(counts - [70, 29, 1]).max() <= 1
+    few = np.array([0, 1, 1, 2, 2, 2])
+    for seed in range(20):
+        training, _ = split(few, 0.5, np.random.RandomState(seed))
+        assert set(few[training]) == {0, 1, 2}
+    with pytest.raises(ValueError, match="give X_val and y_val"):
+        split(np.array([0, 1, 2]), 0.1, random_state)
+
+
+def test_weights_equal_repetitions_with_early_stopping():
+    counts = np.random.default_rng(0).integers(0, 3, len(y))
+    repeated = np.repeat(X, counts, axis=0), np.repeat(y, counts)
+    assert len(repeated[1]) <= FEW_ROWS
+    one = classifier(max_iter=30).fit(X, y, counts)
+    other = classifier(max_iter=30).fit(*repeated)
+    np.testing.assert_array_equal(one.coefs_[0], other.coefs_[0])
+
+
+@config_context(enable_metadata_routing=True)
+def test_through_a_pipeline_that_transforms_the_validation_rows():
+    pipeline = Pipeline(
+        [("scale", StandardScaler()), ("clf", classifier())], transform_input=["X_val"]
+    )
+    pipeline["clf"].set_fit_request(X_val=True, y_val=True)
+    pipeline.fit(X, y, X_val=X_val, y_val=y_val)
+    score = pipeline["clf"].best_validation_score_
+    expected = -log_loss(y_val, pipeline.predict_proba(X_val))
+    assert score == pytest.approx(expected, rel=1e-9)
+
+
+def test_frames_and_multilabel():
+    frame, frame_val = (
+        pd.DataFrame(X).add_prefix("p"),
+        pd.DataFrame(X_val).add_prefix("p"),
+    )
+    fitted = classifier(scoring="accuracy").fit(frame, y, X_val=frame_val, y_val=y_val)
+    assert list(fitted.feature_names_in_) == list(frame.columns)
+    rows, labels = make_multilabel_classification(200, random_state=0)
+    fitted = classifier("logistic").fit(
+        rows[:150], labels[:150], X_val=rows[150:], y_val=labels[150:]
+    )
+    assert len(fitted.validation_scores_) == fitted.n_iter_
+
+
+def test_a_growing_sample_is_watched_in_its_last_stage():
+    fitted = classifier(growing_sample=True).fit(X, y, X_val=X_val, y_val=y_val)
+    assert len(fitted.stages_) > 1
+    assert len(fitted.validation_scores_) == fitted.n_iter_
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "message"),
+    [
+        ({}, {"X_val": X_val}, "must be given together"),
+        ({"early_stopping": False}, {"X_val": X_val, "y_val": y_val}, "makes no use"),
+        ({}, {"X_val": X_val[:, :3], "y_val": y_val}, "3 features"),
+        ({}, {"X_val": X_val, "y_val": y_val + 5}, "which y does not have"),
+        ({}, {"X_val": X_val, "y_val": y_val[:9]}, "inconsistent numbers"),
+        ({"scoring": "acuracy"}, {}, "acuracy"),
+        ({"scoring": 3}, {}, "scoring=3 must be"),
+        ({"validation_fraction": 1.0}, {}, "validation_fraction=1.0 must be a number"),
+        ({"n_iter_no_change": 0}, {}, "n_iter_no_change=0 must be"),
+        ({"early_stopping": "auto"}, {}, "early_stopping='auto' must be True or False"),
+        ({"n_init": 0}, {}, "n_init=0 must be an integer of at least 1"),
+    ],
+)
+def test_clear_errors(parameters, given, message):
+    with pytest.raises(ValueError, match=message):
+        classifier(**parameters).fit(X, y, **given)
+
+
+def test_the_best_of_several_starts_is_kept():
+    fitted = classifier(early_stopping=False, alpha=1, n_init=4).fit(X, y)
+    assert fitted.init_losses_.shape == (4,)
+    assert fitted.loss_ == fitted.init_losses_.min()
+    one = classifier(early_stopping=False, alpha=1).fit(X, y)
+    assert fitted.init_losses_[0] == one.loss_
+    watched = classifier(n_init=3).fit(X, y, X_val=X_val, y_val=y_val)
+    alone = classifier().fit(X, y, X_val=X_val, y_val=y_val)
+    assert watched.best_validation_score_ >= alone.best_validation_score_
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_same_bits_for_any_number_of_threads(early_stopping, monkeypatch):
+    monkeypatch.setattr("skce.threads.LEAST_WORK", 1000)
+    monkeypatch.setattr("skce.fitting.LEAST_WORK_OF_A_START", 1000)
+    options = {"n_init": 3, "max_iter": 30, "early_stopping": early_stopping}
+    fits = [classifier(n_jobs=n, **options).fit(X, y) for n in (1, 2, 4)]
+    for fit in fits[1:]:
+        np.testing.assert_array_equal(fit.coefs_[0], fits[0].coefs_[0])
+        np.testing.assert_array_equal(fit.init_losses_, fits[0].init_losses_)
+
+
+def test_a_warm_start_is_the_first_of_several():
+    warm = classifier(early_stopping=False, warm_start=True, alpha=1).fit(X, y)
+    loss = warm.loss_
+    warm.set_params(n_init=3).fit(X, y)
+    assert warm.init_losses_[0] <= loss
+    assert warm.loss_ <= loss
+
+
+class InterruptedAfter:
+    """A scorer that presses Ctrl-C."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __call__(self, estimator, rows, labels):
+        self.n -= 1
+        if self.n == 0:
+            raise KeyboardInterrupt
+        return estimator.score(rows, labels)
+
+
+def test_ctrl_c_keeps_the_best_weights_so_far_and_warns():
+    estimator = classifier(scoring=InterruptedAfter(8))
+    with pytest.warns(ConvergenceWarning, match="was interrupted .* so far are kept"):
+        estimator.fit(X, y, X_val=X_val, y_val=y_val)
+    assert estimator.solver_result_["reason"] == "interrupted"
+    assert estimator.score(X_val, y_val) == estimator.best_validation_score_ > 0.2
+
+
+def test_ctrl_c_ends_the_later_stages_and_starts_as_well(monkeypatch):
+    calls = []
+
+    def counted(*arguments, **options):
+        result = minimize_in_stages(*arguments, **options)
+        calls.append(result)
+        return result
+
+    monkeypatch.setattr("skce.fitting.minimize_in_stages", counted)
+    estimator = classifier(scoring=InterruptedAfter(8), n_init=3)
+    with pytest.warns(ConvergenceWarning, match="was interrupted"):
+        estimator.fit(X, y, X_val=X_val, y_val=y_val)
+    iterations = [solution.record["nit"] for solution, _ in calls]
+    assert iterations[0] > 0
+    assert iterations[1:] == [0, 0]
