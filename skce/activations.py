@@ -59,6 +59,10 @@ class Activation(Named):
     start_gain = 1.0
     # A method natural_loss(z, y, t) where the activation has a natural loss: (n,)
     natural_loss = None
+    # A method log_value(z) where log y is exact from the logits, (q, n); with it go
+    # log_direction, log_jacobian_product and log_jacobian_derivative: D dz, D' v and
+    # the change of D' v along dz, where D = d log y / d z
+    log_value = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -67,6 +71,8 @@ class Activation(Named):
         own = vars(cls)
         if "value" in own and "natural_loss" not in own:
             cls.natural_loss = None
+        if "value" in own and "log_value" not in own:
+            cls.log_value = None
         if {"value", "natural_loss"} & own.keys() and (
             "natural_loss_and_value" not in own
         ):
@@ -214,6 +220,22 @@ class Logistic(ElementwiseActivation):
         complement = expit(-z)
         return y * complement * (complement - y)
 
+    def log_value(self, z):
+        """log y, exact in both tails."""
+        return log_expit(z)
+
+    def log_direction(self, z, y, dz):
+        """D dz = (1 - y) dz, the change of log y along dz."""
+        return expit(-z) * dz
+
+    def log_jacobian_product(self, z, y, v):
+        """D' v = (1 - y) v."""
+        return expit(-z) * v
+
+    def log_jacobian_derivative(self, z, y, dz, v):
+        """(dD') v = -y (1 - y) dz v."""
+        return -y * expit(-z) * dz * v
+
     def natural_loss(self, z, y, t):
         """sum_k log(1 + exp(z_k)) - t_k z_k + t_k log t_k + (1-t_k) log(1-t_k)."""
         return self.natural_loss_and_value(z, t)[0]
@@ -294,10 +316,24 @@ class Softmax(Activation):
             return total, y
         return t.sum(axis=0) * total - own + negentropy(t), y
 
-    def log_probabilities(self, z):
+    def log_value(self, z):
         """z_k - log sum_j exp(z_j), shape (q, n)."""
         z = z - z.max(axis=0)
         return z - np.log(np.exp(z).sum(axis=0))
+
+    log_probabilities = log_value
+
+    def log_direction(self, z, y, dz):
+        """D dz = dz_k - y.dz, the change of log y along dz."""
+        return dz - np.einsum("kn,kn->n", y, dz)
+
+    def log_jacobian_product(self, z, y, v):
+        """D' v = v_k - y_k sum_j v_j."""
+        return v - y * v.sum(axis=0)
+
+    def log_jacobian_derivative(self, z, y, dz, v):
+        """(dD') v = -dy_k sum_j v_j with dy = J dz."""
+        return -self.jacobian_product(z, y, dz) * v.sum(axis=0)
 
 
 class Sparsemax(Activation):

@@ -23,6 +23,7 @@ from skce.penalties import (
 __all__ = [
     "ComposedPairing",
     "DegeneratePairingWarning",
+    "LogComposedPairing",
     "NaturalPairing",
     "Pairing",
     "legal_penalties",
@@ -122,6 +123,30 @@ class ComposedPairing(Pairing):
         bend = rho.second_derivative(t, y) * f.jacobian_product(z, y, dz)
         return f.jacobian_product(z, y, bend) + f.jacobian_derivative(
             z, y, dz, rho.derivative(t, y)
+        )
+
+
+class LogComposedPairing(Pairing):
+    """The chain rule by log y: delta = D' d rho / d log y, D = d log y / d z.
+
+    For penalties and activations that are exact in log y where y underflows.
+    """
+
+    def loss_and_delta(self, z, t, labels=False, out=None):
+        """The loss of each row, (n,), and D' d rho / d log y, (q, n)."""
+        f, rho = self.activation, self.penalty
+        log_y = f.log_value(z)
+        delta = f.log_jacobian_product(z, np.exp(log_y), rho.log_derivative(t, log_y))
+        return rho.log_value(t, log_y).sum(axis=0), delta
+
+    def delta_derivative(self, z, t, dz):
+        """D' (d^2 rho / d (log y)^2  D dz) + (dD') d rho / d log y."""
+        f, rho = self.activation, self.penalty
+        log_y = f.log_value(z)
+        y = np.exp(log_y)
+        bend = rho.log_second_derivative(t, log_y) * f.log_direction(z, y, dz)
+        return f.log_jacobian_product(z, y, bend) + f.log_jacobian_derivative(
+            z, y, dz, rho.log_derivative(t, log_y)
         )
 
 
@@ -319,7 +344,9 @@ def pair(activation, penalty):
         penalty = None if natural is None else natural()
         return NaturalPairing(activation, penalty, status)
     penalty = get_penalty(penalty)
-    kind = FUSED.get((type(activation), type(penalty)), ComposedPairing)
+    by_logarithm = None not in (activation.log_value, penalty.log_derivative)
+    composed = LogComposedPairing if by_logarithm else ComposedPairing
+    kind = FUSED.get((type(activation), type(penalty)), composed)
     return kind(activation, penalty, status)
 
 

@@ -17,7 +17,10 @@ __all__ = [
     "PENALTIES",
     "BinaryCrossEntropy",
     "CrossEntropy",
+    "Focal",
+    "GeneralizedCrossEntropy",
     "LeastSquares",
+    "LogPenalty",
     "Penalty",
     "get_penalty",
 ]
@@ -43,6 +46,8 @@ class Penalty(Named):
 
     needs_simplex = False
     unit = ""
+    # A method log_derivative(t, l) where the penalty is one of log y: `LogPenalty`
+    log_derivative = None
 
     @property
     def domain(self):
@@ -137,6 +142,161 @@ class BinaryCrossEntropy(Penalty):
     def second_derivative(self, t, y):
         """t / y^2 + (1 - t) / (1 - y)^2."""
         return t / (y * y) + (1 - t) / ((1 - y) * (1 - y))
+
+
+class LogPenalty(Penalty):
+    """Base class of the penalties that are functions of log y.
+
+    Subclasses define `log_value`, `log_derivative` and, for the Newton solvers,
+    `log_second_derivative`. With an activation that has a `log_value` (softmax,
+    logistic) the loss is computed from log y, which the logits give to the last digit
+    where y itself underflows.
+    """
+
+    domain = Interval(0, np.inf)
+    needs_simplex = True
+    unit = "nats"
+
+    def log_value(self, t, log_y):
+        """rho(t, exp(log_y))."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_value(t, log_y)."
+        )
+
+    def log_derivative(self, t, log_y):
+        """d rho / d log y."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_derivative(t, log_y)."
+        )
+
+    def log_second_derivative(self, t, log_y):
+        """d^2 rho / d (log y)^2."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_second_derivative(t, log_y); the "
+            "solvers newton-cg, trust-ncg and trust-krylov need it."
+        )
+
+    def value(self, t, y):
+        """rho(t, y), by log y."""
+        with np.errstate(divide="ignore"):
+            return self.log_value(t, np.log(y))
+
+    def derivative(self, t, y):
+        """d rho / d y = (d rho / d log y) / y."""
+        return self.log_derivative(t, np.log(y)) / y
+
+    def second_derivative(self, t, y):
+        """(d^2 rho / d (log y)^2 - d rho / d log y) / y^2."""
+        log_y = np.log(y)
+        slope = self.log_derivative(t, log_y)
+        return (self.log_second_derivative(t, log_y) - slope) / (y * y)
+
+
+class Focal(LogPenalty):
+    """rho(t, y) = -t (1 - y)^gamma log y: rows that are right already count less.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        At least 0, where it is cross-entropy. Below 1 its curvature is infinite at
+        y = 1, which the Newton solvers may not survive.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He & Dollar (2017), "Focal loss for dense object detection",
+    ICCV.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.penalties import Focal
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifier(
+    ...     "softmax", Focal(gamma=1.5), hidden_layer_sizes=5, alpha=0.1, random_state=0
+    ... )
+    >>> clf.fit(X, y).pairing_
+    <softmax x focal(gamma=1.5): workable>
+    """
+
+    def __init__(self, gamma=2.0):
+        if not 0 <= gamma < np.inf:
+            raise ValueError(f"gamma={gamma!r} must be a finite number of at least 0.")
+        self.gamma = gamma
+
+    def _parts(self, log_y):
+        """1 - y and log y / (1 - y), which is -1 at y = 1."""
+        m = -np.expm1(log_y)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return m, np.where(m == 0, -1, log_y / m)
+
+    def log_value(self, t, log_y):
+        """-t (1 - y)^gamma log_y, 0 where t is 0."""
+        m, _ = self._parts(log_y)
+        return np.where(t == 0, 0, -t * m**self.gamma * log_y)
+
+    def log_derivative(self, t, log_y):
+        """-t (1 - y)^gamma (1 - gamma y log_y / (1 - y))."""
+        m, ratio = self._parts(log_y)
+        return -t * m**self.gamma * (1 - self.gamma * np.exp(log_y) * ratio)
+
+    def log_second_derivative(self, t, log_y):
+        """t gamma y (1 - y)^(gamma - 1) (2 + log_y - (gamma - 1) y log_y / (1 - y))."""
+        if self.gamma == 0:
+            return np.zeros_like(log_y)
+        m, ratio = self._parts(log_y)
+        y = np.exp(log_y)
+        bend = y * (2 + log_y - (self.gamma - 1) * y * ratio)
+        return t * self.gamma * m ** (self.gamma - 1) * bend
+
+
+class GeneralizedCrossEntropy(LogPenalty):
+    """rho(t, y) = t (1 - y^q) / q: between cross-entropy (q -> 0) and |t - y| (q = 1).
+
+    It is bounded by 1 / q, so that a wrong label has a limited say.
+
+    Parameters
+    ----------
+    q : float, default=0.7
+        In (0, 1].
+
+    References
+    ----------
+    Zhang & Sabuncu (2018), "Generalized cross entropy loss for training deep neural
+    networks with noisy labels", NeurIPS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.penalties import GeneralizedCrossEntropy
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifier(
+    ...     "softmax", GeneralizedCrossEntropy(q=0.5), hidden_layer_sizes=5, alpha=0.1,
+    ...     random_state=0,
+    ... )
+    >>> clf.fit(X, y).pairing_
+    <softmax x generalizedcrossentropy(q=0.5): workable>
+    """
+
+    unit = ""
+
+    def __init__(self, q=0.7):
+        if not 0 < q <= 1:
+            raise ValueError(f"q={q!r} must be a number in (0, 1].")
+        self.q = q
+
+    def log_value(self, t, log_y):
+        """-t (exp(q log_y) - 1) / q."""
+        return -t * np.expm1(self.q * log_y) / self.q
+
+    def log_derivative(self, t, log_y):
+        """-t y^q."""
+        return -t * np.exp(self.q * log_y)
+
+    def log_second_derivative(self, t, log_y):
+        """-t q y^q."""
+        return -t * self.q * np.exp(self.q * log_y)
 
 
 PENALTIES = {
