@@ -2,9 +2,10 @@
 Forty per cent wrong labels
 ===========================
 
-Digits, of whose training labels 40 % are wrong, judged on right ones. Cross-entropy lets
-a wrong label count without bound; generalized cross-entropy (Zhang & Sabuncu 2018) and
-least squares are bounded. The best alpha of each is what to compare.
+Digits, of whose training labels 40 % are wrong, judged on right ones. Cross-entropy
+lets a wrong label count without bound; generalized cross-entropy (Zhang & Sabuncu
+2018) and least squares are bounded: they lose less where alpha is too small, and the
+best of the former is the best of all.
 """
 
 import warnings

@@ -13,6 +13,7 @@ import numpy as np
 __all__ = [
     "FEW_ROWS",
     "LEAST_WORK",
+    "SOFT",
     "Block",
     "block_rows",
     "cut",
@@ -38,6 +39,10 @@ LEAST_WORK = 1_000_000
 MOST_SHARES = 16
 
 
+# The dtype of soft targets; indicators have others
+SOFT = np.dtype(np.float64)
+
+
 @dataclass
 class Block:
     """Some rows of the training data; views of the whole where that can be.
@@ -47,9 +52,11 @@ class Block:
     X : ndarray or CSR of shape (n, p) or (n, p + 1)
         The latter with a last column of ones, that of the biases.
     labels : ndarray of shape (n,) or (n, q)
-        Integer codes of the classes, or 0/1 indicators.
+        Integer codes of the classes, 0/1 indicators, or soft targets (`SOFT`).
     weights : ndarray of shape (n,) or None
         Weights with a mean of 1 over all rows of the data.
+    smoothing : tuple of float or None
+        (s, u): targets t are replaced by (1 - s) t + u.
     kept_targets : ndarray of shape (q, n) or None
         What `targets` has given, where it is worth its memory.
     """
@@ -57,14 +64,29 @@ class Block:
     X: object
     labels: np.ndarray
     weights: np.ndarray | None
+    smoothing: tuple | None = None
     kept_targets: np.ndarray | None = None
 
+    @property
+    def soft(self):
+        """Whether targets may lie between 0 and 1."""
+        return self.smoothing is not None or self.labels.dtype == SOFT
+
     def targets(self, n_outputs):
-        """One-of-q targets (or the indicators), units x rows, (q, n), of X's dtype."""
+        """Targets, units x rows, (q, n), of X's dtype."""
         if self.kept_targets is not None:
             return self.kept_targets
+        targets = self._targets(n_outputs)
+        if self.smoothing is not None:
+            share, shift = self.smoothing
+            targets *= 1 - share
+            targets += shift
+        return targets
+
+    def _targets(self, n_outputs):
+        """One of q, the indicators or the soft targets, an array of its own."""
         if self.labels.ndim == 2:
-            return np.ascontiguousarray(self.labels.T, dtype=self.X.dtype)
+            return np.array(self.labels.T, dtype=self.X.dtype, order="C")
         if n_outputs == 1:
             return self.labels[np.newaxis, :].astype(self.X.dtype)
         targets = np.zeros((n_outputs, len(self.labels)), dtype=self.X.dtype)
@@ -107,13 +129,18 @@ def row_slices(n_rows, rows):
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
-def cut(X, labels, weights=None, rows=MOST_BLOCK_ROWS):
+def cut(X, labels, weights=None, rows=MOST_BLOCK_ROWS, smoothing=None):
     """The data as a list of `Block`, in the order of the rows."""
     if X.shape[0] <= FEW_ROWS and isinstance(X, np.ndarray):
         # a copy is cheap, and the column of ones saves two operations a block
         X = np.column_stack([X, np.ones(len(X), dtype=X.dtype)])
     return [
-        Block(X[part], labels[part], None if weights is None else weights[part])
+        Block(
+            X[part],
+            labels[part],
+            None if weights is None else weights[part],
+            smoothing,
+        )
         for part in row_slices(X.shape[0], rows)
     ]
 

@@ -11,12 +11,12 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
 from skce.activations import get_activation
-from skce.blocks import dense_if_small, merge_repeated_rows
+from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
 from skce.class_weights import weigh_classes
 from skce.fitting import fit_from_starts, why_stuck
 from skce.growth import LEAST_ROWS, new_objective
 from skce.hidden import get_hidden_activation
-from skce.labels import class_frequencies, encode
+from skce.labels import class_frequencies, encode, encode_targets
 from skce.network import Network
 from skce.pairings import (
     DegeneratePairingWarning,
@@ -89,6 +89,10 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         proportional to the weight of a class's rows. A dict maps labels to weights, 1
         if missing. For a multilabel y "balanced", or a list with a dict
         {0: weight, 1: weight} a label, whose factors multiply.
+    label_smoothing : float, default=0.0
+        In [0, 1): the part s of a target that is spread evenly over all classes,
+        (1 - s) t + s / q (for element-wise activations over 0 and 1,
+        (1 - s) t + s / 2).
     solver : {"lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov"}, \
             default="lbfgs"
         Method of scipy.optimize.minimize. newton-cg, trust-ncg and trust-krylov use
@@ -227,6 +231,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         hidden_activation="logistic",
         alpha=1e-4,
         class_weight=None,
+        label_smoothing=0.0,
         solver="lbfgs",
         max_iter=1000,
         max_fun=15000,
@@ -249,6 +254,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         self.hidden_activation = hidden_activation
         self.alpha = alpha
         self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
         self.solver = solver
         self.max_iter = max_iter
         self.max_fun = max_fun
@@ -330,10 +336,64 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         >>> from skce import PairedMLPClassifier
         >>> X, y = load_digits(return_X_y=True)
         >>> X, X_val, y, y_val = train_test_split(X / 16, y, random_state=0)
-        >>> clf = PairedMLPClassifier(early_stopping=True, n_init=2, random_state=0)
+        >>> clf = PairedMLPClassifier(early_stopping=True, random_state=1)
         >>> clf.fit(X, y, X_val=X_val, y_val=y_val).solver_result_["reason"]
         'stopped'
         """
+        validation = X_val, y_val, sample_weight_val
+        return self._fit(X, y, sample_weight, validation, encode)
+
+    def fit_targets(self, X, targets, sample_weight=None, classes=None):
+        """Fit the network to soft targets: a probability for each row and class.
+
+        For labels that several people gave, for the outputs of another model, or for
+        proportions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        targets : array-like of shape (n_samples, n_classes)
+            Rows of probabilities.
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            Labels of the columns, for `predict`; 0 ... n_classes - 1 by default.
+
+        Returns
+        -------
+        self : PairedMLPClassifier
+
+        Raises
+        ------
+        ValueError
+            As `fit`, and if the targets are no probabilities, or class_weight is set,
+            for which a row needs one class.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skce import PairedMLPClassifier
+        >>> X = np.linspace(-2, 2, 50)[:, np.newaxis]
+        >>> p = 1 / (1 + np.exp(-3 * X))
+        >>> clf = PairedMLPClassifier(hidden_layer_sizes=(), alpha=0)
+        >>> clf.fit_targets(X, np.hstack([1 - p, p]), classes=["no", "yes"])
+        PairedMLPClassifier(alpha=0, hidden_layer_sizes=())
+        >>> round(float(np.diff(clf.coefs_[0])[0, 0]), 2)
+        3.0
+        """
+        if self.class_weight is not None:
+            raise ValueError(
+                "class_weight is not defined for soft targets, whose rows have no one "
+                "class: pass sample_weight."
+            )
+
+        def encode_given(targets, activation):
+            return encode_targets(targets, classes, activation)
+
+        nothing = None, None, None
+        return self._fit(X, targets, sample_weight, nothing, encode_given)
+
+    def _fit(self, X, y, sample_weight, validation, encode_labels):
+        """Fit to what `encode_labels` makes of y."""
         with _unchanged_on_failure(self):
             check_parameters(self)
             pairing = pair(self.activation, self.penalty)
@@ -341,7 +401,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
             warm = self.warm_start and hasattr(self, "coefs_")
             X, y = check_training_rows(self, X, y)
-            labels = encode(y, pairing.activation)
+            labels = encode_labels(y, pairing.activation)
             weights, total_weight = check_weights(sample_weight, X)
             factors = None
             if self.class_weight is not None:
@@ -351,7 +411,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 total_weight *= after / before
             if pairing.status == "degenerate":
                 warnings.warn(
-                    why_degenerate(pairing), DegeneratePairingWarning, stacklevel=2
+                    why_degenerate(pairing), DegeneratePairingWarning, stacklevel=3
                 )
             random_state = check_random_state(self.random_state)
             rows = merge_repeated_rows(dense_if_small(X), labels.codes, weights)
@@ -366,9 +426,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             starts = new_starts(
                 self, network, labels, rows[0], random_state, warm=warm, grow=bool(grow)
             )
-            validation = given_rows(
-                self, (X_val, y_val, sample_weight_val), labels, factors
-            )
+            validation = given_rows(self, validation, labels, factors)
             if self.early_stopping and validation is None:
                 rows, validation, share = split_rows(
                     rows, self.validation_fraction, random_state
@@ -381,7 +439,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             )
             best = min(outcomes, key=lambda outcome: outcome.rank)
             frequencies = class_frequencies(rows[1], rows[2], labels.n_outputs)
-            constant = pairing.loss_of_constant(frequencies)
+            soft = self.label_smoothing > 0 or rows[1].dtype == SOFT
+            constant = np.inf if soft else pairing.loss_of_constant(frequencies)
             solution = best.solution
             remedy = solution.remedy
             if remedy is None and best.watch is None:
@@ -391,7 +450,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 warnings.warn(
                     f"{pairing}: {self.solver} {remedy}.",
                     ConvergenceWarning,
-                    stacklevel=2,
+                    stacklevel=3,
                 )
             self._keep(network, labels, solution, X.dtype)
             self.stages_ = best.stages
@@ -420,6 +479,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 rows,
                 new_watch=new_watch,
                 n_jobs=self.n_jobs,
+                smoothing=self._smoothing(network),
                 decay=decay,
                 max_iter=self.max_iter,
                 solver=self.solver,
@@ -434,13 +494,28 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 "(StandardScaler), or raise alpha."
             ) from error
 
+    def _smoothing(self, network):
+        """What `Block` wants of `label_smoothing`."""
+        if self.label_smoothing == 0:
+            return None
+        elementwise = network.pairing.activation.elementwise
+        n_values = 2 if elementwise else network.n_outputs
+        return self.label_smoothing, self.label_smoothing / n_values
+
     def _new_watch(self, network, labels, validation, dtype, run):
         """A ValidationWatch for one start."""
         X, codes, weights = validation
         if isinstance(self.scoring, str) and self.scoring == "penalty":
             rows = X, codes, with_unit_mean(weights, dtype)
             score = negative_loss(
-                new_objective(network, rows, 0.0, dtype=dtype, run=run)
+                new_objective(
+                    network,
+                    rows,
+                    0.0,
+                    dtype=dtype,
+                    run=run,
+                    smoothing=self._smoothing(network),
+                )
             )
         else:
 

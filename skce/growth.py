@@ -157,6 +157,7 @@ def minimize_in_stages(
     max_fun,
     watch=None,
     interrupt=None,
+    smoothing=None,
     **options,
 ):
     """Minimise over all rows, after early stages on growing parts of them.
@@ -186,6 +187,8 @@ def minimize_in_stages(
         last word on where.
     interrupt : threading.Event, optional
         See `minimize`.
+    smoothing : tuple of float, optional
+        See `Block`.
     **options
         Of `minimize`: solver, tol, verbose.
 
@@ -197,7 +200,9 @@ def minimize_in_stages(
     """
     X, codes, weights = rows
     n, early = X.shape[0], min(MOST_OF_BUDGET * max_iter, max_iter - 1)
-    objective = partial(new_objective, network, dtype=X.dtype, run=run)
+    objective = partial(
+        new_objective, network, dtype=X.dtype, run=run, smoothing=smoothing
+    )
     asked = {"max_iter": max_iter, "max_fun": max_fun}
     stages, budget, verbose = [], early, options["verbose"]
     sizes = sample_sizes(n, _n_bytes(X)) if grow else []
@@ -267,10 +272,10 @@ def _early_stage(theta, objective, parts, *, decay, **options):
     return watch.best, _stage(len(sample), solution, watch.loss)
 
 
-def new_objective(network, rows, decay, *, dtype, run):
+def new_objective(network, rows, decay, *, dtype, run, smoothing=None):
     """The objective of some rows: X, codes and weights (or None)."""
     X, codes, weights = rows
-    blocks = cut(X, codes, weights, block_rows(X.shape[0], network))
+    blocks = cut(X, codes, weights, block_rows(X.shape[0], network), smoothing)
     return Objective(network, blocks, decay, dtype, run)
 
 

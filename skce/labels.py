@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
-__all__ = ["Labels", "class_frequencies", "encode", "kind_of_labels"]
+from skce.blocks import SOFT
+
+__all__ = ["Labels", "class_frequencies", "encode", "encode_targets", "kind_of_labels"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,9 @@ class Labels:
     ----------
     classes : ndarray of shape (n_classes,)
         Sorted labels; 0 ... n_labels - 1 for a multilabel y.
-    codes : ndarray of shape (n,) or (n, n_labels)
-        Index of each row's class; for a multilabel y the indicators themselves.
+    codes : ndarray of shape (n,) or (n, n_outputs)
+        Index of each row's class; for a multilabel y the indicators; float64 for soft
+        targets.
     n_outputs : int
         Output units: one for two classes where each unit answers for itself,
         else one a class or label.
@@ -40,7 +44,7 @@ class Labels:
                     f"y_val has the shape {indicators.shape}; it must have a column "
                     f"for each of the {len(self.classes)} labels of y."
                 )
-            return indicators
+            return indicators.astype(np.int8)
         y = column_or_1d(y)
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
@@ -51,7 +55,11 @@ class Labels:
         return np.searchsorted(self.classes, y)
 
     def decode(self, codes):
-        """The labels of some codes."""
+        """The labels of some codes; of soft targets the likeliest class."""
+        if codes.dtype == SOFT:
+            one_unit = codes.shape[1] == 1
+            best = codes[:, 0] > 0.5 if one_unit else codes.argmax(axis=1)
+            return self.classes[best.astype(int)]
         return codes if self.multilabel else self.classes[codes]
 
 
@@ -127,4 +135,36 @@ def _encode_indicators(y, activation):
             f"each label has an output of its own.{hint}"
         )
     n_labels = indicators.shape[1]
-    return Labels(np.arange(n_labels), indicators, n_labels, multilabel=True)
+    codes = indicators.astype(np.int8)  # float64 are soft targets
+    return Labels(np.arange(n_labels), codes, n_labels, multilabel=True)
+
+
+def encode_targets(targets, classes, activation):
+    """The labels of soft targets, (n, q): rows of probabilities.
+
+    Raises
+    ------
+    ValueError
+        If they are no probabilities, or classes do not go with them.
+    """
+    targets = check_array(targets, dtype=SOFT, input_name="targets")
+    q = targets.shape[1]
+    if q < 2:
+        raise ValueError(f"targets has {q} column; it must have one a class.")
+    off = np.abs(targets.sum(axis=1) - 1).max()
+    if targets.min() < 0 or off > 1e-6:
+        raise ValueError(
+            f"targets must be probabilities; the least is {targets.min():g}, and the "
+            f"sum of a row is off 1 by up to {off:g}. Divide each row by its sum."
+        )
+    classes = np.arange(q) if classes is None else np.asarray(classes)
+    if classes.shape != (q,) or len(np.unique(classes)) != q:
+        raise ValueError(
+            f"classes={classes.tolist()} must be {q} different labels, one a column of "
+            "targets."
+        )
+    order = np.argsort(classes)
+    targets = targets[:, order]
+    if activation.elementwise and q == 2:
+        return Labels(classes[order], targets[:, 1:], 1, multilabel=False)
+    return Labels(classes[order], targets, q, multilabel=False)

@@ -256,7 +256,7 @@ class Network:
         """The weighted sum of the losses, and delta (q, n) without the weights."""
         z = self.forward(parameters, block.X, rows)
         t = block.targets(self.n_outputs)
-        loss, delta = self.pairing.loss_and_delta(z, t, labels=True, out=z)
+        loss, delta = self.pairing.loss_and_delta(z, t, not block.soft, out=z)
         if block.weights is not None:
             loss = loss * block.weights
         return float(np.add.reduce(loss, dtype=np.float64)), delta
@@ -298,7 +298,7 @@ class Network:
             R_a += R_biases[layer]
 
         t = block.targets(self.n_outputs)
-        _, delta = self.pairing.loss_and_delta(z, t, labels=True)
+        _, delta = self.pairing.loss_and_delta(z, t, not block.soft)
         R_delta = self.pairing.delta_derivative(z, t, R_a)
         if block.weights is not None:
             delta = delta * block.weights

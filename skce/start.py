@@ -147,7 +147,7 @@ def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
             f"gradient in the weights of the first layer hardly exceeds tol={tol:g}, "
             f"and they will hardly be trained: {advice}, or lower tol.",
             ScaleWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
         return
@@ -165,5 +165,5 @@ def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
             f"{slope:g}), as X reaches {most:.3g} in absolute value, and will "
             f"hardly learn: {advice}.",
             ScaleWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

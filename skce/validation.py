@@ -44,6 +44,9 @@ def check_parameters(estimator):
         raise ValueError(
             f"validation_fraction={fraction!r} must be a number between 0 and 1."
         )
+    smoothing = estimator.label_smoothing
+    if not (isinstance(smoothing, Real) and 0 <= smoothing < 1):
+        raise ValueError(f"label_smoothing={smoothing!r} must be a number in [0, 1).")
     scoring = estimator.scoring
     if not (isinstance(scoring, str) or callable(scoring)):
         raise ValueError(

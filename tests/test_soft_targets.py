@@ -1,0 +1,138 @@
+"""Label smoothing and soft targets, which agree with labels and with each other."""
+
+import numpy as np
+import pytest
+from problems import NAMES
+from scipy import sparse
+from sklearn.datasets import load_iris, make_multilabel_classification
+
+from skce import PairedMLPClassifier
+from skce.activations import get_activation
+
+X, y = load_iris(return_X_y=True)
+X = (X - X.mean(axis=0)) / X.std(axis=0)
+SOFT = np.random.default_rng(0).dirichlet(np.ones(3), size=len(y))
+pytestmark = pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
+
+
+def classifier(*names, **parameters):
+    defaults = {"hidden_layer_sizes": 3, "alpha": 1.0, "random_state": 0}
+    return PairedMLPClassifier(*names, **defaults | {"max_iter": 5000} | parameters)
+
+
+def assert_same(a, b):
+    np.testing.assert_allclose(a.predict_outputs(X), b.predict_outputs(X), atol=2e-4)
+
+
+@pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+def test_one_hot_targets_are_labels(names):
+    one = classifier(*names).fit_targets(X, np.eye(3)[y], classes=["a", "b", "c"])
+    other = classifier(*names).fit(X, np.array(["a", "b", "c"])[y])
+    assert_same(one, other)
+    assert list(one.classes_) == ["a", "b", "c"]
+    if names != ("logistic", "cross_entropy"):
+        assert (one.predict(X) == other.predict(X)).mean() > 0.99
+
+
+@pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+def test_smoothing_is_a_fit_to_smoothed_targets(names):
+    share = 0.2
+    parts = 2 if get_activation(names[0]).elementwise else 3
+    one = classifier(*names, label_smoothing=share).fit(X, y)
+    smoothed = (1 - share) * np.eye(3)[y] + share / parts
+    # for element-wise outputs these rows do not sum to 1: as multiples of ones that do
+    if parts == 3:
+        assert_same(one, classifier(*names).fit_targets(X, smoothed))
+    penalty = one.pairing_.penalty
+    if penalty is not None:
+        value = penalty.value(smoothed, one.predict_outputs(X)).sum(axis=1).mean()
+        decay = sum((W**2).sum() for W in one.coefs_) / (2 * len(y))
+        assert one.loss_ == pytest.approx(value + decay, rel=1e-6)
+
+
+def test_soft_targets_of_a_natural_pair_are_weighted_repetitions():
+    one = classifier(tol=1e-6).fit_targets(X, SOFT)
+    other = classifier(tol=1e-6).fit(
+        np.repeat(X, 3, axis=0), np.tile(range(3), len(y)), SOFT.ravel()
+    )
+    assert_same(one, other)
+
+
+@pytest.mark.parametrize("activation", ["logistic", "identity", "softmax"])
+def test_two_classes(activation):
+    p = SOFT[:, :1]
+    fit = classifier(activation).fit_targets(
+        X, np.hstack([p, 1 - p]), classes=["yes", "no"]
+    )
+    assert list(fit.classes_) == ["no", "yes"]
+    found = fit.predict_proba(X)[:, 1]
+    assert abs(found.mean() - p.mean()) < 0.05
+    assert set(fit.predict(X)) <= {"no", "yes"}
+
+
+def test_smoothing_of_two_classes_and_of_labels():
+    for rows, labels in (
+        (X, (y == 0).astype(int)),
+        make_multilabel_classification(100, n_classes=3, random_state=0),
+    ):
+        rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+        fit = classifier("logistic", label_smoothing=0.3, alpha=1e-3).fit(rows, labels)
+        assert fit.predict_proba(rows).min() > 0.1
+        free = classifier("logistic", alpha=1e-3).fit(rows, labels)
+        assert free.predict_proba(rows).min() < 0.1
+
+
+def test_probabilities_tend_to_the_smoothed_targets():
+    fit = classifier(label_smoothing=0.3, alpha=1e-4, hidden_layer_sizes=10)
+    p = fit.fit(X, y).predict_proba(X)
+    assert p.max() < 0.9
+    assert np.median(p.max(axis=1)) == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize("solver", ["newton-cg", "trust-krylov"])
+def test_newton_solvers(solver):
+    options = {"label_smoothing": 0.1, "hidden_layer_sizes": (), "tol": 1e-7}
+    fits = [classifier(solver=s, **options).fit(X, y) for s in (solver, "lbfgs")]
+    assert fits[0].loss_ == pytest.approx(fits[1].loss_, rel=1e-7)
+
+
+def test_sparse_rows_weights_and_early_stopping():
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    one = classifier().fit_targets(sparse.csr_array(X), SOFT, weights)
+    assert_same(one, classifier().fit_targets(X, SOFT, weights))
+    fit = classifier(early_stopping=True).fit_targets(X, SOFT)
+    assert len(fit.validation_scores_) == fit.n_iter_
+    fit = classifier(early_stopping=True, scoring="accuracy").fit_targets(X, SOFT)
+    assert 0 <= fit.best_validation_score_ <= 1
+
+
+def test_float_indicators_are_labels():
+    rows, labels = make_multilabel_classification(100, n_classes=3, random_state=0)
+    one = classifier("logistic", "least_squares").fit(rows / 10, labels.astype(float))
+    other = classifier("logistic", "least_squares").fit(rows / 10, labels)
+    np.testing.assert_array_equal(one.coefs_[0], other.coefs_[0])
+
+
+@pytest.mark.parametrize(
+    ("targets", "options", "message"),
+    [
+        (SOFT * 2, {}, "the sum of a row is off 1 by up to 1"),
+        (SOFT - 0.5, {}, "must be probabilities; the least is -"),
+        (SOFT[:, :1], {}, "targets has 1 column"),
+        (SOFT, {"classes": [0, 1]}, "must be 3 different labels"),
+        (SOFT, {"classes": [0, 1, 1]}, "must be 3 different labels"),
+        (SOFT[:9], {}, "inconsistent numbers"),
+        (SOFT * np.nan, {}, "NaN"),
+    ],
+)
+def test_clear_errors(targets, options, message):
+    with pytest.raises(ValueError, match=message):
+        classifier().fit_targets(X, targets, **options)
+
+
+def test_clear_errors_of_parameters():
+    with pytest.raises(ValueError, match="class_weight is not defined for soft"):
+        classifier(class_weight="balanced").fit_targets(X, SOFT)
+    for share in (1.0, -0.1, "0.1"):
+        with pytest.raises(ValueError, match=r"label_smoothing=.* must be a number"):
+            classifier(label_smoothing=share).fit(X, y)
