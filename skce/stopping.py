@@ -178,6 +178,13 @@ def score_of(scorer, estimator, keep, rows):
 
     def score(theta):
         keep(fitted, theta)
-        return float(scorer(fitted, X, y, **options))
+        try:
+            return float(scorer(fitted, X, y, **options))
+        except ValueError as error:
+            raise ValueError(
+                f"scoring={estimator.scoring!r} cannot score the validation rows: "
+                f"{error} Do they have all classes? Raise validation_fraction, or "
+                "give X_val and y_val."
+            ) from error
 
     return score
