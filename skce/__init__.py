@@ -2,6 +2,7 @@
 
 from skce.classifier import PairedMLPClassifier
 from skce.comparison import compare_pairings
+from skce.diagnosis import check_gradient
 from skce.displays import (
     LossCurveDisplay,
     PairingComparisonDisplay,
@@ -22,6 +23,7 @@ __all__ = [
     "PenaltyDisplay",
     "ScaleWarning",
     "__version__",
+    "check_gradient",
     "compare_pairings",
     "pairing_grid",
     "pairing_status",

@@ -291,6 +291,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        coefs_init=None,
+        intercepts_init=None,
     ):
         """Fit the network to X and y.
 
@@ -312,6 +314,9 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             them go through its steps.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation rows.
+        coefs_init, intercepts_init : list of array-like, default=None
+            Where to start, in the shapes of `coefs_` and `intercepts_`, in place of
+            random weights (with `n_init`, of the first of them) or a warm start.
 
         Returns
         -------
@@ -341,7 +346,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         'stopped'
         """
         validation = X_val, y_val, sample_weight_val
-        return self._fit(X, y, sample_weight, validation, encode)
+        start = coefs_init, intercepts_init
+        return self._fit(X, y, sample_weight, validation, start, encode)
 
     def fit_targets(self, X, targets, sample_weight=None, classes=None):
         """Fit the network to soft targets: a probability for each row and class.
@@ -389,10 +395,10 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         def encode_given(targets, activation):
             return encode_targets(targets, classes, activation)
 
-        nothing = None, None, None
-        return self._fit(X, targets, sample_weight, nothing, encode_given)
+        nothing = (None, None, None), (None, None)
+        return self._fit(X, targets, sample_weight, *nothing, encode_given)
 
-    def _fit(self, X, y, sample_weight, validation, encode_labels):
+    def _fit(self, X, y, sample_weight, validation, start, encode_labels):
         """Fit to what `encode_labels` makes of y."""
         with _unchanged_on_failure(self):
             check_parameters(self)
@@ -424,7 +430,14 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             if isinstance(grow, str):  # "auto"
                 grow = X.shape[0] >= LEAST_ROWS
             starts = new_starts(
-                self, network, labels, rows[0], random_state, warm=warm, grow=bool(grow)
+                self,
+                network,
+                labels,
+                rows[0],
+                random_state,
+                given=start,
+                warm=warm,
+                grow=bool(grow),
             )
             validation = given_rows(self, validation, labels, factors)
             if self.early_stopping and validation is None:
@@ -444,7 +457,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             solution = best.solution
             remedy = solution.remedy
             if remedy is None and best.watch is None:
-                moved = warm and best is outcomes[0]
+                moved = (warm or start != (None, None)) and best is outcomes[0]
                 remedy = why_stuck(best, moved, constant)
             if remedy is not None:
                 warnings.warn(

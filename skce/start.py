@@ -23,7 +23,41 @@ class ScaleWarning(UserWarning):
     """The features are so large or so small that the network will hardly learn."""
 
 
-def new_starts(estimator, network, labels, X, random_state, *, warm, grow):
+def given_parameters(network, coefs, intercepts):
+    """The flat float64 theta of given weights and biases.
+
+    Parameters
+    ----------
+    network : Network
+    coefs, intercepts : list of array-like of shape (n_in, n_out) and (n_out,)
+        One a layer, as `coefs_` and `intercepts_`.
+
+    Raises
+    ------
+    ValueError
+        If one is missing, a shape is wrong or a number is not finite.
+    """
+    if coefs is None or intercepts is None:
+        raise ValueError("coefs_init and intercepts_init must be given together.")
+    coefs = [np.asarray(coef, dtype=np.float64) for coef in coefs]
+    intercepts = [np.asarray(b, dtype=np.float64) for b in intercepts]
+    wanted = [(n_in, n_out) for n_out, n_in in network.weight_shapes]
+    wanted_biases = [(n_out,) for _, n_out in wanted]
+    shapes = [coef.shape for coef in coefs]
+    if shapes != wanted or [b.shape for b in intercepts] != wanted_biases:
+        raise ValueError(
+            f"coefs_init and intercepts_init have the shapes {shapes} and "
+            f"{[b.shape for b in intercepts]}; for this network they must be {wanted} "
+            f"and {wanted_biases}."
+        )
+    if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
+        raise ValueError(
+            "coefs_init or intercepts_init has a value that is not finite."
+        )
+    return network.pack([coef.T for coef in coefs], intercepts)
+
+
+def new_starts(estimator, network, labels, X, random_state, *, given, warm, grow):
     """The starts of a fit, `estimator.n_init` of them.
 
     Parameters
@@ -33,6 +67,8 @@ def new_starts(estimator, network, labels, X, random_state, *, warm, grow):
     labels : Labels
     X : ndarray or CSR of shape (n, p)
     random_state : RandomState
+    given : tuple
+        coefs_init and intercepts_init, the first start, or None twice.
     warm : bool
         Whether the first is where the estimator's previous fit ended.
     grow : bool
@@ -44,7 +80,12 @@ def new_starts(estimator, network, labels, X, random_state, *, warm, grow):
         The start, the source of its growing sample, and whether there is one.
     """
     n = estimator.n_init
-    thetas = [resumed_parameters(network, labels, estimator)] if warm else []
+    thetas = []
+    if given != (None, None):
+        thetas.append(given_parameters(network, *given))
+    elif warm:
+        thetas.append(resumed_parameters(network, labels, estimator))
+    warm = bool(thetas)
     while len(thetas) < n:
         thetas.append(
             start_parameters(

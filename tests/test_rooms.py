@@ -29,6 +29,7 @@ ORDER = [
     "fitting",
     "prediction",
     "classifier",
+    "diagnosis",
     "optional",
     "fitted",
     "paired_scores",

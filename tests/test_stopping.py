@@ -252,3 +252,34 @@ def test_ctrl_c_ends_the_later_stages_and_starts_as_well(monkeypatch):
     iterations = [solution.record["nit"] for solution, _ in calls]
     assert iterations[0] > 0
     assert iterations[1:] == [0, 0]
+
+
+def test_an_explicit_start():
+    first = classifier(early_stopping=False, alpha=1, max_iter=2000).fit(X, y)
+    again = classifier(early_stopping=False, alpha=1)
+    again.fit(X, y, coefs_init=first.coefs_, intercepts_init=first.intercepts_)
+    assert again.n_iter_ == 0
+    assert again.loss_ == pytest.approx(first.loss_)
+    other = classifier(early_stopping=False, alpha=1, n_init=2)
+    other.fit(X, y, coefs_init=first.coefs_, intercepts_init=first.intercepts_)
+    assert other.init_losses_[0] == again.loss_
+    assert other.loss_ <= again.loss_
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ({"coefs_init": []}, "must be given together"),
+        ({"coefs_init": [], "intercepts_init": []}, "have the shapes .* must be"),
+        (
+            {
+                "coefs_init": [np.zeros((64, 8)), np.full((8, 10), np.nan)],
+                "intercepts_init": [np.zeros(8), np.zeros(10)],
+            },
+            "not finite",
+        ),
+    ],
+)
+def test_clear_errors_of_an_explicit_start(start, message):
+    with pytest.raises(ValueError, match=message):
+        classifier(early_stopping=False).fit(X, y, **start)

@@ -1,0 +1,73 @@
+"""check_gradient finds wrong derivatives and passes right ones."""
+
+import numpy as np
+import pytest
+from problems import NAMES, Exponential, Huber
+from sklearn.datasets import load_iris, make_multilabel_classification
+
+from skce import PairedMLPClassifier, check_gradient
+from skce.penalties import CrossEntropy, Focal, GeneralizedCrossEntropy, LeastSquares
+
+X, y = load_iris(return_X_y=True)
+
+
+def classifier(*names, **parameters):
+    return PairedMLPClassifier(*names, **{"hidden_layer_sizes": (4, 3)} | parameters)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *NAMES,
+        ("softmax", Focal(1.5)),
+        ("softmax", GeneralizedCrossEntropy()),
+        (Exponential(), "least_squares"),
+        (Exponential(), Huber()),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("hidden_activation", ["logistic", "tanh"])
+def test_right_derivatives_pass(names, hidden_activation):
+    estimator = classifier(*names, hidden_activation=hidden_activation)
+    errors = check_gradient(estimator, X, y)
+    # sparsemax and Huber have corners
+    assert errors["gradient"] < 1e-6
+    assert errors["hessian"] < (1e-2 if "Huber" in str(names) else 1e-6)
+    assert not hasattr(estimator, "coefs_")
+
+
+class WrongSlope(CrossEntropy):
+    name = "wrong_slope"
+
+    def derivative(self, t, y):
+        return -t / (y + 0.01)
+
+
+class WrongBend(LeastSquares):
+    name = "wrong_bend"
+
+    def second_derivative(self, t, y):
+        return 0.9 + 0 * y
+
+
+class NoBend(LeastSquares):
+    name = "no_bend"
+
+    def second_derivative(self, t, y):
+        raise NotImplementedError
+
+
+def test_wrong_derivatives_are_found():
+    assert check_gradient(classifier("softmax", WrongSlope()), X, y)["gradient"] > 1e-3
+    errors = check_gradient(classifier("softmax", WrongBend()), X, y)
+    assert errors["gradient"] < 1e-6
+    assert errors["hessian"] > 1e-3
+    assert check_gradient(classifier("softmax", NoBend()), X, y)["hessian"] is None
+
+
+def test_labels_of_any_kind():
+    rows, labels = make_multilabel_classification(300, n_classes=3, random_state=0)
+    assert check_gradient(classifier("logistic"), rows, labels)["gradient"] < 1e-6
+    names = np.array(["a", "b", "c"])[y]
+    assert check_gradient(classifier(), X, names)["gradient"] < 1e-6
+    assert check_gradient(classifier("logistic"), X, y == 0)["hessian"] < 1e-6
