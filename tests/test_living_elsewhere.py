@@ -1,0 +1,105 @@
+"""In scikit-learn's meta-estimators, displays and inspections."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
+from sklearn.datasets import load_iris
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.feature_selection import SequentialFeatureSelector
+from sklearn.frozen import FrozenEstimator
+from sklearn.inspection import (
+    DecisionBoundaryDisplay,
+    PartialDependenceDisplay,
+    permutation_importance,
+)
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
+
+from skce import PairedMLPClassifier
+
+X, y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(X)
+PAIRS = [("softmax", "natural"), ("logistic", "natural"), ("sparsemax", "natural")]
+
+
+@pytest.fixture(params=PAIRS, ids=" x ".join)
+def classifier(request):
+    return PairedMLPClassifier(
+        *request.param, hidden_layer_sizes=4, alpha=1, random_state=0, max_iter=3000
+    )
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda c: CalibratedClassifierCV(c, cv=3),
+        lambda c: VotingClassifier([("a", c), ("b", c)], voting="soft"),
+        lambda c: StackingClassifier([("a", c)], final_estimator=c, cv=3),
+        lambda c: BaggingClassifier(c, n_estimators=3, random_state=0),
+        OneVsRestClassifier,
+        OneVsOneClassifier,
+        lambda c: make_pipeline(SequentialFeatureSelector(c, cv=2), c),
+    ],
+    ids=["calibrated", "voting", "stacking", "bagging", "ovr", "ovo", "selector"],
+)
+def test_meta_estimators(wrap, classifier):
+    assert wrap(classifier).fit(X, y).score(X, y) > 0.9
+
+
+def test_frozen_and_calibrated(classifier):
+    frozen = FrozenEstimator(classifier.fit(X, y))
+    calibrated = CalibratedClassifierCV(frozen).fit(X, y)
+    np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
+
+
+def test_several_outputs_and_unlabelled_rows(classifier):
+    both = np.column_stack([y == 0, y == 1]).astype(int)
+    assert MultiOutputClassifier(classifier).fit(X, both).score(X, both) > 0.85
+    assert ClassifierChain(classifier).fit(X, both).score(X, both) > 0.85
+    some = np.where(np.arange(len(y)) % 3 == 0, y, -1)
+    assert SelfTrainingClassifier(classifier).fit(X, some).score(X, y) > 0.9
+
+
+def test_inspection_and_displays(classifier):
+    classifier.fit(X, y)
+    importance = permutation_importance(classifier, X, y, n_repeats=2, random_state=0)
+    assert importance.importances_mean.max() > 0.1
+    flat = PairedMLPClassifier(
+        classifier.activation, hidden_layer_sizes=3, alpha=1, random_state=0
+    ).fit(X[:, :2], y == 0)
+    DecisionBoundaryDisplay.from_estimator(flat, X[:, :2], grid_resolution=5)
+    PartialDependenceDisplay.from_estimator(
+        classifier, X, [0], target=1, grid_resolution=4
+    )
+    CalibrationDisplay.from_estimator(flat, X[:, :2], y == 0, n_bins=3)
+    plt.close("all")
+
+
+def test_weights_are_routed(classifier):
+    weights = np.where(y == 0, 2.0, 1.0)
+    with config_context(enable_metadata_routing=True):
+        classifier.set_fit_request(sample_weight=True)
+        classifier.set_score_request(sample_weight=True)
+        search = GridSearchCV(classifier, {"alpha": [1, 10]}, cv=3)
+        search.fit(X, y, sample_weight=weights)
+        predicted = cross_val_predict(
+            classifier, X, y, params={"sample_weight": weights}
+        )
+    assert search.best_score_ > 0.8
+    assert (predicted == y).mean() > 0.8
+
+
+def test_polars_frames(classifier):
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(X, schema=list("abcd"))
+    fitted = classifier.fit(frame, polars.Series(y))
+    assert list(fitted.feature_names_in_) == list("abcd")
+    expected = fitted.predict_proba(pd.DataFrame(X, columns=list("abcd")))
+    np.testing.assert_array_equal(fitted.predict_proba(frame), expected)
