@@ -10,6 +10,7 @@ from skce.displays import (
 )
 from skce.paired_scores import PairingComparison
 from skce.pairings import DegeneratePairingWarning, pairing_grid, pairing_status
+from skce.paths import alpha_path
 from skce.start import ScaleWarning
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ __all__ = [
     "PenaltyDisplay",
     "ScaleWarning",
     "__version__",
+    "alpha_path",
     "check_gradient",
     "compare_pairings",
     "pairing_grid",

@@ -30,6 +30,7 @@ ORDER = [
     "prediction",
     "classifier",
     "diagnosis",
+    "paths",
     "optional",
     "fitted",
     "paired_scores",
