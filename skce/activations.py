@@ -31,6 +31,22 @@ __all__ = [
 ]
 
 
+LOG_METHODS = {
+    "log_value",
+    "log_direction",
+    "log_jacobian_product",
+    "log_jacobian_derivative",
+}
+# What a subclass with another `value` does not inherit, unless from a generic class
+OF_VALUE = (
+    "probabilities",
+    "log_probabilities",
+    "decision",
+    "marginals",
+    "log_marginals",
+)
+
+
 class Activation(Named):
     """Base class of the output activations.
 
@@ -60,9 +76,9 @@ class Activation(Named):
     # A method natural_loss(z, y, t) where the activation has a natural loss: (n,)
     natural_loss = None
     # A method log_value(z) where log y is exact from the logits, (q, n); with it go
-    # log_direction, log_jacobian_product and log_jacobian_derivative: D dz, D' v and
-    # the change of D' v along dz, where D = d log y / d z
+    # the three log_ methods below
     log_value = None
+    _generic = True
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -71,8 +87,13 @@ class Activation(Named):
         own = vars(cls)
         if "value" in own and "natural_loss" not in own:
             cls.natural_loss = None
-        if "value" in own and "log_value" not in own:
+        if "value" in own and not own.keys() >= LOG_METHODS:
             cls.log_value = None
+        if "value" in own and "_generic" not in own:
+            generic = next(base for base in cls.__mro__ if "_generic" in vars(base))
+            for name in OF_VALUE:
+                if name not in own and hasattr(generic, name):
+                    setattr(cls, name, getattr(generic, name))
         if {"value", "natural_loss"} & own.keys() and (
             "natural_loss_and_value" not in own
         ):
@@ -103,6 +124,24 @@ class Activation(Named):
             "the solvers newton-cg, trust-ncg and trust-krylov need it."
         )
 
+    def log_direction(self, log_y, dz):
+        """D dz, (q, n), with D = d log y / d z: the change of log y along dz."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_direction(log_y, dz)."
+        )
+
+    def log_jacobian_product(self, log_y, v):
+        """D' v, (q, n)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_jacobian_product(log_y, v)."
+        )
+
+    def log_jacobian_derivative(self, log_y, dz, v):
+        """(dD') v, (q, n): the change of D' v along dz, v held fixed."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_jacobian_derivative(log_y, dz, v)."
+        )
+
     def natural_loss_and_value(self, z, t, labels=False, out=None):
         """The natural loss, (n,), and y = f(z), (q, n).
 
@@ -131,6 +170,7 @@ class ElementwiseActivation(Activation):
     """
 
     elementwise = True
+    _generic = True
 
     def derivative(self, z, y):
         """f'(z), shape (q, n)."""
@@ -224,17 +264,17 @@ class Logistic(ElementwiseActivation):
         """log y, exact in both tails."""
         return log_expit(z)
 
-    def log_direction(self, z, y, dz):
-        """D dz = (1 - y) dz, the change of log y along dz."""
-        return expit(-z) * dz
+    def log_direction(self, log_y, dz):
+        """D dz = (1 - y) dz."""
+        return -np.expm1(log_y) * dz
 
-    def log_jacobian_product(self, z, y, v):
+    def log_jacobian_product(self, log_y, v):
         """D' v = (1 - y) v."""
-        return expit(-z) * v
+        return -np.expm1(log_y) * v
 
-    def log_jacobian_derivative(self, z, y, dz, v):
+    def log_jacobian_derivative(self, log_y, dz, v):
         """(dD') v = -y (1 - y) dz v."""
-        return -y * expit(-z) * dz * v
+        return np.exp(log_y) * np.expm1(log_y) * dz * v
 
     def natural_loss(self, z, y, t):
         """sum_k log(1 + exp(z_k)) - t_k z_k + t_k log t_k + (1-t_k) log(1-t_k)."""
@@ -317,23 +357,27 @@ class Softmax(Activation):
         return t.sum(axis=0) * total - own + negentropy(t), y
 
     def log_value(self, z):
-        """z_k - log sum_j exp(z_j), shape (q, n)."""
+        """z_k - log sum_j exp(z_j), (q, n), also for the winner to the last digit."""
         z = z - z.max(axis=0)
-        return z - np.log(np.exp(z).sum(axis=0))
+        others = np.exp(z)
+        others[z.argmax(axis=0), np.arange(z.shape[1])] = 0
+        return z - np.log1p(others.sum(axis=0))
 
-    log_probabilities = log_value
+    def log_probabilities(self, z):
+        """log y."""
+        return self.log_value(z)
 
-    def log_direction(self, z, y, dz):
-        """D dz = dz_k - y.dz, the change of log y along dz."""
-        return dz - np.einsum("kn,kn->n", y, dz)
+    def log_direction(self, log_y, dz):
+        """D dz = dz_k - y.dz."""
+        return dz - np.einsum("kn,kn->n", np.exp(log_y), dz)
 
-    def log_jacobian_product(self, z, y, v):
-        """D' v = v_k - y_k sum_j v_j."""
-        return v - y * v.sum(axis=0)
+    def log_jacobian_product(self, log_y, v):
+        """D' v = (1 - y_k) v_k - y_k sum_{j != k} v_j."""
+        return -np.expm1(log_y) * v - np.exp(log_y) * (v.sum(axis=0) - v)
 
-    def log_jacobian_derivative(self, z, y, dz, v):
-        """(dD') v = -dy_k sum_j v_j with dy = J dz."""
-        return -self.jacobian_product(z, y, dz) * v.sum(axis=0)
+    def log_jacobian_derivative(self, log_y, dz, v):
+        """(dD') v = -dy_k sum_j v_j with dy = y D dz."""
+        return -np.exp(log_y) * self.log_direction(log_y, dz) * v.sum(axis=0)
 
 
 class Sparsemax(Activation):

@@ -7,11 +7,36 @@ import numpy as np
 
 from skce.validation import total
 
-__all__ = ["weigh_classes"]
+__all__ = ["class_factors", "mass", "weigh_classes"]
 
 
-def weigh_classes(class_weight, labels, weights):
-    """Weights of the rows times the weights of their classes.
+def mass(rows):
+    """The weight of rows (X, codes, weights); their number if they have none."""
+    _, codes, weights = rows
+    return float(len(codes)) if weights is None else total(weights)
+
+
+def weigh_classes(rows, factors):
+    """Rows (X, codes, weights) with their weights times those of their classes.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left.
+    """
+    X, codes, weights = rows
+    if factors is not None:
+        weights = factors(codes) if weights is None else weights * factors(codes)
+    if weights is not None and not 0 < mass((X, codes, weights)) < np.inf:
+        raise ValueError(
+            "sample_weight times class_weight is zero for every row, or overflows: at "
+            "least one row must weigh something."
+        )
+    return X, codes, weights
+
+
+def class_factors(class_weight, labels, codes, weights):
+    """From codes to the weights of their classes.
 
     Parameters
     ----------
@@ -21,20 +46,20 @@ def weigh_classes(class_weight, labels, weights):
         missing. For a multilabel y, the product over the labels of the weights of 0
         and 1: "balanced", or a list with a dict {0: ..., 1: ...} a label.
     labels : Labels
+    codes : ndarray of shape (n,) or (n, n_labels)
     weights : ndarray of shape (n,) or None
 
     Returns
     -------
-    weights : ndarray of shape (n,)
     factors : callable
-        From the codes of other rows to the weights of their classes.
+        From codes to weights, (n,).
 
     Raises
     ------
     ValueError
         If a weight is negative, not finite or for an unknown class.
     """
-    columns = _columns(labels.codes)
+    columns = _columns(codes)
     known = [np.array([0, 1])] * len(columns) if labels.multilabel else [labels.classes]
     if isinstance(class_weight, str) and class_weight == "balanced":
         tables = [
@@ -46,10 +71,10 @@ def weigh_classes(class_weight, labels, weights):
 
     def factors(codes):
         pairs = zip(tables, _columns(codes), strict=True)
-        return np.prod([table[column] for table, column in pairs], axis=0)
+        with np.errstate(over="ignore"):
+            return np.prod([table[column] for table, column in pairs], axis=0)
 
-    product = factors(labels.codes)
-    return (product if weights is None else weights * product), factors
+    return factors
 
 
 def _columns(codes):
@@ -87,10 +112,10 @@ def _given(class_weight, labels, known):
         table = np.ones(len(classes))
         for label, weight in mapping.items():
             place = np.flatnonzero(classes == label)
-            if len(place) == 0:
+            if len(place) == 0 and not all(label in mapping for label in classes):
                 raise ValueError(
-                    f"class_weight has the label {label!r}, which y does not have; its "
-                    f"labels are {classes.tolist()}."
+                    f"class_weight has the label {label!r}, which y does not have, and "
+                    f"lacks some that it has; the labels of y are {classes.tolist()}."
                 )
             if not (isinstance(weight, Real) and 0 <= weight < np.inf):
                 raise ValueError(

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from skce.activations import get_activation
 from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
-from skce.class_weights import weigh_classes
+from skce.class_weights import class_factors, mass, weigh_classes
 from skce.fitting import fit_from_starts, why_stuck
 from skce.growth import LEAST_ROWS, new_objective
 from skce.hidden import get_hidden_activation
@@ -40,7 +40,6 @@ from skce.validation import (
     check_training_rows,
     check_weights,
     largest,
-    total,
     with_unit_mean,
 )
 
@@ -120,13 +119,15 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         stratified part of the training rows, or X_val and y_val of `fit`. In a growing
         sample the last stage alone is watched.
     validation_fraction : float, default=0.1
-        Part of the training rows that is kept for validation, of up to
-        `skce.blocks.FEW_ROWS` rows of the different ones.
+        Part of the training rows that is kept for validation. Rows that are the same,
+        of up to `skce.blocks.FEW_ROWS`, are not parted.
     n_iter_no_change : int, default=10
         See `early_stopping`.
     scoring : "penalty", str or callable, default="penalty"
-        What is watched: "penalty" is minus the mean penalty of the validation rows;
-        others are scorers of scikit-learn, which cost a prediction an iteration.
+        What is watched: "penalty" is minus the mean penalty of the validation rows,
+        with class weights and smoothed labels as in training; others are scorers of
+        scikit-learn, without class weights, which cost a prediction an iteration. With
+        `n_init` a callable must not keep a state of its own.
     random_state : int, RandomState instance or None, default=None
         Of the start weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
@@ -176,7 +177,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         "stopped" (early), "interrupted", "max_iter", "max_fun", "breakdown" or
         "precision".
     init_losses_ : ndarray of shape (n_init,)
-        The final objective of each start; inf where it overflowed.
+        The final objective of each start; inf where it overflowed, NaN where Ctrl-C
+        came before it.
     validation_scores_ : list of float or None
         With early stopping, the score after each iteration of the last stage; greater
         is better.
@@ -332,7 +334,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If the fit ended short of `tol` and was not stopped early. Ctrl-C ends the
-            fit so, with the best weights so far.
+            fit so, with the best weights so far (a search goes on with the next fit);
+            before the first iteration it is passed on.
 
         Examples
         --------
@@ -409,18 +412,27 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             X, y = check_training_rows(self, X, y)
             labels = encode_labels(y, pairing.activation)
             weights, total_weight = check_weights(sample_weight, X)
+            rows = merge_repeated_rows(dense_if_small(X), labels.codes, weights)
+            before = mass(rows)
             factors = None
             if self.class_weight is not None:
-                before = len(y) if weights is None else total(weights)
-                weights, factors = weigh_classes(self.class_weight, labels, weights)
-                weights, after = check_weights(weights, X)
-                total_weight *= after / before
+                factors = class_factors(self.class_weight, labels, *rows[1:])
             if pairing.status == "degenerate":
                 warnings.warn(
                     why_degenerate(pairing), DegeneratePairingWarning, stacklevel=3
                 )
             random_state = check_random_state(self.random_state)
-            rows = merge_repeated_rows(dense_if_small(X), labels.codes, weights)
+            validation = given_rows(self, validation, labels)
+            if self.early_stopping and validation is None:
+                rows, validation = split_rows(
+                    rows,
+                    self.validation_fraction,
+                    random_state,
+                    weighted=sample_weight is not None,
+                )
+            rows = weigh_classes(rows, factors)
+            total_weight *= mass(rows) / before
+            X, codes, weights = rows
             network = Network(
                 (X.shape[1], *hidden_sizes, labels.n_outputs),
                 hidden_activation,
@@ -433,22 +445,20 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 self,
                 network,
                 labels,
-                rows[0],
+                X,
                 random_state,
                 given=start,
                 warm=warm,
                 grow=bool(grow),
             )
-            validation = given_rows(self, validation, labels, factors)
-            if self.early_stopping and validation is None:
-                rows, validation, share = split_rows(
-                    rows, self.validation_fraction, random_state
-                )
-                total_weight *= share
-            X, codes, weights = rows
             rows = X, codes, with_unit_mean(weights, X.dtype)
-            outcomes = self._minimize(
-                network, labels, starts, rows, total_weight, validation
+            new_watch = None
+            if validation is not None:
+                new_watch = partial(
+                    self._new_watch, network, labels, validation, factors, X.dtype
+                )
+            outcomes, interrupted = self._minimize(
+                network, starts, rows, total_weight, new_watch
             )
             best = min(outcomes, key=lambda outcome: outcome.rank)
             frequencies = class_frequencies(rows[1], rows[2], labels.n_outputs)
@@ -456,7 +466,13 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             constant = np.inf if soft else pairing.loss_of_constant(frequencies)
             solution = best.solution
             remedy = solution.remedy
-            if remedy is None and best.watch is None:
+            if interrupted:
+                begun = sum(outcome.solution is not None for outcome in outcomes)
+                remedy = (
+                    "was interrupted (Ctrl-C): the best weights so far are kept, of "
+                    f"{begun} of {len(outcomes)} starts"
+                )
+            elif remedy is None and best.watch is None:
                 moved = (warm or start != (None, None)) and best is outcomes[0]
                 remedy = why_stuck(best, moved, constant)
             if remedy is not None:
@@ -473,7 +489,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             self.best_validation_score_ = None if watch is None else watch.best_score
         return self
 
-    def _minimize(self, network, labels, starts, rows, total_weight, validation):
+    def _minimize(self, network, starts, rows, total_weight, new_watch):
         X, *_ = rows
         decay = float(self.alpha) / total_weight
         if decay > MAX_DECAY:
@@ -482,9 +498,6 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 f"is more than {MAX_DECAY:g}: the L2 term leaves nothing of the loss. "
                 "Lower alpha, or multiply sample_weight by a constant to a mean of 1."
             )
-        new_watch = None
-        if validation is not None:
-            new_watch = partial(self._new_watch, network, labels, validation, X.dtype)
         try:
             return fit_from_starts(
                 network,
@@ -515,29 +528,27 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         n_values = 2 if elementwise else network.n_outputs
         return self.label_smoothing, self.label_smoothing / n_values
 
-    def _new_watch(self, network, labels, validation, dtype, run):
+    def _new_watch(self, network, labels, validation, factors, dtype, run):
         """A ValidationWatch for one start."""
-        X, codes, weights = validation
         if isinstance(self.scoring, str) and self.scoring == "penalty":
-            rows = X, codes, with_unit_mean(weights, dtype)
-            score = negative_loss(
-                new_objective(
-                    network,
-                    rows,
-                    0.0,
-                    dtype=dtype,
-                    run=run,
-                    smoothing=self._smoothing(network),
-                )
+            X, codes, weights = weigh_classes(validation.rows, factors)
+            objective = new_objective(
+                network,
+                (X, codes, with_unit_mean(weights, dtype)),
+                0.0,
+                dtype=dtype,
+                run=run,
+                smoothing=self._smoothing(network),
             )
+            score = negative_loss(objective)
         else:
 
             def keep(estimator, theta):
                 estimator._keep_parameters(network, labels, theta, dtype)
 
-            rows = X, labels.decode(codes), weights
-            score = score_of(check_scoring(self, self.scoring), self, keep, rows)
-        return ValidationWatch(score, self.n_iter_no_change)
+            scorer = check_scoring(self, self.scoring)
+            score = score_of(scorer, self, keep, validation.for_scorer(labels))
+        return ValidationWatch(score, self.n_iter_no_change, self.scoring)
 
     def _keep(self, network, labels, solution, dtype):
         """Set the fitted attributes."""

@@ -24,7 +24,7 @@ class Outcome:
     ----------
     start : ndarray of shape (n_parameters,)
     solution : Solution or None
-        None where the objective was not finite on the way.
+        None where the objective was not finite on the way, or Ctrl-C came before.
     stages : list of Stage
     watch : ValidationWatch or None
     error : NonFiniteObjectiveError or None
@@ -38,15 +38,17 @@ class Outcome:
 
     @property
     def loss(self):
-        """The final objective, inf for a failure."""
-        return np.inf if self.solution is None else self.solution.value
+        """The final objective; inf for a failure, NaN if it was not begun."""
+        if self.solution is None:
+            return np.nan if self.error is None else np.inf
+        return self.solution.value
 
     @property
     def rank(self):
         """What is smallest for the best: minus the validation score, or the loss."""
-        if self.solution is None or self.watch is None:
-            return self.loss
-        return -self.watch.best_score
+        if self.solution is None:
+            return np.inf
+        return self.loss if self.watch is None else -self.watch.best_score
 
 
 def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
@@ -70,18 +72,26 @@ def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
     Returns
     -------
     outcomes : list of Outcome, in the order of the starts
+    interrupted : bool
+        Whether Ctrl-C has ended them.
 
     Raises
     ------
     NonFiniteObjectiveError
         If all starts lead to one.
+    KeyboardInterrupt
+        If it came before the first iteration.
     """
     work = rows[0].shape[0] * network.n_parameters
     interrupt = Event()
+    outcomes = [Outcome(theta) for theta, _, _ in starts]
 
-    def fit(start, run):
-        theta, random_state, grow = start
-        outcome = Outcome(theta, watch=None if new_watch is None else new_watch(run))
+    def fit(i, run):
+        if interrupt.is_set():
+            return
+        theta, random_state, grow = starts[i]
+        outcome = outcomes[i]
+        outcome.watch = None if new_watch is None else new_watch(run)
         try:
             outcome.solution, outcome.stages = minimize_in_stages(
                 network,
@@ -96,17 +106,25 @@ def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
             )
         except NonFiniteObjectiveError as error:
             outcome.error = error
-        return outcome
 
     several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START
     with workers(work * len(starts) if several else work, n_jobs) as run:
-        if several:
-            outcomes = run(lambda start: fit(start, serial), starts)
-        else:
-            outcomes = [fit(start, run) for start in starts]
-    if all(outcome.error is not None for outcome in outcomes):
-        raise outcomes[0].error
-    return outcomes
+        try:
+            if several:
+                run(lambda i: fit(i, serial), range(len(starts)), interrupt.set)
+            else:
+                for i in range(len(starts)):
+                    fit(i, run)
+        except KeyboardInterrupt:  # the other threads have ended by now
+            interrupt.set()
+    if interrupt.is_set() and not any(
+        stage.n_iter for outcome in outcomes for stage in outcome.stages
+    ):
+        raise KeyboardInterrupt  # nothing has been won that could be kept
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if errors and all(outcome.solution is None for outcome in outcomes):
+        raise errors[0]
+    return outcomes, interrupt.is_set()
 
 
 def why_stuck(outcome, moved, constant):

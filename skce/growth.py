@@ -244,18 +244,24 @@ def minimize_in_stages(
         **options,
     )
     if watch is not None:
-        solution = _moved(solution, watch.best, whole)
+        solution = _moved(solution, watch.best, whole, options["tol"])
     return solution, [*stages, _stage(n, solution)]
 
 
 @np.errstate(**QUIET)
-def _moved(solution, theta, objective):
+def _moved(solution, theta, objective, tol):
     """The solution with another theta."""
     if np.array_equal(theta, solution.theta):
         return solution
     value, gradient = objective.value_and_gradient(theta)
     norm = objective.network.largest_slope(gradient)
-    record = solution.record | {"gradient_norm": norm, "success": False}
+    record = solution.record | {
+        "message": "Back to the best validation score. " + solution.record["message"],
+        "gradient_norm": norm,
+        "success": bool(norm <= tol),
+    }
+    if record["reason"] == "tolerance" and not record["success"]:
+        record["reason"] = "stopped"
     return replace(solution, theta=theta, value=float(value), record=record)
 
 

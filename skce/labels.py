@@ -38,13 +38,14 @@ class Labels:
     def code(self, y):
         """Codes of another y, whose labels must be among these."""
         if self.multilabel:
-            indicators = y.toarray() if sparse.issparse(y) else np.asarray(y)
+            indicators = _indicators(y)
             if indicators.ndim != 2 or indicators.shape[1] != len(self.classes):
                 raise ValueError(
                     f"y_val has the shape {indicators.shape}; it must have a column "
                     f"for each of the {len(self.classes)} labels of y."
                 )
             return indicators.astype(np.int8)
+        kind_of_labels(y)  # raises where labels are missing
         y = column_or_1d(y)
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
@@ -117,14 +118,20 @@ def class_frequencies(codes, weights, n_outputs):
     return counts / counts.sum()
 
 
-def _encode_indicators(y, activation):
+def _indicators(y):
+    """y as an array, all of whose entries are 0 or 1."""
     indicators = y.toarray() if sparse.issparse(y) else np.asarray(y)
     values = np.unique(indicators)
     if not np.isin(values, (0, 1)).all():
         raise ValueError(
-            f"y is multilabel, with the values {values.tolist()}: its entries must be "
-            "indicators, 0 or 1 (or False and True)."
+            f"y is multilabel, with the values {values[:10].tolist()}: its entries "
+            "must be indicators, 0 or 1 (or False and True)."
         )
+    return indicators
+
+
+def _encode_indicators(y, activation):
+    indicators = _indicators(y)
     if not activation.elementwise:
         one_hot = np.all(indicators.sum(axis=1) == 1)
         hint = " If y is one-hot, fit y.argmax(axis=1) instead." if one_hot else ""

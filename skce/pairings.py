@@ -136,17 +136,16 @@ class LogComposedPairing(Pairing):
         """The loss of each row, (n,), and D' d rho / d log y, (q, n)."""
         f, rho = self.activation, self.penalty
         log_y = f.log_value(z)
-        delta = f.log_jacobian_product(z, np.exp(log_y), rho.log_derivative(t, log_y))
+        delta = f.log_jacobian_product(log_y, rho.log_derivative(t, log_y))
         return rho.log_value(t, log_y).sum(axis=0), delta
 
     def delta_derivative(self, z, t, dz):
         """D' (d^2 rho / d (log y)^2  D dz) + (dD') d rho / d log y."""
         f, rho = self.activation, self.penalty
         log_y = f.log_value(z)
-        y = np.exp(log_y)
-        bend = rho.log_second_derivative(t, log_y) * f.log_direction(z, y, dz)
-        return f.log_jacobian_product(z, y, bend) + f.log_jacobian_derivative(
-            z, y, dz, rho.log_derivative(t, log_y)
+        bend = rho.log_second_derivative(t, log_y) * f.log_direction(log_y, dz)
+        return f.log_jacobian_product(log_y, bend) + f.log_jacobian_derivative(
+            log_y, dz, rho.log_derivative(t, log_y)
         )
 
 

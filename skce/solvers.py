@@ -225,6 +225,7 @@ class _Monitor:
                 f"max |gradient| {self.gradient_norm:.3e}  "
                 f"evaluations {self.n_evaluations}"
             )
+        # (a Ctrl-C in here leaves the curve one longer than the scores)
         if self.stop is not None and self.stop(self.accepted[0]):
             self.stopped = True
         if self.converged or self.stopped or self.interrupt.is_set():

@@ -1,14 +1,16 @@
 """Early stopping: validation rows, their score after each iteration, the best."""
 
 from copy import copy
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from skce.growth import stratified_order
-from skce.validation import check_rows, check_weights, total
+from skce.validation import check_rows, check_weights
 
 __all__ = [
+    "Validation",
     "ValidationWatch",
     "given_rows",
     "negative_loss",
@@ -16,6 +18,30 @@ __all__ = [
     "split",
     "split_rows",
 ]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Validation rows.
+
+    Attributes
+    ----------
+    rows : tuple
+        X, codes and weights (or None), without those of the classes.
+    weighted : bool
+        Whether the weights are the user's; else they count repeated rows.
+    """
+
+    rows: tuple
+    weighted: bool
+
+    def for_scorer(self, labels):
+        """X, y and the user's weights (or None)."""
+        X, codes, weights = self.rows
+        if weights is not None and not self.weighted:
+            repeated = np.repeat(np.arange(len(codes)), weights.astype(int))
+            X, codes, weights = X[repeated], codes[repeated], None
+        return X, labels.decode(codes), weights
 
 
 class ValidationWatch:
@@ -26,6 +52,8 @@ class ValidationWatch:
     score : callable
         From theta to a float; greater is better.
     n_iter_no_change : int
+    scoring : str or callable
+        For errors.
 
     Attributes
     ----------
@@ -35,20 +63,31 @@ class ValidationWatch:
         The start included.
     """
 
-    def __init__(self, score, n_iter_no_change):
+    def __init__(self, score, n_iter_no_change, scoring):
         self.score = score
         self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
         self.scores = []
         self.best, self.best_score = None, -np.inf
         self._waiting = 0
 
+    def _look(self, theta):
+        score = self.score(theta)
+        if np.isnan(score):
+            raise ValueError(
+                f"scoring={self.scoring!r} is undefined (NaN) on the validation rows. "
+                "Do they have all classes? Raise validation_fraction, or give X_val "
+                "and y_val."
+            )
+        return score
+
     def begin(self, theta):
         """Look at the start of the stage that is watched."""
-        self.best, self.best_score = theta, self.score(theta)
+        self.best, self.best_score = theta, self._look(theta)
 
     def __call__(self, theta):
         """Whether to stop at theta."""
-        score = self.score(theta)
+        score = self._look(theta)
         self.scores.append(score)
         self._waiting += 1
         if score > self.best_score:
@@ -97,26 +136,25 @@ def split(codes, fraction, random_state):
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def split_rows(rows, fraction, random_state):
-    """Training rows, validation rows, and the training rows' share of the weight.
+def split_rows(rows, fraction, random_state, weighted):
+    """The training rows, and a Validation of the others.
 
-    `rows` are X, codes and weights (or None).
+    `rows` are X, codes and weights (or None), and `weighted` whether these are the
+    user's. Rows without weight are in neither part.
     """
     X, codes, weights = rows
-    training, validation = split(codes, fraction, random_state)
-    if weights is None:
-        share = len(training) / len(codes)
-    else:
-        share = total(weights[training]) / total(weights)
-    parts = (
+    there = np.arange(len(codes)) if weights is None else np.flatnonzero(weights > 0)
+    training, validation = (
         (X[part], codes[part], None if weights is None else weights[part])
-        for part in (training, validation)
+        for part in (
+            there[part] for part in split(codes[there], fraction, random_state)
+        )
     )
-    return *parts, share
+    return training, Validation(validation, weighted)
 
 
-def given_rows(estimator, given, labels, factors):
-    """X, codes and weights of the validation rows that fit was given; else None.
+def given_rows(estimator, given, labels):
+    """The Validation of the rows that fit was given; else None.
 
     Parameters
     ----------
@@ -124,8 +162,6 @@ def given_rows(estimator, given, labels, factors):
     given : tuple
         X_val, y_val and sample_weight_val.
     labels : Labels
-    factors : callable or None
-        From codes to the weights of their classes.
 
     Raises
     ------
@@ -136,19 +172,20 @@ def given_rows(estimator, given, labels, factors):
     if X is None and y is None and sample_weight is None:
         return None
     if X is None or y is None:
-        raise ValueError("X_val and y_val must be given together.")
+        raise ValueError("X_val and y_val must be given, both of them.")
     if not estimator.early_stopping:
         raise ValueError(
             "X_val was given, but early_stopping=False makes no use of it: set "
             "early_stopping=True, or leave it out."
         )
-    X = check_rows(estimator, X)
-    codes = labels.code(y)
-    check_consistent_length(X, codes)
-    weights, _ = check_weights(sample_weight, X)
-    if factors is not None and estimator.scoring == "penalty":
-        weights = factors(codes) if weights is None else weights * factors(codes)
-    return X, codes, weights
+    try:
+        X = check_rows(estimator, X)
+        codes = labels.code(y)
+        check_consistent_length(X, codes)
+        weights, _ = check_weights(sample_weight, X)
+    except ValueError as error:
+        raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
+    return Validation((X, codes, weights), weighted=sample_weight is not None)
 
 
 def negative_loss(objective):

@@ -87,7 +87,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_holders)
 
 
-def serial(function, items):
+def serial(function, items, on_interrupt=None):
     """`function` of each item, in their order."""
     return [function(item) for item in items]
 
@@ -123,8 +123,12 @@ def workers(work, n_jobs=None):
             yield partial(_shared_out, pool, n_threads - 1)
 
 
-def _shared_out(pool, n_helpers, function, items):
-    """`function` of each item, in their order, by the caller and its helpers."""
+def _shared_out(pool, n_helpers, function, items, on_interrupt=None):
+    """`function` of each item, in their order, by the caller and its helpers.
+
+    All have ended when it returns or raises; `on_interrupt` is called if Ctrl-C comes
+    while the caller waits for the last of them, and may have them end sooner.
+    """
     results = [None] * len(items)
     waiting = deque(enumerate(items))
 
@@ -144,7 +148,19 @@ def _shared_out(pool, n_helpers, function, items):
     finally:
         waiting.clear()
         # a helper that has not begun by now is not waited for
-        errors = [helper.exception() for helper in helpers if not helper.cancel()]
+        errors = [_error_of(helper, on_interrupt) for helper in helpers]
     for error in filter(None, errors):
         raise error
     return results
+
+
+def _error_of(helper, on_interrupt):
+    """The exception of a helper that has begun, once it has ended; else None."""
+    if helper.cancel():
+        return None
+    try:
+        return helper.exception()
+    except KeyboardInterrupt as interrupt:
+        if on_interrupt is not None:
+            on_interrupt()
+        return helper.exception() or interrupt

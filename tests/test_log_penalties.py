@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier, pairing_status
+from skce.activations import Softmax
 from skce.pairings import ComposedPairing, LogComposedPairing, pair
 from skce.penalties import CrossEntropy, Focal, GeneralizedCrossEntropy, LogPenalty
 
@@ -87,9 +88,8 @@ def test_exact_where_the_outputs_saturate(penalty, z):
         pairing = pair("softmax", penalty)
         loss, delta = pairing.loss_and_delta(np.array(z, float)[:, None], t)
         expected = exact_delta(penalty, z, k)
-        np.testing.assert_allclose(loss, expected[0], rtol=1e-12, atol=1e-15)
-        # to the rounding of 1 - y_k in the winner's own row
-        np.testing.assert_allclose(delta.ravel(), expected[1], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(loss, expected[0], rtol=1e-11, atol=1e-300)
+        np.testing.assert_allclose(delta.ravel(), expected[1], rtol=1e-11, atol=1e-300)
 
 
 def test_limits_are_cross_entropy_and_the_absolute_error():
@@ -160,6 +160,7 @@ def test_a_bounded_penalty_withstands_wrong_labels():
     [
         (lambda: Focal(-1), "gamma=-1 must be"),
         (lambda: Focal(np.inf), "gamma=inf must be"),
+        (lambda: Focal("2"), "gamma='2' must be"),
         (lambda: GeneralizedCrossEntropy(0), "q=0 must be"),
         (lambda: GeneralizedCrossEntropy(2), "q=2 must be"),
     ],
@@ -176,3 +177,35 @@ def test_an_unfinished_one_says_what_it_must_define():
     for method in ("log_value", "log_derivative", "log_second_derivative"):
         with pytest.raises(NotImplementedError, match=f"Half must define {method}"):
             getattr(Half(), method)(1.0, -0.5)
+
+
+@pytest.mark.parametrize("penalty", [Focal(0.5), Focal(np.float64(2))], ids=str)
+def test_curvature_is_finite_at_saturation_and_keeps_the_dtype(penalty):
+    z = np.array([[800.0, 0, -800], [40, 0, 0], [0.5, 1, 2]], dtype=np.float32).T
+    t = np.eye(3, dtype=np.float32)
+    pairing = pair("softmax", penalty)
+    with np.errstate(all="raise", under="ignore", divide="ignore", invalid="ignore"):
+        found = (*pairing.loss_and_delta(z, t), pairing.delta_derivative(z, t, z / 100))
+    for array in found:
+        assert np.isfinite(array).all()
+        assert array.dtype == np.float32
+
+
+class Sharper(Softmax):
+    """softmax(2 z): another value than its parent's."""
+
+    def value(self, z):
+        return super().value(2 * z)
+
+    def jacobian_product(self, z, y, u):
+        return 2 * super().jacobian_product(z, y, u)
+
+
+def test_a_subclass_with_another_value_inherits_no_short_cut():
+    X, y = load_iris(return_X_y=True)
+    fit = PairedMLPClassifier(Sharper(), Focal(), hidden_layer_sizes=3, alpha=0.1)
+    fit.fit(X, y)
+    assert type(fit.pairing_) is ComposedPairing
+    p = fit.predict_proba(X)
+    np.testing.assert_allclose(p, fit.predict_outputs(X))
+    np.testing.assert_allclose(np.exp(fit.predict_log_proba(X)), p, rtol=1e-9)

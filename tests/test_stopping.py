@@ -1,5 +1,8 @@
 """Early stopping, several starts, interruption."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,10 +16,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier
-from skce.blocks import FEW_ROWS
+from skce.blocks import FEW_ROWS, merge_repeated_rows
 from skce.growth import minimize_in_stages
+from skce.objective import Objective
 from skce.solvers import SOLVERS
 from skce.stopping import split
+from skce.threads import _shared_out
 
 X, y = load_digits(return_X_y=True)
 X = X[:600] / 16
@@ -167,7 +172,7 @@ def test_a_growing_sample_is_watched_in_its_last_stage():
 @pytest.mark.parametrize(
     ("parameters", "given", "message"),
     [
-        ({}, {"X_val": X_val}, "must be given together"),
+        ({}, {"X_val": X_val}, "must be given, both"),
         ({"early_stopping": False}, {"X_val": X_val, "y_val": y_val}, "makes no use"),
         ({}, {"X_val": X_val[:, :3], "y_val": y_val}, "3 features"),
         ({}, {"X_val": X_val, "y_val": y_val + 5}, "which y does not have"),
@@ -249,9 +254,152 @@ def test_ctrl_c_ends_the_later_stages_and_starts_as_well(monkeypatch):
     estimator = classifier(scoring=InterruptedAfter(8), n_init=3)
     with pytest.warns(ConvergenceWarning, match="was interrupted"):
         estimator.fit(X, y, X_val=X_val, y_val=y_val)
-    iterations = [solution.record["nit"] for solution, _ in calls]
-    assert iterations[0] > 0
-    assert iterations[1:] == [0, 0]
+    assert len(calls) == 1
+    assert np.isnan(estimator.init_losses_).tolist() == [False, True, True]
+
+
+def test_ctrl_c_in_a_growing_sample_warns(monkeypatch):
+    presses = iter([False] * 60 + [True] + [False] * 10_000)
+    original = Objective.value_and_gradient
+
+    def pressed(self, theta):
+        if next(presses):
+            raise KeyboardInterrupt
+        return original(self, theta)
+
+    monkeypatch.setattr(Objective, "value_and_gradient", pressed)
+    estimator = classifier(early_stopping=False, growing_sample=True)
+    with pytest.warns(ConvergenceWarning, match="was interrupted") as record:
+        estimator.fit(X, y)
+    assert len(record) == 1
+    assert estimator.solver_result_["reason"] == "interrupted"
+    assert estimator.score(X_val, y_val) > 0.5
+
+
+def test_ctrl_c_before_the_first_iteration_leaves_all_as_it_was(monkeypatch):
+    estimator = classifier(early_stopping=False, alpha=1).fit(X, y)
+    before = estimator.coefs_
+    presses = iter([False, True])
+    original = Objective.value_and_gradient
+
+    def pressed(self, theta):
+        if next(presses):
+            raise KeyboardInterrupt
+        return original(self, theta)
+
+    monkeypatch.setattr(Objective, "value_and_gradient", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X, y)
+    assert estimator.coefs_ is before
+
+
+def test_ctrl_c_while_waiting_ends_the_helpers_first():
+    interrupt, ended = Event(), []
+
+    def work(i):
+        if i == 1:
+            interrupt.wait(20)
+        ended.append(i)
+
+    class Waiting:
+        """A future whose first wait is broken off by Ctrl-C."""
+
+        def __init__(self, future):
+            self.future, self.pressed = future, False
+
+        def cancel(self):
+            return False
+
+        def exception(self):
+            if not self.pressed:
+                self.pressed = True
+                raise KeyboardInterrupt
+            return self.future.exception()
+
+    class Pool:
+        def __init__(self, pool):
+            self.pool = pool
+
+        def submit(self, function):
+            return Waiting(self.pool.submit(function))
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
+        _shared_out(Pool(pool), 1, work, range(2), interrupt.set)
+    assert interrupt.is_set()
+    assert sorted(ended) == [0, 1]
+
+
+def test_a_score_that_is_undefined_is_an_error():
+    one_class = y_val == 0
+    with pytest.raises(ValueError, match=r"is undefined .NaN. on the validation"):
+        classifier(scoring=lambda *_: np.nan).fit(
+            X, y, X_val=X_val[one_class], y_val=y_val[one_class]
+        )
+    with pytest.raises(ValueError, match="cannot score the validation rows"):
+        classifier(scoring="neg_log_loss").fit(
+            X, y, X_val=X_val[one_class], y_val=y_val[one_class]
+        )
+
+
+def test_indicators_of_the_validation_rows_are_checked():
+    rows, labels = make_multilabel_classification(100, random_state=0)
+    for bad in (labels * 0.9, labels * 2, labels * 256):
+        with pytest.raises(
+            ValueError, match=r"In X_val, y_val or .* must be indicators"
+        ):
+            classifier("logistic").fit(rows, labels, X_val=rows, y_val=bad)
+
+
+class Recorder:
+    """A scorer that takes weights if it is given some, and keeps them."""
+
+    def __call__(self, estimator, rows, labels, **weights):
+        self.seen = weights
+        self.rows = len(labels)
+        return estimator.score(rows, labels)
+
+
+def test_a_scorer_gets_weights_only_if_the_user_gave_some():
+    twice = np.vstack([X, X[:50]]), np.r_[y, y[:50]]
+    for options in ({}, {"class_weight": "balanced"}):
+        recorder = Recorder()
+        fit = classifier(scoring=recorder, validation_fraction=0.3, **options)
+        fit.fit(*twice)
+        assert recorder.seen == {}
+        assert recorder.rows > 0.3 * len(X)  # repeated rows count
+        fit.fit(*twice, sample_weight=np.full(len(twice[1]), 2.0))
+        assert len(recorder.seen["sample_weight"]) <= recorder.rows
+
+
+def test_class_weights_are_in_the_penalty_of_the_validation_rows():
+    weights = {k: 1.0 + k for k in range(10)}
+    fit = classifier(class_weight=weights).fit(X, y, X_val=X_val, y_val=y_val)
+    p = fit.predict_proba(X_val)
+    expected = log_loss(y_val, p, sample_weight=1.0 + y_val)
+    assert fit.best_validation_score_ == pytest.approx(-expected, rel=1e-9)
+    smooth = classifier(label_smoothing=0.2).fit(X, y, X_val=X_val, y_val=y_val)
+    targets = 0.8 * np.eye(10)[y_val] + 0.02
+    value = smooth.pairing_.penalty.value(targets, smooth.predict_proba(X_val))
+    assert smooth.best_validation_score_ == pytest.approx(-value.sum(axis=1).mean())
+
+
+def test_alpha_is_that_of_the_training_rows_alone():
+    # alpha / S with the S of the rows that are left
+    fit = classifier(validation_fraction=0.5, max_iter=3, alpha=50.0)
+    with pytest.warns(ConvergenceWarning):
+        fit.fit(X, y)
+    stage = fit.stages_[-1]
+    penalty = sum((W**2).sum() for W in fit.coefs_)
+    assert stage.n_rows == pytest.approx(len(X) / 2, abs=1)
+    decay = fit.loss_ - mean_penalty_of_training(fit)
+    assert decay == pytest.approx(50.0 / (2 * stage.n_rows) * penalty, rel=1e-6)
+
+
+def mean_penalty_of_training(fit):
+    """The objective's first term, from the rows that `split` leaves."""
+    rows, codes, _ = merge_repeated_rows(X, y)
+    training, _ = split(codes, fit.validation_fraction, np.random.RandomState(0))
+    return log_loss(codes[training], fit.predict_proba(rows[training]))
 
 
 def test_an_explicit_start():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from problems import NAMES
+from scipy import sparse
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -65,6 +66,19 @@ def test_multilabel_weights_multiply_over_the_labels():
     )
 
 
+def test_sparse_indicators_and_extra_labels():
+    rows, labels = make_multilabel_classification(60, n_classes=3, random_state=0)
+    one = classifier("logistic", class_weight="balanced")
+    other = one.fit(rows / 10, labels).coefs_[0]
+    np.testing.assert_array_equal(
+        one.fit(rows / 10, sparse.csr_matrix(labels)).coefs_[0], other
+    )
+    few = (
+        y < 2
+    )  # a label that these rows lack is no error, if none of theirs is lacking
+    classifier(class_weight={0: 1, 1: 2, 2: 3}).fit(X[few], y[few])
+
+
 def test_labels_are_strings():
     names = np.array(["a", "b", "c"])[y]
     one = classifier(class_weight={"c": 4}).fit(X, names)
@@ -76,7 +90,7 @@ def test_labels_are_strings():
     [
         ("equal", "must be None, 'balanced' or a dict"),
         ([1, 2, 3], "must be None, 'balanced' or a dict"),
-        ({7: 1}, "has the label 7, which y does not have; its labels are"),
+        ({7: 1}, "has the label 7, which y does not have, and"),
         ({0: -1}, "class_weight of 0 is -1; it must be a finite number"),
         ({0: np.inf}, "class_weight of 0 is inf"),
         ({0: "2"}, "class_weight of 0 is '2'"),
