@@ -294,7 +294,7 @@ def _evaluate(name, estimator, X, y, fold, scoring, params):
             issubclass(warning.category, ConvergenceWarning) for warning in caught
         )
     else:
-        converged = record["success"]
+        converged = record["success"] or record.get("reason") == "stopped"
     return {
         "name": name,
         "scores": {

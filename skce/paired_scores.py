@@ -28,8 +28,8 @@ class PairingComparison:
     fit_times : ndarray of shape (n_pairings, n_folds)
         Seconds of each fit; where a search was given, of the whole search.
     converged : ndarray of bool of shape (n_pairings, n_folds)
-        Whether the gradient was within tol at the end; where a search was given, of
-        the classifier that it chose.
+        Whether the gradient was within tol at the end, or the fit stopped early as it
+        was asked to; where a search was given, of the classifier that it chose.
     test_to_train : float
         n_test / n_train, the mean over the folds.
     best_params : list of list of dict or None

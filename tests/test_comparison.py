@@ -274,6 +274,12 @@ def test_convergence_is_that_of_the_classifier_that_a_search_chose(sign):
     assert (found.converged == (sign == 1)).all()
 
 
+def test_a_fit_that_was_stopped_early_counts_as_converged():
+    early = pipeline(early_stopping=True, alpha=0, tol=0, n_iter_no_change=2)
+    found = compare_pairings(early, X, y, pairings=TWO[:1], cv=3)
+    assert found.converged.all()
+
+
 def test_warnings_as_errors_are_raised_by_the_fit_that_gives_them():
     with pytest.raises(ConvergenceWarning) as error:
         compare_pairings(pipeline(max_iter=2), X, y, pairings=TWO, cv=2)
