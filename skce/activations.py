@@ -39,6 +39,7 @@ LOG_METHODS = {
 }
 # What a subclass with another `value` does not inherit, unless from a generic class
 OF_VALUE = (
+    "logits_of",
     "probabilities",
     "log_probabilities",
     "decision",
@@ -151,6 +152,10 @@ class Activation(Named):
         y = self.value(z)
         return self.natural_loss(z, y, t), y
 
+    def logits_of(self, p):
+        """Logits z, (q,), with f(z) = p for p inside (0, 1), or None if not known."""
+        return None
+
     def probabilities(self, z):
         """Class probabilities of each row, shape (q, n); columns sum to 1."""
         y = self.value(z)
@@ -222,6 +227,10 @@ class Identity(ElementwiseActivation):
     range = REAL_LINE
     natural_penalty = LeastSquares
 
+    def logits_of(self, p):
+        """p."""
+        return p
+
     def value(self, z):
         """y = z."""
         return z
@@ -246,6 +255,10 @@ class Logistic(ElementwiseActivation):
     name = "logistic"
     range = Interval(0, 1)
     natural_penalty = BinaryCrossEntropy
+
+    def logits_of(self, p):
+        """log(p / (1 - p))."""
+        return np.log(p) - np.log1p(-p)
 
     def value(self, z):
         """y = 1 / (1 + exp(-z))."""
@@ -323,6 +336,10 @@ class Softmax(Activation):
     range = Interval(0, 1)
     on_simplex = True
     natural_penalty = CrossEntropy
+
+    def logits_of(self, p):
+        """log p."""
+        return np.log(p)
 
     def value(self, z):
         """y_k = exp(z_k) / sum_j exp(z_j)."""
@@ -405,6 +422,10 @@ class Sparsemax(Activation):
     start_gain = 0.1
     range = Interval(0, 1, True, True)
     on_simplex = True
+
+    def logits_of(self, p):
+        """p."""
+        return p
 
     def value(self, z):
         """y = argmin over the simplex of |y - z|^2."""

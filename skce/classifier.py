@@ -13,7 +13,12 @@ from sklearn.utils import check_random_state
 from skce.activations import get_activation
 from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
 from skce.class_weights import class_factors, mass, weigh_classes
-from skce.fitting import fit_from_starts, why_stuck
+from skce.fitting import (
+    above_constant,
+    fit_from_starts,
+    why_constant,
+    why_stuck,
+)
 from skce.growth import LEAST_ROWS, new_objective
 from skce.hidden import get_hidden_activation
 from skce.labels import class_frequencies, encode, encode_targets
@@ -26,7 +31,7 @@ from skce.pairings import (
 )
 from skce.prediction import Predictions
 from skce.solvers import NonFiniteObjectiveError
-from skce.start import new_starts
+from skce.start import constant_start, new_starts
 from skce.stopping import (
     ValidationWatch,
     given_rows,
@@ -464,8 +469,25 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             frequencies = class_frequencies(rows[1], rows[2], labels.n_outputs)
             soft = self.label_smoothing > 0 or rows[1].dtype == SOFT
             constant = np.inf if soft else pairing.loss_of_constant(frequencies)
+            from_constant = False
+            if best.watch is None and above_constant(best.solution, constant):
+                # the penalty is flat where it is: once more, from those outputs
+                theta = constant_start(network, best.start, frequencies)
+                if theta is not None and not interrupted:
+                    once_more, interrupted = self._minimize(
+                        network,
+                        [(theta, random_state, False)],
+                        rows,
+                        total_weight,
+                        None,
+                    )
+                    once_more[0].start = best.start
+                    best = min(best, once_more[0], key=lambda outcome: outcome.rank)
+                    from_constant = best is once_more[0]
             solution = best.solution
             remedy = solution.remedy
+            if remedy is None and from_constant:
+                remedy = why_constant(best, constant)
             if interrupted:
                 begun = sum(outcome.solution is not None for outcome in outcomes)
                 remedy = (

@@ -10,10 +10,19 @@ from skce.solvers import NonFiniteObjectiveError, Solution
 from skce.stopping import ValidationWatch
 from skce.threads import serial, workers
 
-__all__ = ["Outcome", "fit_from_starts", "why_stuck"]
+__all__ = [
+    "Outcome",
+    "above_constant",
+    "fit_from_starts",
+    "why_constant",
+    "why_stuck",
+]
 
 # Rows x parameters of an evaluation from which starts in threads of their own pay
 LEAST_WORK_OF_A_START = 2**18
+
+
+OUT_OF_IT = "Take penalty='natural', which is nowhere flat, or another random_state"
 
 
 @dataclass
@@ -127,6 +136,11 @@ def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
     return outcomes, interrupt.is_set()
 
 
+def above_constant(solution, constant):
+    """Whether a fit is above the objective of the class frequencies as outputs."""
+    return solution.value > constant + max(0.02 * abs(constant), 1e-4)
+
+
 def why_stuck(outcome, moved, constant):
     """What a stop within `tol` has missed, where that is certain; else None.
 
@@ -144,11 +158,25 @@ def why_stuck(outcome, moved, constant):
             "outputs or the hidden units are saturated, or X is tiny: scale the "
             "features to mean 0 and variance 1 (StandardScaler), or lower tol"
         )
-    if solution.value > constant + 0.02 * abs(constant):
+    if above_constant(solution, constant):
         return (
             f"is stuck where the penalty is flat: its objective, "
             f"{solution.value:.4g}, is above that of the class frequencies as constant "
-            f"outputs, {constant:.4g}. Take penalty='natural', which is nowhere flat, "
-            "or another random_state"
+            f"outputs, {constant:.4g}. {OUT_OF_IT}"
         )
     return None
+
+
+def why_constant(outcome, constant):
+    """What is to be said of a fit once more, from constant outputs; None if it is well.
+
+    `outcome` is its own, and `constant` the objective that it began with.
+    """
+    value = outcome.solution.value
+    if value < constant - 0.02 * abs(constant):
+        return None
+    return (
+        "is stuck where the penalty is flat, and from the class frequencies as "
+        f"constant outputs, {constant:.4g}, came to {value:.4g} only: it hardly tells "
+        f"the classes apart. {OUT_OF_IT}"
+    )

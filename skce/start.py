@@ -12,6 +12,7 @@ from skce.validation import largest
 
 __all__ = [
     "ScaleWarning",
+    "constant_start",
     "new_starts",
     "resumed_parameters",
     "start_parameters",
@@ -145,6 +146,20 @@ def start_parameters(network, *, init, solver, random_state):
             W[:] = random_state.uniform(-bound, bound, W.shape)
         weights[-1][:] *= network.pairing.activation.start_gain
     return network.pack(weights, [np.zeros(n) for n in network.layer_sizes[1:]])
+
+
+def constant_start(network, start, frequencies):
+    """`start` with outputs that are the class frequencies, (q,), for all rows; or None.
+
+    The weights of the last layer are 0 and its biases the logits of the frequencies;
+    the hidden layers are left as they are.
+    """
+    logits = network.pairing.activation.logits_of(frequencies)
+    if logits is None:
+        return None
+    weights, biases = network.weights_and_biases(start)
+    weights = [*weights[:-1], np.zeros_like(weights[-1])]
+    return network.pack(weights, [*biases[:-1], logits])
 
 
 def resumed_parameters(network, labels, estimator):

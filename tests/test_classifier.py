@@ -10,6 +10,7 @@ from sklearn.datasets import (
     load_digits,
     load_iris,
     load_wine,
+    make_blobs,
     make_multilabel_classification,
 )
 from sklearn.exceptions import ConvergenceWarning
@@ -299,12 +300,25 @@ def test_decision_and_prediction_agree_for_an_activation_of_the_users():
     np.testing.assert_array_equal(fitted.predict(CANCER), decision > 0)
 
 
-def test_a_fit_below_the_class_frequencies_says_that_it_is_stuck():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stuck_fit_begins_again_from_the_class_frequencies(seed):
+    rng = np.random.default_rng(seed)
     y = (rng.random(500) < 0.08) + 2 * (rng.random(500) < 0.02)
     X = rng.normal(size=(500, 3)) + y[:, np.newaxis]
-    stuck = small("sparsemax", "least_squares", alpha=1e-4)
-    with pytest.warns(ConvergenceWarning, match="stuck.*class frequencies.*natural"):
+    fit = small("sparsemax", "least_squares", alpha=1e-4).fit(X, y)
+    p = np.bincount(y) / len(y)
+    constant = fit.pairing_.loss_of_constant(p[p > 0])
+    assert fit.loss_ < 0.7 * constant
+    assert fit.loss_ <= fit.init_losses_[0]
+    assert len(set(fit.predict(X))) > 1
+    small("sparsemax", alpha=1.0).fit(X, y)  # never stuck
+
+
+def test_a_fit_that_stays_at_the_class_frequencies_says_so():
+    X, y = make_blobs(centers=3, random_state=0, cluster_std=20)
+    weights = {0: 1000, 1: 1e-4, 2: 1e-4}
+    stuck = small("sparsemax", "least_squares", hidden_layer_sizes=())
+    stuck.set_params(class_weight=weights, alpha=1e-4)
+    with pytest.warns(ConvergenceWarning, match=r"stuck.*class frequencies.*natural"):
         stuck.fit(X, y)
-    assert len(set(stuck.predict(X))) == 1
-    small("sparsemax", alpha=1.0).fit(X, y)  # without a warning
+    assert set(stuck.predict(X)) == {0}
