@@ -470,7 +470,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             soft = self.label_smoothing > 0 or rows[1].dtype == SOFT
             constant = np.inf if soft else pairing.loss_of_constant(frequencies)
             from_constant = False
-            if best.watch is None and above_constant(best.solution, constant):
+            moved_on = best.solution.record["nit"] > 0 and best.watch is None
+            if moved_on and above_constant(best.solution, constant):
                 # the penalty is flat where it is: once more, from those outputs
                 theta = constant_start(network, best.start, frequencies)
                 if theta is not None and not interrupted:
