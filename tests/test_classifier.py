@@ -300,6 +300,7 @@ def test_decision_and_prediction_agree_for_an_activation_of_the_users():
     np.testing.assert_array_equal(fitted.predict(CANCER), decision > 0)
 
 
+@pytest.mark.filterwarnings("ignore:.*stopped after max_iter")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_stuck_fit_begins_again_from_the_class_frequencies(seed):
     rng = np.random.default_rng(seed)
