@@ -41,8 +41,10 @@ def compare_pairings(
     estimator : estimator
         A PairedMLPClassifier, or what contains one: a pipeline, or a search over
         alpha, whose choice is then made anew for every pair and fold. It is cloned,
-        and stays as it was. With an integer `random_state` all pairs begin with the
-        same weights.
+        and stays as it was. With an integer `random_state` all folds begin with the
+        same weights (and all pairs, if their networks have the same layers), so that
+        the luck of one start is in all differences and in no interval; with None every
+        fit has a start of its own.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
     pairings : list of (activation, penalty), default=None
