@@ -470,8 +470,9 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             soft = self.label_smoothing > 0 or rows[1].dtype == SOFT
             constant = np.inf if soft else pairing.loss_of_constant(frequencies)
             from_constant = False
-            moved_on = best.solution.record["nit"] > 0 and best.watch is None
-            if moved_on and above_constant(best.solution, constant):
+            # not of a start without slope, nor beyond max_iter or max_fun
+            ended = best.solution.remedy is None and best.solution.record["nit"] > 0
+            if ended and best.watch is None and above_constant(best.solution, constant):
                 # the penalty is flat where it is: once more, from those outputs
                 theta = constant_start(network, best.start, frequencies)
                 if theta is not None and not interrupted:

@@ -323,3 +323,16 @@ def test_a_fit_that_stays_at_the_class_frequencies_says_so():
     with pytest.warns(ConvergenceWarning, match=r"stuck.*class frequencies.*natural"):
         stuck.fit(X, y)
     assert set(stuck.predict(X)) == {0}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("limit", [{"max_iter": 1}, {"max_fun": 2}], ids=str)
+def test_a_fit_that_a_limit_has_ended_does_not_begin_again(limit):
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=300)
+    X = rng.normal(size=(300, 3))
+    fit = small("logistic", "least_squares", init="uniform", **limit).fit(X, y)
+    p = np.bincount(y) / len(y)
+    assert fit.loss_ > 1.02 * fit.pairing_.loss_of_constant(p)
+    assert fit.loss_ == fit.init_losses_[0]
+    assert fit.solver_result_["reason"] == next(iter(limit))
