@@ -8,14 +8,17 @@ from skce.displays import (
     PairingComparisonDisplay,
     PenaltyDisplay,
 )
+from skce.inference import CoefficientTable, hessian, standard_errors
 from skce.paired_scores import PairingComparison
 from skce.pairings import DegeneratePairingWarning, pairing_grid, pairing_status
 from skce.paths import alpha_path
 from skce.start import ScaleWarning
+from skce.summaries import Summary, summary
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CoefficientTable",
     "DegeneratePairingWarning",
     "LossCurveDisplay",
     "PairedMLPClassifier",
@@ -23,10 +26,14 @@ __all__ = [
     "PairingComparisonDisplay",
     "PenaltyDisplay",
     "ScaleWarning",
+    "Summary",
     "__version__",
     "alpha_path",
     "check_gradient",
     "compare_pairings",
+    "hessian",
     "pairing_grid",
     "pairing_status",
+    "standard_errors",
+    "summary",
 ]

@@ -12,16 +12,13 @@ from sklearn.utils import check_random_state
 
 from skce.activations import get_activation
 from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
+from skce.callbacks import CallbackSupportMixin, fit_task, with_callbacks
 from skce.class_weights import class_factors, mass, weigh_classes
-from skce.fitting import (
-    above_constant,
-    fit_from_starts,
-    why_constant,
-    why_stuck,
-)
+from skce.fitting import fit_from_starts, most_subtasks
 from skce.growth import LEAST_ROWS, new_objective
 from skce.hidden import get_hidden_activation
-from skce.labels import class_frequencies, encode, encode_targets
+from skce.labels import encode, encode_targets
+from skce.moderation import check_moderated, posterior_covariance
 from skce.network import Network
 from skce.pairings import (
     DegeneratePairingWarning,
@@ -31,7 +28,7 @@ from skce.pairings import (
 )
 from skce.prediction import Predictions
 from skce.solvers import NonFiniteObjectiveError
-from skce.start import constant_start, new_starts
+from skce.start import new_starts
 from skce.stopping import (
     ValidationWatch,
     given_rows,
@@ -39,6 +36,7 @@ from skce.stopping import (
     score_of,
     split_rows,
 )
+from skce.threads import workers
 from skce.validation import (
     check_layer_sizes,
     check_parameters,
@@ -54,7 +52,9 @@ __all__ = ["PairedMLPClassifier"]
 MAX_DECAY = 1e12
 
 
-class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
+class PairedMLPClassifier(
+    CallbackSupportMixin, Predictions, ClassifierMixin, BaseEstimator
+):
     """Multilayer perceptron with free choice of output activation and training loss.
 
     Minimises the mean loss of the rows plus an L2 term,
@@ -133,6 +133,12 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         with class weights and smoothed labels as in training; others are scorers of
         scikit-learn, without class weights, which cost a prediction an iteration. With
         `n_init` a callable must not keep a state of its own.
+    moderated : bool, default=False
+        Whether `predict_proba` averages over the weights that the training rows leave
+        open, by the Laplace approximation of their posterior (MacKay 1992), so that it
+        is less certain far from them. For the natural pairs of softmax and logistic,
+        alpha > 0 and at most `skce.curvature.MOST_PARAMETERS` = 5000 parameters; fit
+        then makes so many Hessian products.
     random_state : int, RandomState instance or None, default=None
         Of the start weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
@@ -167,6 +173,11 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
     loss_curve_ : list of float
         The objective after each iteration of the last stage, on all rows, which after
         a growing sample begins low.
+    history_ : dict of str to list
+        Columns of a table with a row an iteration of the last stage: "loss" as in
+        `loss_curve_`; "gradient_norm", the largest absolute component, which `tol`
+        is compared with; "evaluations" of the objective and of Hessian products, and
+        "seconds", since the stage began.
     n_iter_ : int
         Iterations of the last stage; 0 if it began at a stationary point. Earlier
         stages count against `max_iter`, at most three quarters of it, so that less
@@ -178,7 +189,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
     solver_result_ : dict
         SciPy's record of how the last stage stopped: status, message, success, nit,
         nfev (evaluations of the objective with its gradient), nhev (Hessian products),
-        gradient_norm (the largest absolute component) and reason: "tolerance",
+        gradient_norm (the largest absolute component), seconds and reason: "tolerance",
         "stopped" (early), "interrupted", "max_iter", "max_fun", "breakdown" or
         "precision".
     init_losses_ : ndarray of shape (n_init,)
@@ -189,6 +200,9 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         is better.
     best_validation_score_ : float or None
         That of the weights that are kept.
+    posterior_covariance_ : ndarray of shape (n_parameters, n_parameters) or None
+        With `moderated`, that of coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(),
+        and so on.
     n_layers_ : int
         Layers, inputs and outputs included.
     n_outputs_ : int
@@ -205,6 +219,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
     --------
     pairing_grid : All pairs as a grid for GridSearchCV.
     pairing_status : Whether a pair is natural, workable, degenerate or undefined.
+    summary : What was fitted, how it ended, and how well calibrated it is.
+    standard_errors : Of the coefficients, without hidden units.
 
     References
     ----------
@@ -249,6 +265,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         validation_fraction=0.1,
         n_iter_no_change=10,
         scoring="penalty",
+        moderated=False,
         random_state=None,
         growing_sample="auto",
         warm_start=False,
@@ -272,6 +289,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.scoring = scoring
+        self.moderated = moderated
         self.random_state = random_state
         self.growing_sample = growing_sample
         self.warm_start = warm_start
@@ -290,6 +308,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         tags.classifier_tags.poor_score = degenerate
         return tags
 
+    @with_callbacks
     def fit(
         self,
         X,
@@ -355,8 +374,11 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         """
         validation = X_val, y_val, sample_weight_val
         start = coefs_init, intercepts_init
-        return self._fit(X, y, sample_weight, validation, start, encode)
+        weights = None if sample_weight is None else {"sample_weight": sample_weight}
+        told = {"X": X, "y": y, "metadata": weights}
+        return self._fit(X, y, sample_weight, validation, start, encode, told)
 
+    @with_callbacks
     def fit_targets(self, X, targets, sample_weight=None, classes=None):
         """Fit the network to soft targets: a probability for each row and class.
 
@@ -404,12 +426,17 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
             return encode_targets(targets, classes, activation)
 
         nothing = (None, None, None), (None, None)
-        return self._fit(X, targets, sample_weight, *nothing, encode_given)
+        return self._fit(X, targets, sample_weight, *nothing, encode_given, {"X": X})
 
-    def _fit(self, X, y, sample_weight, validation, start, encode_labels):
-        """Fit to what `encode_labels` makes of y."""
+    def _fit(self, X, y, sample_weight, validation, start, encode_labels, told):
+        """Fit to what `encode_labels` makes of y; callbacks hear what is `told`."""
+        check_parameters(self)
+        context = None
+        if hasattr(self, "_init_callback_context"):
+            context = self._init_callback_context(
+                max_subtasks=most_subtasks(self.max_iter, self.n_init)
+            )
         with _unchanged_on_failure(self):
-            check_parameters(self)
             pairing = pair(self.activation, self.penalty)
             hidden_activation = get_hidden_activation(self.hidden_activation)
             hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
@@ -424,7 +451,7 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 factors = class_factors(self.class_weight, labels, *rows[1:])
             if pairing.status == "degenerate":
                 warnings.warn(
-                    why_degenerate(pairing), DegeneratePairingWarning, stacklevel=3
+                    why_degenerate(pairing), DegeneratePairingWarning, stacklevel=4
                 )
             random_state = check_random_state(self.random_state)
             validation = given_rows(self, validation, labels)
@@ -443,6 +470,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 hidden_activation,
                 pairing,
             )
+            if self.moderated:
+                check_moderated(network, self.alpha)
             grow = self.growing_sample
             if isinstance(grow, str):  # "auto"
                 grow = X.shape[0] >= LEAST_ROWS
@@ -462,59 +491,35 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 new_watch = partial(
                     self._new_watch, network, labels, validation, factors, X.dtype
                 )
-            outcomes, interrupted = self._minimize(
-                network, starts, rows, total_weight, new_watch
+            task = fit_task(
+                context,
+                {"estimator": self, **told},
+                lambda theta: _fitted_parameters(network, labels, theta, X.dtype),
             )
-            best = min(outcomes, key=lambda outcome: outcome.rank)
-            frequencies = class_frequencies(rows[1], rows[2], labels.n_outputs)
-            soft = self.label_smoothing > 0 or rows[1].dtype == SOFT
-            constant = np.inf if soft else pairing.loss_of_constant(frequencies)
-            from_constant = False
-            # not of a start without slope, nor beyond max_iter or max_fun
-            ended = best.solution.remedy is None and best.solution.record["nit"] > 0
-            if ended and best.watch is None and above_constant(best.solution, constant):
-                # the penalty is flat where it is: once more, from those outputs
-                theta = constant_start(network, best.start, frequencies)
-                if theta is not None and not interrupted:
-                    once_more, interrupted = self._minimize(
-                        network,
-                        [(theta, random_state, False)],
-                        rows,
-                        total_weight,
-                        None,
-                    )
-                    once_more[0].start = best.start
-                    best = min(best, once_more[0], key=lambda outcome: outcome.rank)
-                    from_constant = best is once_more[0]
-            solution = best.solution
-            remedy = solution.remedy
-            if remedy is None and from_constant:
-                remedy = why_constant(best, constant)
-            if interrupted:
-                begun = sum(outcome.solution is not None for outcome in outcomes)
-                remedy = (
-                    "was interrupted (Ctrl-C): the best weights so far are kept, of "
-                    f"{begun} of {len(outcomes)} starts"
-                )
-            elif remedy is None and best.watch is None:
-                moved = (warm or start != (None, None)) and best is outcomes[0]
-                remedy = why_stuck(best, moved, constant)
+            decay = self._decay(total_weight)
+            fits = self._minimize(network, starts, rows, decay, new_watch, task)
+            best = fits.best
+            remedy = fits.remedy(moved=warm or start != (None, None))
             if remedy is not None:
                 warnings.warn(
                     f"{pairing}: {self.solver} {remedy}.",
                     ConvergenceWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
-            self._keep(network, labels, solution, X.dtype)
-            self.stages_ = best.stages
-            self.init_losses_ = np.array([outcome.loss for outcome in outcomes])
-            watch = best.watch
-            self.validation_scores_ = None if watch is None else watch.scores
-            self.best_validation_score_ = None if watch is None else watch.best_score
+            vars(self).update(
+                _fitted_parameters(network, labels, best.solution.theta, X.dtype)
+            )
+            self._keep_record(fits)
+            if self.moderated:
+                self.posterior_covariance_ = self._moderation(
+                    network, best.solution.theta, rows, decay, total_weight
+                )
+            if task is not None:
+                task.end(best.solution.theta)
         return self
 
-    def _minimize(self, network, starts, rows, total_weight, new_watch):
-        X, *_ = rows
+    def _decay(self, total_weight):
+        """alpha / S."""
         decay = float(self.alpha) / total_weight
         if decay > MAX_DECAY:
             raise ValueError(
@@ -522,6 +527,10 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 f"is more than {MAX_DECAY:g}: the L2 term leaves nothing of the loss. "
                 "Lower alpha, or multiply sample_weight by a constant to a mean of 1."
             )
+        return decay
+
+    def _minimize(self, network, starts, rows, decay, new_watch, task):
+        X, codes, _ = rows
         try:
             return fit_from_starts(
                 network,
@@ -529,6 +538,8 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 rows,
                 new_watch=new_watch,
                 n_jobs=self.n_jobs,
+                soft=self.label_smoothing > 0 or codes.dtype == SOFT,
+                task=task,
                 smoothing=self._smoothing(network),
                 decay=decay,
                 max_iter=self.max_iter,
@@ -543,6 +554,20 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 f"value, as {X.dtype}: scale the features to mean 0 and variance 1 "
                 "(StandardScaler), or raise alpha."
             ) from error
+
+    def _moderation(self, network, theta, rows, decay, total_weight):
+        """The covariance of the parameters."""
+        X, *_ = rows
+        with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
+            objective = new_objective(
+                network,
+                rows,
+                decay,
+                dtype=X.dtype,
+                run=run,
+                smoothing=self._smoothing(network),
+            )
+            return posterior_covariance(objective, theta, total_weight)
 
     def _smoothing(self, network):
         """What `Block` wants of `label_smoothing`."""
@@ -568,32 +593,44 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         else:
 
             def keep(estimator, theta):
-                estimator._keep_parameters(network, labels, theta, dtype)
+                vars(estimator).update(
+                    _fitted_parameters(network, labels, theta, dtype)
+                )
 
             scorer = check_scoring(self, self.scoring)
             score = score_of(scorer, self, keep, validation.for_scorer(labels))
         return ValidationWatch(score, self.n_iter_no_change, self.scoring)
 
-    def _keep(self, network, labels, solution, dtype):
-        """Set the fitted attributes."""
-        self._keep_parameters(network, labels, solution.theta, dtype)
-        self.loss_ = solution.value
-        self.loss_curve_ = solution.curve
-        self.n_iter_ = solution.record["nit"]
-        self.solver_result_ = solution.record
+    def _keep_record(self, fits):
+        """Set the attributes that tell how the fit went."""
+        best = fits.best
+        self.loss_ = best.solution.value
+        self.history_ = best.solution.history
+        self.loss_curve_ = self.history_["loss"]
+        self.n_iter_ = best.solution.record["nit"]
+        self.solver_result_ = best.solution.record
+        self.stages_ = best.stages
+        self.init_losses_ = np.array([outcome.loss for outcome in fits.outcomes])
+        watch = best.watch
+        self.validation_scores_ = None if watch is None else watch.scores
+        self.best_validation_score_ = None if watch is None else watch.best_score
 
-    def _keep_parameters(self, network, labels, theta, dtype):
-        """Set what predictions need."""
-        weights, biases = network.weights_and_biases(theta)
-        self.coefs_ = [np.ascontiguousarray(W.T, dtype=dtype) for W in weights]
-        self.intercepts_ = [b.astype(dtype) for b in biases]
-        self.classes_ = labels.classes
-        self.pairing_ = network.pairing
-        self.n_layers_ = len(network.layer_sizes)
-        self.n_outputs_ = network.n_outputs
-        self.out_activation_ = network.pairing.activation.name
-        self._multilabel = labels.multilabel
-        self._hidden_activation = network.hidden_activation
+
+def _fitted_parameters(network, labels, theta, dtype):
+    """The attributes that predictions need, by their names."""
+    weights, biases = network.weights_and_biases(theta)
+    return {
+        "coefs_": [np.ascontiguousarray(W.T, dtype=dtype) for W in weights],
+        "intercepts_": [b.astype(dtype) for b in biases],
+        "classes_": labels.classes,
+        "pairing_": network.pairing,
+        "n_layers_": len(network.layer_sizes),
+        "n_outputs_": network.n_outputs,
+        "out_activation_": network.pairing.activation.name,
+        "_multilabel": labels.multilabel,
+        "_hidden_activation": network.hidden_activation,
+        "posterior_covariance_": None,
+    }
 
 
 @contextmanager

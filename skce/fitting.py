@@ -5,18 +5,14 @@ from threading import Event
 
 import numpy as np
 
-from skce.growth import minimize_in_stages
+from skce.growth import MOST_STAGES, minimize_in_stages
+from skce.labels import class_frequencies
 from skce.solvers import NonFiniteObjectiveError, Solution
+from skce.start import constant_start
 from skce.stopping import ValidationWatch
 from skce.threads import serial, workers
 
-__all__ = [
-    "Outcome",
-    "above_constant",
-    "fit_from_starts",
-    "why_constant",
-    "why_stuck",
-]
+__all__ = ["Fits", "Outcome", "fit_from_starts", "most_subtasks"]
 
 # Rows x parameters of an evaluation from which starts in threads of their own pay
 LEAST_WORK_OF_A_START = 2**18
@@ -37,6 +33,9 @@ class Outcome:
     stages : list of Stage
     watch : ValidationWatch or None
     error : NonFiniteObjectiveError or None
+    from_constant : bool
+        Whether it got stuck, and the solution is that of the class frequencies as
+        constant outputs.
     """
 
     start: np.ndarray
@@ -44,6 +43,7 @@ class Outcome:
     stages: list = field(default_factory=list)
     watch: ValidationWatch | None = None
     error: NonFiniteObjectiveError | None = None
+    from_constant: bool = False
 
     @property
     def loss(self):
@@ -60,7 +60,53 @@ class Outcome:
         return self.loss if self.watch is None else -self.watch.best_score
 
 
-def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
+@dataclass
+class Fits:
+    """Where all starts have led.
+
+    Attributes
+    ----------
+    outcomes : list of Outcome, in the order of the starts
+    interrupted : bool
+        Whether Ctrl-C has ended them.
+    constant : float
+        The objective of the class frequencies as constant outputs: with all weights 0
+        and the right biases every network reaches it. inf where it is not known.
+    """
+
+    outcomes: list
+    interrupted: bool
+    constant: float
+
+    @property
+    def best(self):
+        """The outcome that is kept."""
+        return min(self.outcomes, key=lambda outcome: outcome.rank)
+
+    def remedy(self, moved):
+        """What the user is to be told, as the end of a sentence; None if all is well.
+
+        `moved` says that the first start was not one of the package's own.
+        """
+        best = self.best
+        if self.interrupted:
+            begun = sum(outcome.solution is not None for outcome in self.outcomes)
+            return (
+                "was interrupted (Ctrl-C): the best weights so far are kept, of "
+                f"{begun} of {len(self.outcomes)} starts"
+            )
+        if best.solution.remedy is not None:
+            return best.solution.remedy
+        if best.from_constant and (why := _why_constant(best, self.constant)):
+            return why
+        if best.watch is None and best.solution.record["reason"] == "tolerance":
+            return _why_stuck(best, moved and best is self.outcomes[0], self.constant)
+        return None
+
+
+def fit_from_starts(
+    network, starts, rows, *, new_watch, n_jobs, soft, task=None, **options
+):
     """Minimise from each start.
 
     Parameters
@@ -75,14 +121,17 @@ def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
     n_jobs : int or None
         Threads: over the starts if there are several that are worth it, else over
         blocks of rows. The outcomes have the same bits for any number.
+    soft : bool
+        Whether the targets are no labels, so that a stuck fit is not told.
+    task : FitTask, optional
+        With it the starts are run one after another, each a subtask if there are
+        several.
     **options
         Of `minimize_in_stages`.
 
     Returns
     -------
-    outcomes : list of Outcome, in the order of the starts
-    interrupted : bool
-        Whether Ctrl-C has ended them.
+    fits : Fits
 
     Raises
     ------
@@ -91,39 +140,44 @@ def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
     KeyboardInterrupt
         If it came before the first iteration.
     """
-    work = rows[0].shape[0] * network.n_parameters
+    X, codes, weights = rows
+    work = X.shape[0] * network.n_parameters
     interrupt = Event()
     outcomes = [Outcome(theta) for theta, _, _ in starts]
+    frequencies = class_frequencies(codes, weights, network.n_outputs)
+    constant = np.inf if soft else network.pairing.loss_of_constant(frequencies)
 
-    def fit(i, run):
+    def fit(i, run, task=None):
         if interrupt.is_set():
             return
         theta, random_state, grow = starts[i]
         outcome = outcomes[i]
         outcome.watch = None if new_watch is None else new_watch(run)
+        given = {"run": run, "random_state": random_state, "interrupt": interrupt}
+        given |= {"task": task, **options}
         try:
             outcome.solution, outcome.stages = minimize_in_stages(
-                network,
-                theta,
-                rows,
-                run=run,
-                random_state=random_state,
-                grow=grow,
-                watch=outcome.watch,
-                interrupt=interrupt,
-                **options,
+                network, theta, rows, grow=grow, watch=outcome.watch, **given
             )
+            _begin_again(outcome, network, rows, frequencies, constant, given)
         except NonFiniteObjectiveError as error:
             outcome.error = error
 
-    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START
+    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START and task is None
     with workers(work * len(starts) if several else work, n_jobs) as run:
         try:
             if several:
                 run(lambda i: fit(i, serial), range(len(starts)), interrupt.set)
-            else:
+            elif task is None or len(starts) == 1:
                 for i in range(len(starts)):
-                    fit(i, run)
+                    fit(i, run, task)
+            else:
+                for i, outcome in enumerate(outcomes):
+                    start_task = task.begin("start", most_subtasks(options["max_iter"]))
+                    fit(i, run, start_task)
+                    solution = outcome.solution
+                    if start_task.end(None if solution is None else solution.theta):
+                        break
         except KeyboardInterrupt:  # the other threads have ended by now
             interrupt.set()
     if interrupt.is_set() and not any(
@@ -133,20 +187,49 @@ def fit_from_starts(network, starts, rows, *, new_watch, n_jobs, **options):
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if errors and all(outcome.solution is None for outcome in outcomes):
         raise errors[0]
-    return outcomes, interrupt.is_set()
+    return Fits(outcomes, interrupt.is_set(), constant)
 
 
-def above_constant(solution, constant):
+def most_subtasks(max_iter, n_starts=1):
+    """Most subtasks of a fit: its starts, or of the only one stages and iterations."""
+    return n_starts if n_starts > 1 else max_iter + MOST_STAGES
+
+
+def _begin_again(outcome, network, rows, frequencies, constant, given):
+    """Where the fit is stuck on a flat penalty, go on from constant outputs.
+
+    With what is left of max_iter and max_fun; not after a stop of another kind, nor
+    from a start without slope.
+    """
+    record = outcome.solution.record
+    stuck = record["reason"] == "tolerance" and record["nit"] > 0
+    if not stuck or outcome.watch or not _above_constant(outcome.solution, constant):
+        return
+    n = rows[0].shape[0]
+    iterations = sum(stage.n_iter * stage.n_rows / n for stage in outcome.stages)
+    evaluations = sum(stage.nfev + stage.nhev for stage in outcome.stages)
+    max_iter = given["max_iter"] - int(np.ceil(iterations))
+    max_fun = given["max_fun"] - evaluations
+    theta = constant_start(network, outcome.start, frequencies)
+    if theta is None or max_iter < 1 or max_fun < 1:
+        return
+    asked = {name: given[name] for name in ("max_iter", "max_fun")}
+    given = given | {"max_iter": max_iter, "max_fun": max_fun, "asked": asked}
+    solution, stages = minimize_in_stages(network, theta, rows, grow=False, **given)
+    if solution.value < outcome.solution.value:
+        outcome.solution, outcome.stages = solution, stages
+        outcome.from_constant = True
+
+
+def _above_constant(solution, constant):
     """Whether a fit is above the objective of the class frequencies as outputs."""
     return solution.value > constant + max(0.02 * abs(constant), 1e-4)
 
 
-def why_stuck(outcome, moved, constant):
+def _why_stuck(outcome, moved, constant):
     """What a stop within `tol` has missed, where that is certain; else None.
 
-    `moved` says that the fit went on from another; `constant` is the objective of the
-    class frequencies as constant outputs: with all weights 0 and the right biases
-    every network reaches it.
+    `moved` says that the fit went on from another.
     """
     solution, start = outcome.solution, outcome.start
     moved = moved or not np.array_equal(solution.theta, start)
@@ -158,7 +241,7 @@ def why_stuck(outcome, moved, constant):
             "outputs or the hidden units are saturated, or X is tiny: scale the "
             "features to mean 0 and variance 1 (StandardScaler), or lower tol"
         )
-    if above_constant(solution, constant):
+    if _above_constant(solution, constant):
         return (
             f"is stuck where the penalty is flat: its objective, "
             f"{solution.value:.4g}, is above that of the class frequencies as constant "
@@ -167,7 +250,7 @@ def why_stuck(outcome, moved, constant):
     return None
 
 
-def why_constant(outcome, constant):
+def _why_constant(outcome, constant):
     """What is to be said of a fit once more, from constant outputs; None if it is well.
 
     `outcome` is its own, and `constant` the objective that it began with.

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from skce.blocks import block_rows, cut
+from skce.callbacks import Iterations
 from skce.objective import Objective
 from skce.solvers import minimize
 from skce.threads import QUIET
@@ -22,6 +23,7 @@ from skce.validation import with_unit_mean
 
 __all__ = [
     "LEAST_ROWS",
+    "MOST_STAGES",
     "Stage",
     "minimize_in_stages",
     "new_objective",
@@ -38,6 +40,7 @@ LEAST_ROWS = 2**15
 FIRST_SHARE, GROWTH = 1 / 16, 2
 CHECK_EVERY = 5
 MOST_ITERATIONS = 100
+MOST_STAGES = 4  # shares of 1/16, 1/8, 1/4, 1/2
 
 # Copies of a sample and its fresh rows, in bytes
 MOST_BYTES = 2**27
@@ -58,6 +61,7 @@ class Stage:
         Iterations, evaluations of the objective with its gradient, Hessian products.
     loss_curve : list of float
         The objective on its sample after each iteration.
+    seconds : float
     fresh_loss : float or None
         What decides when the stage ends: the mean loss of as many rows that were not in
         the sample, without the L2 term, at
@@ -69,6 +73,7 @@ class Stage:
     nfev: int
     nhev: int
     loss_curve: list = field(repr=False)
+    seconds: float = field(compare=False)
     fresh_loss: float | None = None
 
 
@@ -158,6 +163,8 @@ def minimize_in_stages(
     watch=None,
     interrupt=None,
     smoothing=None,
+    task=None,
+    asked=None,
     **options,
 ):
     """Minimise over all rows, after early stages on growing parts of them.
@@ -189,6 +196,11 @@ def minimize_in_stages(
         See `minimize`.
     smoothing : tuple of float, optional
         See `Block`.
+    task : FitTask, optional
+        Whose subtasks the early stages and the iterations of the last one are. A
+        callback's wish to stop ends all stages.
+    asked : dict, optional
+        See `minimize`.
     **options
         Of `minimize`: solver, tol, verbose.
 
@@ -203,18 +215,21 @@ def minimize_in_stages(
     objective = partial(
         new_objective, network, dtype=X.dtype, run=run, smoothing=smoothing
     )
-    asked = {"max_iter": max_iter, "max_fun": max_fun}
+    asked = asked or {"max_iter": max_iter, "max_fun": max_fun}
     stages, budget, verbose = [], early, options["verbose"]
+    stopped = False
     sizes = sample_sizes(n, _n_bytes(X)) if grow else []
     order = _order(codes, weights, random_state, 2 * max(sizes)) if sizes else ()
     for size in sizes:
         most = min(MOST_ITERATIONS, int(budget * n / size))
-        if interrupt is not None and interrupt.is_set():
+        if stopped or (interrupt is not None and interrupt.is_set()):
             break
         if most == 0 or max_fun < 2 or len(order) < 2 * size:
             continue
         if verbose:
             print(f"stage {len(stages) + 1}: {size} of {n} rows")
+        stage_task = None if task is None else task.begin("stage", most)
+        iterations = None if task is None else Iterations(stage_task)
         theta, stage = _early_stage(
             theta,
             lambda part, decay: objective(_part(*rows, part), decay),
@@ -223,8 +238,11 @@ def minimize_in_stages(
             max_iter=most,
             max_fun=max_fun - 1,
             interrupt=interrupt,
+            iterations=iterations,
             **options,
         )
+        if task is not None:
+            stopped = stage_task.end(theta) or iterations.stopped
         budget -= stage.n_iter * size / n
         max_fun -= stage.nfev + stage.nhev
         stages.append(stage)
@@ -240,6 +258,7 @@ def minimize_in_stages(
         max_fun=max_fun,
         stop=watch,
         interrupt=interrupt,
+        iterations=None if task is None else Iterations(task, stopped),
         asked=asked,
         **options,
     )
@@ -273,7 +292,7 @@ def _early_stage(theta, objective, parts, *, decay, **options):
     sample, fresh = parts
     watch = _Watch(objective(fresh, 0.0), theta)
     solution = minimize(objective(sample, decay), theta, stop=watch, **options)
-    if solution.curve:
+    if solution.history["loss"]:
         watch.look(solution.theta)
     return watch.best, _stage(len(sample), solution, watch.loss)
 
@@ -288,7 +307,8 @@ def new_objective(network, rows, decay, *, dtype, run, smoothing=None):
 def _stage(n_rows, solution, fresh_loss=None):
     record = solution.record
     counts = (record["nit"], record["nfev"], record["nhev"])
-    return Stage(n_rows, *counts, solution.curve, fresh_loss)
+    curve, seconds = solution.history["loss"], record["seconds"]
+    return Stage(n_rows, *counts, curve, seconds, fresh_loss)
 
 
 def _order(codes, weights, random_state, most):

@@ -172,24 +172,38 @@ class Network:
                 biases[-1] -= ratio * weights[-1].sum(axis=1)
         return weights, biases
 
-    @cached_property
-    def slope_factor(self):
-        """K, so that no |d F / d theta_i| is more than K times `largest_slope`."""
-        shift = 1 + abs(self._shift)
-        return max(max(shift / abs(s), 1 / abs(b)) for s, b in self._scales)
-
     def largest_slope(self, gradient):
         """max |d F / d W_l|, |d F / d b_l| of a gradient (n_parameters,) in theta."""
+        slopes = self.slopes(gradient)
+        return float(max(slopes.max(), -slopes.min()))
+
+    def slopes(self, gradient):
+        """d F / d W_l and d F / d b_l in the places of `gradient` in theta."""
         if self.core is self.hidden_activation or len(self.weight_shapes) == 1:
-            return float(max(gradient.max(), -gradient.min()))
-        largest, ratio = 0.0, self._shift
-        layers = zip(self.unpack(gradient), self._scales, strict=True)
-        for layer, (G, (scale, bias_scale)) in enumerate(layers):
-            in_weights, in_biases = scale * G[:, :-1], bias_scale * G[:, -1:]
+            return gradient
+        factors, bias_factors, bias_places = self._slope_factors
+        slopes = gradient[bias_places]
+        slopes *= bias_factors
+        slopes += factors * gradient
+        return slopes
+
+    @cached_property
+    def _slope_factors(self):
+        """What `slopes` multiplies by, and where the bias of each entry's unit is."""
+        factors, bias_factors = np.zeros((2, self.n_parameters))
+        places = np.arange(self.n_parameters)
+        bias_places = places.copy()
+        layers = zip(
+            *map(self.unpack, (factors, bias_factors, places, bias_places)),
+            self._scales,
+            strict=True,
+        )
+        for layer, (f, bias_f, place, bias_place, scales) in enumerate(layers):
+            f[:, :-1], f[:, -1] = scales
+            bias_place[:, :-1] = place[:, -1:]
             if layer > 0:
-                in_weights += ratio * in_biases
-            largest = max(largest, np.abs(in_weights).max(), np.abs(in_biases).max())
-        return float(largest)
+                bias_f[:, :-1] = self._shift * scales[1]
+        return factors, bias_factors, bias_places
 
     def forward(self, parameters, X, rows):
         """The logits, (q, n), at `rows.logits`; those of the hidden layers in `rows`.
@@ -261,7 +275,9 @@ class Network:
             loss = loss * block.weights
         return float(np.add.reduce(loss, dtype=np.float64)), delta
 
-    def hessian_product(self, parameters, direction, block, rows, product):
+    def hessian_product(
+        self, parameters, direction, block, rows, product, gauss_newton=False
+    ):
         """H v of the weighted sum of the block's losses (Pearlmutter 1994).
 
         R{.} is the derivative along v. The loop of `loss_and_gradient` is
@@ -275,6 +291,9 @@ class Network:
         rows : Rows
         product : Layers
             Where H v is written to.
+        gauss_newton : bool
+            Whether to leave out the curvature of the network, and to keep that of the
+            loss in the logits alone (Schraudolph 2002).
 
         Returns
         -------
@@ -298,8 +317,11 @@ class Network:
             R_a += R_biases[layer]
 
         t = block.targets(self.n_outputs)
-        _, delta = self.pairing.loss_and_delta(z, t, not block.soft)
         R_delta = self.pairing.delta_derivative(z, t, R_a)
+        if gauss_newton:
+            delta = np.zeros_like(R_delta)
+        else:
+            _, delta = self.pairing.loss_and_delta(z, t, not block.soft)
         if block.weights is not None:
             delta = delta * block.weights
             R_delta = R_delta * block.weights

@@ -85,13 +85,12 @@ class Objective:
             losses = self.run(self._losses_of_share, self._shares_and_sums)
         return sum(losses) * self._factor
 
-    def hessian_product(self, theta, v):
-        """H(theta) v, shape (n_parameters,), float64."""
+    def hessian_product(self, theta, v, gauss_newton=False):
+        """H(theta) v, shape (n_parameters,), float64; or that of Gauss-Newton."""
         self._parameters.flat[...] = theta
         self._direction.flat[...] = v
-        _, product = self._mean(
-            self.network.hessian_product, self._parameters, self._direction
-        )
+        kernel = partial(self.network.hessian_product, gauss_newton=gauss_newton)
+        _, product = self._mean(kernel, self._parameters, self._direction)
         product += self._decay * v
         return product
 

@@ -61,6 +61,12 @@ class Pairing:
     def __repr__(self):
         return f"<{self}: {self.status}>"
 
+    @property
+    def is_likelihood(self):
+        """Whether the loss of a label is minus the logarithm of its probability."""
+        unit = None if self.penalty is None else self.penalty.unit
+        return self.status == "natural" and unit == "nats"
+
     def loss_of_constant(self, p):
         """The mean loss of outputs equal to the class frequencies p, (q,), in all rows.
 

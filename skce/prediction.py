@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skce.blocks import block_rows, row_slices, shares
+from skce.moderation import moderate
 from skce.network import Layers, Network, Workspace
 from skce.threads import QUIET, workers
 from skce.validation import check_rows, largest
@@ -48,16 +49,19 @@ def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
                 block = X[rows].astype(dtype, copy=False)
                 z = network.forward(parameters, block, work.rows(block.shape[0]))
                 if not np.isfinite(z).all():
-                    raise ValueError(
-                        f"The network overflows: X reaches {largest(X):.3g} in "
-                        f"absolute value, as {X.dtype}. Scale it as the training data "
-                        "were scaled."
-                    )
+                    raise ValueError(_overflow(X))
                 result[rows] = function(z).T
 
     with workers(X.shape[0] * network.n_parameters, n_jobs) as run:
         run(of_share, shares(slices))
     return result
+
+
+def _overflow(X):
+    return (
+        f"The network overflows: X reaches {largest(X):.3g} in absolute value, as "
+        f"{X.dtype}. Scale it as the training data were scaled."
+    )
 
 
 class Predictions:
@@ -85,7 +89,8 @@ class Predictions:
 
         softmax and sparsemax outputs are taken as they are, logistic outputs are
         divided by their sum (in the logarithm), identity outputs are projected on
-        the simplex. After a multilabel fit, the probability of each label.
+        the simplex. After a multilabel fit, the probability of each label. With
+        `moderated`, averaged over what the training rows leave open.
 
         Parameters
         ----------
@@ -131,7 +136,7 @@ class Predictions:
         return self._map_logits(X, getattr(activation, of_classes))
 
     def decision_function(self, X):
-        """The logits z.
+        """The logits z, or with `moderated` what has the moderated probabilities.
 
         For two classes one column: z (logistic) or z - 1/2 (identity) of the only
         unit, or the difference of the two logits (softmax, sparsemax); it is
@@ -173,13 +178,30 @@ class Predictions:
             for `classes_[1]`.
         """
         check_is_fitted(self)
-        return self._map_logits(X, self.pairing_.activation.value)
+        return self._map_logits(X, self.pairing_.activation.value, moderated=False)
 
-    def _map_logits(self, X, function):
+    def _map_logits(self, X, function, moderated=True):
         """`function` of the logits (q, n) of the rows of X, as (n, columns)."""
         X = check_rows(self, X)
+        if moderated and self.posterior_covariance_ is not None:
+            return self._moderated_logits(X, function)
         layer_sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
         network = Network(layer_sizes, self._hidden_activation, self.pairing_)
         return map_logits(
             network, self.coefs_, self.intercepts_, X, function, self.n_jobs
         )
+
+    def _moderated_logits(self, X, function):
+        """`function` of what has the moderated probabilities."""
+        z = moderate(
+            X,
+            self.coefs_,
+            self.intercepts_,
+            self._hidden_activation,
+            self.posterior_covariance_,
+            self.pairing_.activation.elementwise,
+        )
+        if not np.isfinite(z).all():
+            raise ValueError(_overflow(X))
+        dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
+        return function(z.T.astype(dtype)).T

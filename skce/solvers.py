@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from threading import Event
+from time import perf_counter
 
 import numpy as np
 from scipy import optimize
@@ -92,20 +93,22 @@ class Solution:
     theta : ndarray of shape (n_parameters,)
     value : float
         The objective at `theta`.
-    curve : list of float
-        The objective after each iteration.
+    history : dict of str to list
+        After each iteration: "loss", the objective; "gradient_norm", the largest
+        absolute component of its gradient; "evaluations" of the objective and of
+        Hessian products so far; "seconds" since the minimisation began.
     record : dict
         SciPy's own record of the stop: status and message; nit (iterations), nfev and
         nhev (evaluations of the objective with its gradient and of Hessian products),
-        gradient_norm, the largest absolute component of the gradient, and success,
-        whether that is within `tol`; and reason, one of `REASONS`.
+        gradient_norm, that of the end, and success, whether it is within `tol`;
+        seconds; and reason, one of `REASONS`.
     remedy : str or None
         What the user can do, where the tolerance was not reached.
     """
 
     theta: np.ndarray
     value: float
-    curve: list
+    history: dict
     record: dict
     remedy: str | None
 
@@ -141,22 +144,33 @@ class _Monitor:
     accepted before.
     """
 
-    def __init__(self, objective, tol, max_fun, verbose, stop, interrupt):
+    def __init__(
+        self, objective, tol, max_iter, max_fun, verbose, stop, interrupt, iterations
+    ):
         self.objective = objective
         self.stop = stop
         self.interrupt = interrupt
-        self.stopped = False
+        self.iterations = iterations
+        self.stopped = iterations is not None and iterations.stopped
         self.tol = tol
+        self.max_iter = max_iter
         self.max_fun = max_fun
         self.verbose = verbose
         self.n_evaluations = 0
         self.n_hessian_products = 0
-        self.curve = []
+        self.history = {
+            name: [] for name in ("loss", "gradient_norm", "evaluations", "seconds")
+        }
+        self.began = perf_counter()
         self.trial = self.accepted = None
-        network = objective.network
-        # |g|^2 over this means that some component is over tol
-        bound = network.slope_factor * tol
-        self._surely_steep = network.n_parameters * bound * bound
+
+    @property
+    def n_iter(self):
+        return len(self.history["loss"])
+
+    @property
+    def seconds(self):
+        return perf_counter() - self.began
 
     @property
     def budget_spent(self):
@@ -170,18 +184,17 @@ class _Monitor:
     def evaluate(self, theta):
         """Value and gradient; those of the last trial are kept."""
         if self.trial is not None and (theta == self.trial[0]).all():
-            return self.trial[1:3]
+            return self.trial[1:]
         self._spend()
         self.n_evaluations += 1
         value, gradient = self.objective.value_and_gradient(theta)
         # the solvers square the gradient
-        square = gradient.dot(gradient)
-        if not (isfinite(value) and isfinite(square)):
+        if not (isfinite(value) and isfinite(gradient.dot(gradient))):
             raise NonFiniteObjectiveError(
                 f"the objective or its gradient is not finite (evaluation "
                 f"{self.n_evaluations}, objective {value:.3g})"
             )
-        self.trial = (theta.copy(), value, gradient, square)
+        self.trial = (theta.copy(), value, gradient)
         if self.accepted is None:
             self.accepted = self.trial
         return value, gradient
@@ -203,7 +216,7 @@ class _Monitor:
             self.accepted = self.trial
         elif (theta != self.accepted[0]).any():
             value, gradient = self.objective.value_and_gradient(theta)
-            self.accepted = (theta.copy(), value, gradient, gradient.dot(gradient))
+            self.accepted = (theta.copy(), value, gradient)
 
     @property
     def gradient_norm(self):
@@ -211,25 +224,31 @@ class _Monitor:
 
     @property
     def converged(self):
-        # most iterations need no look at the components
-        if self.accepted[3] > self._surely_steep:
-            return False
         return self.gradient_norm <= self.tol
 
     def after_iteration(self, intermediate_result):
         self.accept(intermediate_result.x)
-        self.curve.append(float(self.accepted[1]))
+        theta, value, *_ = self.accepted
+        gradient_norm = self.gradient_norm
+        evaluations = self.n_evaluations + self.n_hessian_products
+        now = (float(value), gradient_norm, evaluations, self.seconds)
+        for column, entry in zip(self.history.values(), now, strict=True):
+            column.append(entry)
         if self.verbose:
             print(
-                f"iteration {len(self.curve):5d}  objective {self.curve[-1]:.8g}  "
-                f"max |gradient| {self.gradient_norm:.3e}  "
-                f"evaluations {self.n_evaluations}"
+                f"iteration {self.n_iter:5d}  objective {value:.8g}  "
+                f"max |gradient| {gradient_norm:.3e}  "
+                f"evaluations {evaluations}  seconds {now[-1]:.2f}"
             )
         # (a Ctrl-C in here leaves the curve one longer than the scores)
-        if self.stop is not None and self.stop(self.accepted[0]):
+        if self.stop is not None and self.stop(theta):
             self.stopped = True
-        if self.converged or self.stopped or self.interrupt.is_set():
+        if self.iterations is not None and self.iterations.end(theta):
+            self.stopped = True
+        if gradient_norm <= self.tol or self.stopped or self.interrupt.is_set():
             raise StopIteration
+        if self.iterations is not None and self.n_iter < self.max_iter:
+            self.iterations.begin()
 
 
 @np.errstate(**QUIET)
@@ -244,6 +263,7 @@ def minimize(
     verbose=False,
     stop=None,
     interrupt=None,
+    iterations=None,
     asked=None,
 ):
     """Minimise an objective from `theta`.
@@ -268,6 +288,8 @@ def minimize(
     interrupt : threading.Event, optional
         Ends the minimisation at the next iteration when it is set, and is set by a
         KeyboardInterrupt (Ctrl-C), which goes no further.
+    iterations : Iterations, optional
+        Is told of each iteration, and may ask for a stop, also before the first.
     asked : dict, optional
         max_iter and max_fun as the user gave them, for the remedy, where an earlier
         stage has used up some of them.
@@ -283,13 +305,20 @@ def minimize(
     """
     chosen = SOLVERS[solver]
     interrupt = Event() if interrupt is None else interrupt
-    monitor = _Monitor(objective, tol, max_fun, verbose, stop, interrupt)
+    monitor = _Monitor(
+        objective, tol, max_iter, max_fun, verbose, stop, interrupt, iterations
+    )
     monitor.evaluate(theta)
-    if monitor.converged or interrupt.is_set():
-        reason = "tolerance" if monitor.converged else "interrupted"
-        message = "The start is a stationary point." if monitor.converged else INTERRUPT
+    if monitor.converged or monitor.stopped or interrupt.is_set():
+        reason = _reason(monitor, 0, max_iter)
+        message = {
+            "tolerance": "The start is a stationary point.",
+            "interrupted": INTERRUPT,
+            "stopped": "A callback asked for a stop.",
+        }[reason]
         record = _record(monitor, 0, message, reason)
-        return Solution(theta.copy(), monitor.accepted[1], [], record, None)
+        start, value, *_ = monitor.accepted
+        return Solution(start, float(value), monitor.history, record, None)
 
     # SciPy's own memory of the gradient, jac=True, compares theta twice as often
     def value(theta):
@@ -302,6 +331,8 @@ def minimize(
         return chosen.factor * monitor.hessian_product(theta, v)
 
     try:
+        if iterations is not None:
+            iterations.begin()
         result = optimize.minimize(
             value,
             theta,
@@ -322,6 +353,9 @@ def minimize(
     else:
         monitor.accept(result.x)
         status, message, success = result.status, result.message, result.success
+    finally:
+        if iterations is not None:
+            iterations.close()
     if monitor.converged and not success:
         # ended by the callback, which SciPy reports as a stop before its time
         status, message = 0, f"No component of the gradient is over tol={tol:g}."
@@ -330,7 +364,7 @@ def minimize(
     record = _record(monitor, status, message, reason)
     best, value, *_ = monitor.accepted
     remedy = _remedy(monitor, chosen, reason, asked or limits, asked in (None, limits))
-    return Solution(best, float(value), monitor.curve, record, remedy)
+    return Solution(best, float(value), monitor.history, record, remedy)
 
 
 def _reason(monitor, status, max_iter):
@@ -341,7 +375,7 @@ def _reason(monitor, status, max_iter):
         return "interrupted"
     if monitor.stopped:
         return "stopped"
-    if len(monitor.curve) >= max_iter:
+    if monitor.n_iter >= max_iter:
         return "max_iter"
     if monitor.budget_spent:
         return "max_fun"
@@ -354,10 +388,11 @@ def _record(monitor, status, message, reason):
         "status": int(status),
         "message": str(message),
         "success": monitor.converged,
-        "nit": len(monitor.curve),
+        "nit": monitor.n_iter,
         "nfev": monitor.n_evaluations,
         "nhev": monitor.n_hessian_products,
         "gradient_norm": monitor.gradient_norm,
+        "seconds": monitor.seconds,
     }
 
 

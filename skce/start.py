@@ -203,7 +203,7 @@ def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
             f"gradient in the weights of the first layer hardly exceeds tol={tol:g}, "
             f"and they will hardly be trained: {advice}, or lower tol.",
             ScaleWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
         return
@@ -221,5 +221,5 @@ def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
             f"{slope:g}), as X reaches {most:.3g} in absolute value, and will "
             f"hardly learn: {advice}.",
             ScaleWarning,
-            stacklevel=5,
+            stacklevel=6,
         )

@@ -67,7 +67,7 @@ def check_parameters(estimator):
     is_auto = isinstance(growing, str) and growing == "auto"
     if not (isinstance(growing, bool | np.bool_) or is_auto):
         raise ValueError(f"growing_sample={growing!r} must be 'auto', True or False.")
-    for name in ("warm_start", "early_stopping"):
+    for name in ("warm_start", "early_stopping", "moderated"):
         value = getattr(estimator, name)
         if not isinstance(value, bool | np.bool_):
             raise ValueError(f"{name}={value!r} must be True or False.")

@@ -1,0 +1,102 @@
+"""summary and its calibration figures, against scikit-learn's metrics."""
+
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skce import PairedMLPClassifier, pairing_grid, summary
+from skce.summaries import calibration
+
+X, Y = load_iris(return_X_y=True)
+WEIGHTS = np.random.default_rng(0).uniform(0.5, 2, len(X))
+
+
+def classifier(**params):
+    return PairedMLPClassifier(
+        **{"hidden_layer_sizes": 4, "alpha": 0.1, "random_state": 0} | params
+    )
+
+
+@pytest.mark.parametrize("pair", pairing_grid(), ids=str)
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weights"])
+def test_figures_are_those_of_the_fit(pair, weights):
+    pair = {name: value[0] for name, value in pair.items()}
+    model = make_pipeline(StandardScaler(), classifier(**pair, n_init=2)).fit(X, Y)
+    clf, found = model[-1], summary(model, X, Y, weights)
+    p = model.predict_proba(X)
+    rows = found.calibration
+    weigh = {"sample_weight": weights}
+    assert rows.accuracy == pytest.approx(accuracy_score(Y, model.predict(X), **weigh))
+    if np.isfinite(rows.log_loss):
+        assert rows.log_loss == pytest.approx(log_loss(Y, p, **weigh))
+    brier = np.average(((p - np.eye(3)[Y]) ** 2).sum(axis=1), weights=weights)
+    assert rows.brier == pytest.approx(brier)
+    assert found.n_parameters == 4 * 4 + 4 + 4 * 3 + 3
+    assert found.loss == clf.loss_
+    assert found.layer_sizes == (4, 4, 3)
+    assert found.n_starts == 2
+    for text in (str(clf.pairing_), clf.pairing_.status, clf.solver_result_["reason"]):
+        assert text in str(found)
+    assert found.to_dict()["calibration"]["accuracy"] == rows.accuracy
+
+
+def test_calibration_error_of_known_probabilities():
+    rng = np.random.default_rng(1)
+    p = rng.uniform(size=200_000)
+    y = (rng.uniform(size=len(p)) < p).astype(int)
+    right = calibration(y, np.column_stack([1 - p, p]), np.array([0, 1]))
+    assert right.calibration_error < 0.005
+    assert right.confidence == pytest.approx(right.accuracy, abs=0.005)
+    # all said with certainty: off by the error rate
+    sure = np.column_stack([p < 0.5, p >= 0.5]).astype(float)
+    wrong = calibration(y, sure, np.array([0, 1]))
+    assert wrong.calibration_error == pytest.approx(1 - wrong.accuracy)
+    assert wrong.log_loss == np.inf
+    # a weight is so many rows
+    few, twice = slice(1000), np.repeat(np.arange(1000), 2)
+    both = np.column_stack([1 - p, p])
+    weighted = calibration(y[few], both[few], np.array([0, 1]), np.full(1000, 2.0))
+    repeated = calibration(y[twice], both[twice], np.array([0, 1]))
+    for name in ("accuracy", "log_loss", "brier", "calibration_error"):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name))
+
+
+def test_multilabel_figures_are_means_over_the_labels():
+    y = np.column_stack([Y > 0, X[:, 0] > 6]).astype(int)
+    clf = classifier(activation="logistic").fit(X, y)
+    found, p = summary(clf, X, y, WEIGHTS).calibration, clf.predict_proba(X)
+    weights = WEIGHTS / WEIGHTS.sum() / 2
+    hits = (clf.predict(X) == y).sum(axis=1)
+    assert found.accuracy == pytest.approx(weights @ hits)
+    own = -np.log(np.where(y == 1, p, 1 - p)).sum(axis=1)
+    assert found.log_loss == pytest.approx(weights @ own)
+    assert found.n_rows == len(X)
+
+
+def test_summary_looks_into_searches_and_wrappers():
+    search = GridSearchCV(classifier(), {"alpha": [0.1, 1]}, cv=2).fit(X, Y)
+    assert summary(search).alpha == search.best_params_["alpha"]
+    early = classifier(early_stopping=True).fit(X, Y)
+    assert "validation" in str(summary(early))
+    names = np.array(["a", "b", "c"])[Y]
+    assert summary(classifier().fit(X, names), X, names).calibration.accuracy > 0.9
+
+
+def test_what_has_no_summary_says_why():
+    with pytest.raises(NotFittedError):
+        summary(classifier())
+    for other in (LogisticRegression(), CalibratedClassifierCV(classifier(), cv=2)):
+        with pytest.raises(ValueError, match=r"holds no fitted PairedMLPClassifier"):
+            summary(other.fit(X / 10, Y))
+    clf = classifier().fit(X, Y)
+    with pytest.raises(ValueError, match=r"X and y"):
+        summary(clf, X)
+    with pytest.raises(ValueError, match=r"labels \[3\]"):
+        summary(clf, X, Y + 1)
