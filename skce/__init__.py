@@ -8,6 +8,7 @@ from skce.displays import (
     PairingComparisonDisplay,
     PenaltyDisplay,
 )
+from skce.fitting import BrokenFitError
 from skce.inference import CoefficientTable, hessian, standard_errors
 from skce.paired_scores import PairingComparison
 from skce.pairings import DegeneratePairingWarning, pairing_grid, pairing_status
@@ -18,6 +19,7 @@ from skce.summaries import Summary, summary
 __version__ = "0.1.0"
 
 __all__ = [
+    "BrokenFitError",
     "CoefficientTable",
     "DegeneratePairingWarning",
     "LossCurveDisplay",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
@@ -14,7 +14,7 @@ from skce.activations import get_activation
 from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
 from skce.callbacks import CallbackSupportMixin, fit_task, with_callbacks
 from skce.class_weights import class_factors, mass, weigh_classes
-from skce.fitting import fit_from_starts, most_subtasks
+from skce.fitting import BrokenFitError, fit_from_starts, most_subtasks
 from skce.growth import LEAST_ROWS, new_objective
 from skce.hidden import get_hidden_activation
 from skce.labels import encode, encode_targets
@@ -243,6 +243,37 @@ class PairedMLPClassifier(
     True
     >>> clf[-1].pairing_
     <softmax x least_squares: workable>
+
+    Rare classes, uncertain labels, and the best of three starts:
+
+    >>> params = {"hidden_layer_sizes": 5, "alpha": 1, "random_state": 0}
+    >>> clf = PairedMLPClassifier(
+    ...     class_weight="balanced", label_smoothing=0.1, n_init=3, **params
+    ... ).fit(X, y)
+    >>> clf.init_losses_.round(2)
+    array([0.21, 0.21, 0.21])
+
+    Once more from where it ended, with other labels:
+
+    >>> clf.set_params(warm_start=True, label_smoothing=0).fit(X, y).n_iter_ > 0
+    True
+
+    Probabilities that know how little a few rows say:
+
+    >>> few = PairedMLPClassifier(**params).fit(X[::10], y[::10])
+    >>> moderated = PairedMLPClassifier(moderated=True, **params).fit(X[::10], y[::10])
+    >>> for clf in (few, moderated):
+    ...     print(clf.predict_proba(10 * X[:1]).max().round(2))
+    0.68
+    0.46
+
+    The iterations as a table, and callbacks of scikit-learn (from 1.9 on):
+
+    >>> import pandas as pd
+    >>> pd.DataFrame(few.history_).columns.tolist()
+    ['loss', 'gradient_norm', 'evaluations', 'seconds']
+    >>> from sklearn.callback import ProgressBar  # doctest: +SKIP
+    >>> few.set_callbacks(ProgressBar()).fit(X, y)  # doctest: +SKIP
     """
 
     def __init__(
@@ -351,8 +382,11 @@ class PairedMLPClassifier(
         Raises
         ------
         ValueError
-            If a parameter, X, y or the weights cannot be used, or the objective
-            overflows. An estimator that was fitted before is then as it was.
+            If a parameter, X, y or the weights cannot be used. An estimator that was
+            fitted before is then as it was.
+        BrokenFitError
+            A ValueError, if the objective overflows on the way; its attribute `best` is
+            a copy of the estimator with the last good weights.
 
         Warns
         -----
@@ -491,13 +525,13 @@ class PairedMLPClassifier(
                 new_watch = partial(
                     self._new_watch, network, labels, validation, factors, X.dtype
                 )
-            task = fit_task(
-                context,
-                {"estimator": self, **told},
-                lambda theta: _fitted_parameters(network, labels, theta, X.dtype),
-            )
+            attributes_at = partial(_fitted_parameters, network, labels, X.dtype)
+            task = fit_task(context, {"estimator": self, **told}, attributes_at)
             decay = self._decay(total_weight)
-            fits = self._minimize(network, starts, rows, decay, new_watch, task)
+            try:
+                fits = self._minimize(network, starts, rows, decay, new_watch, task)
+            except NonFiniteObjectiveError as error:
+                raise self._broken_fit(error, X, attributes_at) from error
             best = fits.best
             remedy = fits.remedy(moved=warm or start != (None, None))
             if remedy is not None:
@@ -506,9 +540,7 @@ class PairedMLPClassifier(
                     ConvergenceWarning,
                     stacklevel=4,
                 )
-            vars(self).update(
-                _fitted_parameters(network, labels, best.solution.theta, X.dtype)
-            )
+            vars(self).update(attributes_at(best.solution.theta))
             self._keep_record(fits)
             if self.moderated:
                 self.posterior_covariance_ = self._moderation(
@@ -530,30 +562,40 @@ class PairedMLPClassifier(
         return decay
 
     def _minimize(self, network, starts, rows, decay, new_watch, task):
-        X, codes, _ = rows
-        try:
-            return fit_from_starts(
-                network,
-                starts,
-                rows,
-                new_watch=new_watch,
-                n_jobs=self.n_jobs,
-                soft=self.label_smoothing > 0 or codes.dtype == SOFT,
-                task=task,
-                smoothing=self._smoothing(network),
-                decay=decay,
-                max_iter=self.max_iter,
-                solver=self.solver,
-                tol=self.tol,
-                max_fun=self.max_fun,
-                verbose=self.verbose,
-            )
-        except NonFiniteObjectiveError as error:
-            raise ValueError(
-                f"The fit broke off: {error}. X reaches {largest(X):.3g} in absolute "
-                f"value, as {X.dtype}: scale the features to mean 0 and variance 1 "
-                "(StandardScaler), or raise alpha."
-            ) from error
+        _, codes, _ = rows
+        return fit_from_starts(
+            network,
+            starts,
+            rows,
+            new_watch=new_watch,
+            n_jobs=self.n_jobs,
+            soft=self.label_smoothing > 0 or codes.dtype == SOFT,
+            task=task,
+            smoothing=self._smoothing(network),
+            decay=decay,
+            max_iter=self.max_iter,
+            solver=self.solver,
+            tol=self.tol,
+            max_fun=self.max_fun,
+            verbose=self.verbose,
+        )
+
+    def _broken_fit(self, error, X, attributes_at):
+        """The error of a fit whose objective overflowed on its way."""
+        best, kept = None, "no iteration had ended"
+        if error.theta is not None:
+            best = clone(self)
+            for name in ("n_features_in_", "feature_names_in_"):
+                if hasattr(self, name):
+                    setattr(best, name, getattr(self, name))
+            vars(best).update(attributes_at(error.theta))
+            kept = "the error's attribute best predicts with the last good weights"
+        return BrokenFitError(
+            f"The fit broke off: {error}. X reaches {largest(X):.3g} in absolute "
+            f"value, as {X.dtype}: scale the features to mean 0 and variance 1 "
+            f"(StandardScaler), or raise alpha. This estimator is as it was; {kept}.",
+            best,
+        )
 
     def _moderation(self, network, theta, rows, decay, total_weight):
         """The covariance of the parameters."""
@@ -594,7 +636,7 @@ class PairedMLPClassifier(
 
             def keep(estimator, theta):
                 vars(estimator).update(
-                    _fitted_parameters(network, labels, theta, dtype)
+                    _fitted_parameters(network, labels, dtype, theta)
                 )
 
             scorer = check_scoring(self, self.scoring)
@@ -616,7 +658,7 @@ class PairedMLPClassifier(
         self.best_validation_score_ = None if watch is None else watch.best_score
 
 
-def _fitted_parameters(network, labels, theta, dtype):
+def _fitted_parameters(network, labels, dtype, theta):
     """The attributes that predictions need, by their names."""
     weights, biases = network.weights_and_biases(theta)
     return {

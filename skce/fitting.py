@@ -12,13 +12,31 @@ from skce.start import constant_start
 from skce.stopping import ValidationWatch
 from skce.threads import serial, workers
 
-__all__ = ["Fits", "Outcome", "fit_from_starts", "most_subtasks"]
+__all__ = ["BrokenFitError", "Fits", "Outcome", "fit_from_starts", "most_subtasks"]
 
 # Rows x parameters of an evaluation from which starts in threads of their own pay
 LEAST_WORK_OF_A_START = 2**18
 
 
 OUT_OF_IT = "Take penalty='natural', which is nowhere flat, or another random_state"
+
+
+class BrokenFitError(ValueError):
+    """A fit that broke off on its way; the estimator is as it was before.
+
+    Attributes
+    ----------
+    best : PairedMLPClassifier or None
+        A copy of the estimator that predicts with the last good weights; None if no
+        iteration had ended.
+    """
+
+    def __init__(self, message, best=None):
+        super().__init__(message)
+        self.best = best
+
+    def __reduce__(self):
+        return type(self), (str(self), self.best)
 
 
 @dataclass

@@ -15,7 +15,15 @@ __all__ = ["SOLVERS", "NonFiniteObjectiveError", "Solution", "Solver", "minimize
 
 
 class NonFiniteObjectiveError(ValueError):
-    """The objective or its gradient overflowed or is not a number."""
+    """The objective or its gradient overflowed or is not a number.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_parameters,) or None
+        Where the last iteration ended; None if there was none.
+    """
+
+    theta = None
 
 
 @dataclass(frozen=True)
@@ -342,6 +350,10 @@ def minimize(
             callback=monitor.after_iteration,
             options=chosen.options(max_iter, max_fun),
         )
+    except NonFiniteObjectiveError as error:
+        if monitor.n_iter > 0:
+            error.theta = monitor.accepted[0]
+        raise
     except KeyboardInterrupt:
         interrupt.set()
         status, message, success = BROKEN, INTERRUPT, False

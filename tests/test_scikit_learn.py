@@ -37,6 +37,11 @@ OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
         for solver in SOLVERS
         if solver != "lbfgs"
     ]
+    + [
+        PairedMLPClassifier(activation, hidden_layer_sizes=hidden, moderated=True)
+        for activation in ("softmax", "logistic")
+        for hidden in [(), (5,)]
+    ]
 )
 def test_check_estimator(estimator, check):
     check(estimator)

@@ -1,5 +1,7 @@
 """Early stopping, several starts, interruption."""
 
+import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -8,17 +10,19 @@ import pandas as pd
 import pytest
 from problems import NAMES
 from sklearn import config_context
-from sklearn.datasets import load_digits, make_multilabel_classification
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skce import PairedMLPClassifier
+from skce import BrokenFitError, PairedMLPClassifier
 from skce.blocks import FEW_ROWS, merge_repeated_rows
 from skce.growth import minimize_in_stages
 from skce.objective import Objective
+from skce.penalties import LeastSquares
 from skce.solvers import SOLVERS
 from skce.stopping import split
 from skce.threads import _shared_out
@@ -432,3 +436,44 @@ def test_an_explicit_start():
 def test_clear_errors_of_an_explicit_start(start, message):
     with pytest.raises(ValueError, match=message):
         classifier(early_stopping=False).fit(X, y, **start)
+
+
+class Breaks(LeastSquares):
+    """Not a number from some call on."""
+
+    def __init__(self, after):
+        self.after = after
+        self.n_calls = 0
+
+    def value(self, t, y):
+        self.n_calls += 1
+        return super().value(t, y) * (np.nan if self.n_calls > self.after else 1)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_fit_that_breaks_off_gives_its_last_good_weights(solver):
+    X, labels = load_iris(return_X_y=True)
+    names = np.array(["a", "b", "c"])[labels]
+    clf = PairedMLPClassifier(
+        "softmax", hidden_layer_sizes=3, solver=solver, random_state=0, tol=1e-3
+    ).fit(X, names)
+    before = dict(vars(clf))
+    clf.set_params(penalty=Breaks(after=20))
+    with pytest.raises(BrokenFitError, match=r"scale the features") as raised:
+        clf.fit(X, names)
+    clf.set_params(penalty="natural")
+    assert vars(clf) == before
+    best = pickle.loads(pickle.dumps(raised.value)).best
+    assert set(best.predict(X)) <= set("abc")
+    # those of the same fit, ended before
+    for n_iter in range(1, 30):
+        short = clone(best).set_params(penalty="least_squares", max_iter=n_iter)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            if np.array_equal(short.fit(X, names).coefs_[0], best.coefs_[0]):
+                break
+    else:
+        pytest.fail("no iteration ended there")
+    with pytest.raises(BrokenFitError, match=r"no iteration") as raised:
+        clf.set_params(penalty=Breaks(after=1)).fit(X, names)
+    assert raised.value.best is None
