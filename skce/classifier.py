@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from skce.activations import get_activation
 from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
 from skce.callbacks import CallbackSupportMixin, fit_task, with_callbacks
+from skce.checkpoint import tape_at
 from skce.class_weights import class_factors, mass, weigh_classes
 from skce.fitting import BrokenFitError, fit_from_starts, most_subtasks
 from skce.growth import LEAST_ROWS, new_objective
@@ -350,6 +351,7 @@ class PairedMLPClassifier(
         sample_weight_val=None,
         coefs_init=None,
         intercepts_init=None,
+        checkpoint=None,
     ):
         """Fit the network to X and y.
 
@@ -374,6 +376,12 @@ class PairedMLPClassifier(
         coefs_init, intercepts_init : list of array-like, default=None
             Where to start, in the shapes of `coefs_` and `intercepts_`, in place of
             random weights (with `n_init`, of the first of them) or a warm start.
+        checkpoint : path-like, default=None
+            A file that each evaluation is appended to, 8 bytes a parameter. A fit that
+            was ended, by Ctrl-C, a crash or max_iter, is taken up again by the same
+            call on the same rows, and goes the same way to the last bit. Needs an
+            integer `random_state`; max_iter, max_fun and tol may be others. Not to be
+            shared by fits side by side.
 
         Returns
         -------
@@ -410,10 +418,14 @@ class PairedMLPClassifier(
         start = coefs_init, intercepts_init
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
         told = {"X": X, "y": y, "metadata": weights}
-        return self._fit(X, y, sample_weight, validation, start, encode, told)
+        return self._fit(
+            X, y, sample_weight, validation, start, encode, told, checkpoint
+        )
 
     @with_callbacks
-    def fit_targets(self, X, targets, sample_weight=None, classes=None):
+    def fit_targets(
+        self, X, targets, sample_weight=None, classes=None, checkpoint=None
+    ):
         """Fit the network to soft targets: a probability for each row and class.
 
         For labels that several people gave, for the outputs of another model, or for
@@ -427,6 +439,8 @@ class PairedMLPClassifier(
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
             Labels of the columns, for `predict`; 0 ... n_classes - 1 by default.
+        checkpoint : path-like, default=None
+            As in `fit`.
 
         Returns
         -------
@@ -460,9 +474,13 @@ class PairedMLPClassifier(
             return encode_targets(targets, classes, activation)
 
         nothing = (None, None, None), (None, None)
-        return self._fit(X, targets, sample_weight, *nothing, encode_given, {"X": X})
+        return self._fit(
+            X, targets, sample_weight, *nothing, encode_given, {"X": X}, checkpoint
+        )
 
-    def _fit(self, X, y, sample_weight, validation, start, encode_labels, told):
+    def _fit(
+        self, X, y, sample_weight, validation, start, encode_labels, told, checkpoint
+    ):
         """Fit to what `encode_labels` makes of y; callbacks hear what is `told`."""
         check_parameters(self)
         context = None
@@ -529,7 +547,10 @@ class PairedMLPClassifier(
             task = fit_task(context, {"estimator": self, **told}, attributes_at)
             decay = self._decay(total_weight)
             try:
-                fits = self._minimize(network, starts, rows, decay, new_watch, task)
+                with tape_at(checkpoint, self, network) as tape:
+                    fits = self._minimize(
+                        network, starts, rows, decay, new_watch, task, tape
+                    )
             except NonFiniteObjectiveError as error:
                 raise self._broken_fit(error, X, attributes_at) from error
             best = fits.best
@@ -561,7 +582,7 @@ class PairedMLPClassifier(
             )
         return decay
 
-    def _minimize(self, network, starts, rows, decay, new_watch, task):
+    def _minimize(self, network, starts, rows, decay, new_watch, task, tape):
         _, codes, _ = rows
         return fit_from_starts(
             network,
@@ -571,6 +592,7 @@ class PairedMLPClassifier(
             n_jobs=self.n_jobs,
             soft=self.label_smoothing > 0 or codes.dtype == SOFT,
             task=task,
+            tape=tape,
             smoothing=self._smoothing(network),
             decay=decay,
             max_iter=self.max_iter,

@@ -123,7 +123,7 @@ class Fits:
 
 
 def fit_from_starts(
-    network, starts, rows, *, new_watch, n_jobs, soft, task=None, **options
+    network, starts, rows, *, new_watch, n_jobs, soft, task=None, tape=None, **options
 ):
     """Minimise from each start.
 
@@ -144,6 +144,8 @@ def fit_from_starts(
     task : FitTask, optional
         With it the starts are run one after another, each a subtask if there are
         several.
+    tape : Tape, optional
+        With it the starts are run one after another.
     **options
         Of `minimize_in_stages`.
 
@@ -172,7 +174,7 @@ def fit_from_starts(
         outcome = outcomes[i]
         outcome.watch = None if new_watch is None else new_watch(run)
         given = {"run": run, "random_state": random_state, "interrupt": interrupt}
-        given |= {"task": task, **options}
+        given |= {"task": task, "tape": tape, **options}
         try:
             outcome.solution, outcome.stages = minimize_in_stages(
                 network, theta, rows, grow=grow, watch=outcome.watch, **given
@@ -181,7 +183,8 @@ def fit_from_starts(
         except NonFiniteObjectiveError as error:
             outcome.error = error
 
-    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START and task is None
+    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START
+    several = several and task is None and tape is None
     with workers(work * len(starts) if several else work, n_jobs) as run:
         try:
             if several:

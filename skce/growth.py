@@ -10,7 +10,6 @@ last stage is on all rows, so its minimum is one of the whole objective.
 """
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from skce.callbacks import Iterations
 from skce.objective import Objective
 from skce.solvers import minimize
 from skce.threads import QUIET
-from skce.validation import with_unit_mean
+from skce.validation import is_file, with_unit_mean
 
 __all__ = [
     "LEAST_ROWS",
@@ -41,6 +40,10 @@ FIRST_SHARE, GROWTH = 1 / 16, 2
 CHECK_EVERY = 5
 MOST_ITERATIONS = 100
 MOST_STAGES = 4  # shares of 1/16, 1/8, 1/4, 1/2
+
+# Neighbours that go into a sample together where the rows are read from a file: at 50
+# float32 features, six pages of it
+RUN = 128
 
 # Copies of a sample and its fresh rows, in bytes
 MOST_BYTES = 2**27
@@ -164,6 +167,7 @@ def minimize_in_stages(
     interrupt=None,
     smoothing=None,
     task=None,
+    tape=None,
     asked=None,
     **options,
 ):
@@ -199,6 +203,8 @@ def minimize_in_stages(
     task : FitTask, optional
         Whose subtasks the early stages and the iterations of the last one are. A
         callback's wish to stop ends all stages.
+    tape : Tape, optional
+        Where the answers of the objectives are kept.
     asked : dict, optional
         See `minimize`.
     **options
@@ -210,16 +216,20 @@ def minimize_in_stages(
         Of the last stage, on all rows.
     stages : list of Stage
     """
-    X, codes, weights = rows
+    X, *_ = rows
     n, early = X.shape[0], min(MOST_OF_BUDGET * max_iter, max_iter - 1)
-    objective = partial(
-        new_objective, network, dtype=X.dtype, run=run, smoothing=smoothing
-    )
+
+    def objective(rows, decay):
+        new = new_objective(
+            network, rows, decay, dtype=X.dtype, run=run, smoothing=smoothing
+        )
+        return new if tape is None else tape.follow(new)
+
     asked = asked or {"max_iter": max_iter, "max_fun": max_fun}
     stages, budget, verbose = [], early, options["verbose"]
     stopped = False
     sizes = sample_sizes(n, _n_bytes(X)) if grow else []
-    order = _order(codes, weights, random_state, 2 * max(sizes)) if sizes else ()
+    order = _order(rows, random_state, 2 * max(sizes)) if sizes else ()
     for size in sizes:
         most = min(MOST_ITERATIONS, int(budget * n / size))
         if stopped or (interrupt is not None and interrupt.is_set()):
@@ -311,9 +321,24 @@ def _stage(n_rows, solution, fresh_loss=None):
     return Stage(n_rows, *counts, curve, seconds, fresh_loss)
 
 
-def _order(codes, weights, random_state, most):
-    """At most the first `most` rows of a stratified order of those that weigh."""
-    order = stratified_order(codes, random_state)
+def order_of_runs(n, random_state, most):
+    """At least `most` of n rows, in a random order of runs of neighbours.
+
+    A file is read by pages, and a few thousand runs have all its classes, however it is
+    sorted.
+    """
+    runs = random_state.permutation(-(-n // RUN))[: -(-most // RUN) + 1]
+    order = (runs[:, np.newaxis] * RUN + np.arange(RUN)).ravel()
+    return order[order < n]
+
+
+def _order(rows, random_state, most):
+    """At most the first `most` rows of a random order of those that weigh."""
+    X, codes, weights = rows
+    if is_file(X):
+        order = order_of_runs(len(codes), random_state, most)
+    else:
+        order = stratified_order(codes, random_state)
     if weights is not None:
         order = order[weights[order] > 0]
     return order[:most].copy()

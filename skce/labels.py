@@ -13,6 +13,10 @@ from skce.blocks import SOFT
 __all__ = ["Labels", "class_frequencies", "encode", "encode_targets", "kind_of_labels"]
 
 
+# More labels are sorted in parts: the sort and the codes of 10 million take 300 MB
+MOST_AT_ONCE = 2**18
+
+
 @dataclass(frozen=True)
 class Labels:
     """An encoded y.
@@ -100,7 +104,11 @@ def encode(y, activation):
             "type: multiclass-multioutput): fit one classifier a column, for instance "
             "with sklearn.multioutput.MultiOutputClassifier."
         )
-    classes, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+    y = column_or_1d(y, warn=True)
+    if len(y) > MOST_AT_ONCE:
+        classes, codes = _unique_in_parts(y)
+    else:
+        classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
             f"y has one class only, {classes.tolist()}: a classifier needs rows of at "
@@ -108,6 +116,16 @@ def encode(y, activation):
         )
     one_unit = activation.elementwise and len(classes) == 2
     return Labels(classes, codes, 1 if one_unit else len(classes), multilabel=False)
+
+
+def _unique_in_parts(y):
+    """np.unique(y, return_inverse=True) with narrow codes, in little memory."""
+    parts = [slice(i, i + MOST_AT_ONCE) for i in range(0, len(y), MOST_AT_ONCE)]
+    classes = np.unique(np.concatenate([np.unique(y[part]) for part in parts]))
+    codes = np.empty(len(y), dtype=np.min_scalar_type(-len(classes)))
+    for part in parts:
+        codes[part] = np.searchsorted(classes, y[part])
+    return classes, codes
 
 
 def class_frequencies(codes, weights, n_outputs):

@@ -28,7 +28,7 @@ def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
     Returns
     -------
     result : ndarray of shape (n, columns)
-        Of the wider dtype of X and the coefficients.
+        Of the wider dtype of X and the coefficients, or intp for indices.
 
     Raises
     ------
@@ -39,8 +39,9 @@ def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
     theta = network.pack([coef.T for coef in coefs], intercepts)
     parameters = Layers(network, theta.astype(dtype))
     slices = row_slices(X.shape[0], block_rows(X.shape[0], network))
-    n_columns = function(np.zeros((network.n_outputs, 1), dtype=dtype)).shape[0]
-    result = np.empty((X.shape[0], n_columns), dtype=dtype)
+    like = function(np.zeros((network.n_outputs, 1), dtype=dtype))
+    kept = np.intp if like.dtype == np.intp else dtype  # a user's function may widen it
+    result = np.empty((X.shape[0], like.shape[0]), dtype=kept)
 
     def of_share(share):
         work = Workspace(network, dtype)
@@ -55,6 +56,11 @@ def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
     with workers(X.shape[0] * network.n_parameters, n_jobs) as run:
         run(of_share, shares(slices))
     return result
+
+
+def _argmax(p):
+    """The place of the largest of each column, (1, n)."""
+    return p.argmax(axis=0)[np.newaxis]
 
 
 def _overflow(X):
@@ -79,10 +85,11 @@ class Predictions:
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             The class of the largest probability; the first of them in a tie.
         """
-        probabilities = self.predict_proba(X)
+        check_is_fitted(self)
         if self._multilabel:
-            return (probabilities > 0.5).astype(int)
-        return self.classes_[probabilities.argmax(axis=1)]
+            return (self.predict_proba(X) > 0.5).astype(int)
+        best = self._probabilities(X, "probabilities", "marginals", _argmax)
+        return self.classes_[best[:, 0]]
 
     def predict_proba(self, X):
         """Class probabilities; each row sums to 1.
@@ -124,16 +131,17 @@ class Predictions:
         """
         return self._probabilities(X, "log_probabilities", "log_marginals")
 
-    def _probabilities(self, X, of_classes, of_units):
+    def _probabilities(self, X, of_classes, of_units, then=lambda p: p):
+        """`then` of what a method of the activation makes of the logits."""
         check_is_fitted(self)
         activation = self.pairing_.activation
         if self._multilabel:
             return self._map_logits(X, lambda z: getattr(activation, of_units)(z)[1])
         if self.n_outputs_ == 1:
             return self._map_logits(
-                X, lambda z: np.concatenate(getattr(activation, of_units)(z))
+                X, lambda z: then(np.concatenate(getattr(activation, of_units)(z)))
             )
-        return self._map_logits(X, getattr(activation, of_classes))
+        return self._map_logits(X, lambda z: then(getattr(activation, of_classes)(z)))
 
     def decision_function(self, X):
         """The logits z, or with `moderated` what has the moderated probabilities.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from skce.growth import stratified_order
-from skce.validation import check_rows, check_weights
+from skce.growth import MOST_BYTES, order_of_runs, stratified_order
+from skce.validation import check_rows, check_weights, is_file
 
 __all__ = [
     "Validation",
@@ -143,6 +143,8 @@ def split_rows(rows, fraction, random_state, weighted):
     user's. Rows without weight are in neither part.
     """
     X, codes, weights = rows
+    if is_file(X) and X.nbytes > MOST_BYTES:
+        return _split_file(rows, fraction, random_state, weighted)
     there = np.arange(len(codes)) if weights is None else np.flatnonzero(weights > 0)
     training, validation = (
         (X[part], codes[part], None if weights is None else weights[part])
@@ -151,6 +153,22 @@ def split_rows(rows, fraction, random_state, weighted):
         )
     )
     return training, Validation(validation, weighted)
+
+
+def _split_file(rows, fraction, random_state, weighted):
+    """The same for a large file, of which no more than the validation rows is copied.
+
+    They are runs of neighbours, at most `MOST_BYTES`, and weigh nothing in training.
+    """
+    X, codes, weights = rows
+    n = len(codes)
+    most = min(int(np.ceil(fraction * n)), MOST_BYTES * n // X.nbytes)
+    validation = np.sort(order_of_runs(n, random_state, most)[:most])
+    kept = np.ones(n, dtype=np.float32) if weights is None else weights.copy()
+    kept[validation] = 0
+    part = X[validation], codes[validation]
+    part = (*part, None if weights is None else weights[validation])
+    return (X, codes, kept), Validation(part, weighted)
 
 
 def given_rows(estimator, given, labels):

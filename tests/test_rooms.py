@@ -23,6 +23,7 @@ ORDER = [
     "labels",
     "validation",
     "callbacks",
+    "checkpoint",
     "growth",
     "start",
     "class_weights",

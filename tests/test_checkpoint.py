@@ -1,0 +1,170 @@
+"""A fit that was ended is taken up again and goes the same way."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from skce import PairedMLPClassifier
+from skce.objective import Objective
+from skce.penalties import LeastSquares
+from skce.solvers import SOLVERS
+
+X, Y = load_iris(return_X_y=True)
+X = (X - X.mean(axis=0)) / X.std(axis=0)
+CASES = {solver: {"solver": solver} for solver in SOLVERS} | {
+    "growing": {"growing_sample": True},
+    "starts": {"n_init": 3},
+    "early": {"early_stopping": True, "scoring": "accuracy"},
+    "float32": {},
+}
+
+
+class Ends(LeastSquares):
+    """Ends the fit at some evaluation, as Ctrl-C does."""
+
+    name = "least_squares"
+
+    def __init__(self):
+        self.left = np.inf
+
+    def __repr__(self):
+        return "Ends()"
+
+    def value(self, t, y):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return super().value(t, y)
+
+
+def classifier(**params):
+    given = {"hidden_layer_sizes": 4, "alpha": 0.1, "random_state": 0, "tol": 1e-5}
+    return PairedMLPClassifier("softmax", **given | params)
+
+
+def assert_same(fit, other):
+    for a, b in zip(fit.coefs_, other.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert fit.loss_curve_ == other.loss_curve_
+    np.testing.assert_array_equal(fit.init_losses_, other.init_losses_)
+    assert fit.stages_ == other.stages_
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("cut", [0, 11])
+def test_an_interrupted_fit_goes_on_to_the_same_bits(case, cut, tmp_path, monkeypatch):
+    rows = X.astype(np.float32) if case == "float32" else X
+    penalty, path = Ends(), tmp_path / "fit"
+    clf = classifier(penalty=penalty, **CASES[case])
+    whole = classifier(penalty=penalty, **CASES[case]).fit(rows, Y)
+    for left in (8, 6):  # each time a little further
+        penalty.left = left
+        clf.fit(rows, Y, checkpoint=path)
+        assert clf.solver_result_["reason"] == "interrupted"
+    penalty.left = np.inf
+    with open(path, "r+b") as file:  # as after a crash in the middle of writing
+        file.truncate(path.stat().st_size - cut)
+    clf.fit(rows, Y, checkpoint=path)
+    assert_same(clf, whole)
+    # all is on file now, so that the same fit computes next to nothing
+    calls, kernel = [], Objective.value_and_gradient
+    monkeypatch.setattr(
+        Objective,
+        "value_and_gradient",
+        lambda self, theta: calls.append(0) or kernel(self, theta),
+    )
+    assert_same(clf.fit(rows, Y, checkpoint=path), whole)
+    n_objectives = len(clf.stages_) * len(clf.init_losses_)
+    assert len(calls) <= n_objectives
+
+
+def test_more_iterations_go_on_where_fewer_ended(tmp_path):
+    path = tmp_path / "fit"
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=5"):
+        classifier(max_iter=5).fit(X, Y, checkpoint=path)
+    size = path.stat().st_size
+    on = classifier().fit(X, Y, checkpoint=path)
+    assert path.stat().st_size > size
+    assert_same(on, classifier().fit(X, Y))
+
+
+SLOW = """
+import sys, time
+import numpy as np
+sys.path.insert(0, {tests!r})
+from test_checkpoint import X, Y, Slow, classifier
+classifier(penalty=Slow(), max_iter=40).fit(X, Y, checkpoint={path!r})
+"""
+
+
+class Slow(Ends):
+    """Takes its time."""
+
+    def __init__(self, seconds=0.02):
+        super().__init__()
+        self.seconds = seconds
+
+    def value(self, t, y):
+        time.sleep(self.seconds)
+        return super().value(t, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_killed_process_loses_nothing(tmp_path):
+    path = tmp_path / "fit"
+    code = SLOW.format(tests=str(Path(__file__).parent), path=str(path))
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code])
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.stat().st_size < 4000:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    process.wait()
+    before = path.read_bytes()
+    clf = classifier(penalty=Slow(0), max_iter=40).fit(X, Y, checkpoint=path)
+    assert path.read_bytes()[: len(before) - 2000] == before[: len(before) - 2000]
+    assert_same(clf, classifier(penalty=Slow(0), max_iter=40).fit(X, Y))
+
+
+def test_what_does_not_go_with_the_file_says_so(tmp_path):
+    path, text = tmp_path / "fit", tmp_path / "text"
+    clf = classifier().fit(X, Y, checkpoint=path)
+    state, size = dict(vars(clf)), path.stat().st_size
+    text.write_text("not one\nof these")
+
+    def fails(match, clf, rows=X, path=path, **weights):
+        with pytest.raises(ValueError, match=match):
+            clf.fit(rows, Y, checkpoint=path, **weights)
+
+    fails(r"evaluation 1 differs", clf, X + 0.01)
+    fails(r"evaluation 1 differs", clf, sample_weight=np.arange(150))
+    assert vars(clf) == state
+    fails(r"alpha=1 \(before: 0\.1\)", classifier(alpha=1))
+    fails(r"layer_sizes=\[2, 4, 3\]", classifier(), X[:, :2])
+    fails(r"is no 'skce checkpoint 1'", classifier(), path=text)
+    fails(r"integer random_state", classifier(random_state=None))
+    assert path.stat().st_size == size
+    assert text.read_text() == "not one\nof these"
+    with pytest.raises(FileNotFoundError):
+        classifier().fit(X, Y, checkpoint=tmp_path / "no" / "fit")
+
+
+def test_soft_targets_have_checkpoints_too(tmp_path):
+    targets = np.eye(3)[Y] * 0.7 + 0.1
+    first = classifier().fit_targets(X, targets, checkpoint=tmp_path / "fit")
+    again = classifier().fit_targets(X, targets, checkpoint=tmp_path / "fit")
+    assert_same(first, again)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same(first, classifier().fit_targets(X, targets))
