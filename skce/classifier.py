@@ -126,7 +126,8 @@ class PairedMLPClassifier(
         sample the last stage alone is watched.
     validation_fraction : float, default=0.1
         Part of the training rows that is kept for validation. Rows that are the same,
-        of up to `skce.blocks.FEW_ROWS`, are not parted.
+        of up to `skce.blocks.FEW_ROWS`, are not parted. Of a memory-mapped file of more
+        than 128 MB they are runs of neighbours, at most 32 MB.
     n_iter_no_change : int, default=10
         See `early_stopping`.
     scoring : "penalty", str or callable, default="penalty"

@@ -118,9 +118,14 @@ def encode(y, activation):
     return Labels(classes, codes, 1 if one_unit else len(classes), multilabel=False)
 
 
+def _parts(y):
+    """Slices of at most `MOST_AT_ONCE` rows."""
+    return [slice(i, i + MOST_AT_ONCE) for i in range(0, len(y), MOST_AT_ONCE)]
+
+
 def _unique_in_parts(y):
     """np.unique(y, return_inverse=True) with narrow codes, in little memory."""
-    parts = [slice(i, i + MOST_AT_ONCE) for i in range(0, len(y), MOST_AT_ONCE)]
+    parts = _parts(y)
     classes = np.unique(np.concatenate([np.unique(y[part]) for part in parts]))
     codes = np.empty(len(y), dtype=np.min_scalar_type(-len(classes)))
     for part in parts:
@@ -130,10 +135,13 @@ def _unique_in_parts(y):
 
 def class_frequencies(codes, weights, n_outputs):
     """The mean target of each output over the weighted rows, shape (n_outputs,)."""
-    if codes.ndim == 2 or n_outputs == 1:
-        return np.atleast_1d(np.average(codes, axis=0, weights=weights))
-    counts = np.bincount(codes, weights=weights, minlength=n_outputs)
-    return counts / counts.sum()
+    if codes.ndim == 2:
+        return np.average(codes, axis=0, weights=weights)
+    counts = np.zeros(max(n_outputs, 2))
+    for part in _parts(codes):  # of which bincount makes copies
+        of_part = None if weights is None else weights[part]
+        counts += np.bincount(codes[part], weights=of_part, minlength=len(counts))
+    return counts[-n_outputs:] / counts.sum()
 
 
 def _indicators(y):

@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 
+# Validation rows of a large file, in bytes
+MOST_OF_A_FILE = 2**25
+
+
 @dataclass(frozen=True)
 class Validation:
     """Validation rows.
@@ -158,11 +162,12 @@ def split_rows(rows, fraction, random_state, weighted):
 def _split_file(rows, fraction, random_state, weighted):
     """The same for a large file, of which no more than the validation rows is copied.
 
-    They are runs of neighbours, at most `MOST_BYTES`, and weigh nothing in training.
+    They are runs of neighbours, at most `MOST_OF_A_FILE`, and weigh nothing in
+    training.
     """
     X, codes, weights = rows
     n = len(codes)
-    most = min(int(np.ceil(fraction * n)), MOST_BYTES * n // X.nbytes)
+    most = min(int(np.ceil(fraction * n)), MOST_OF_A_FILE * n // X.nbytes)
     validation = np.sort(order_of_runs(n, random_state, most)[:most])
     kept = np.ones(n, dtype=np.float32) if weights is None else weights.copy()
     kept[validation] = 0

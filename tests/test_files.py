@@ -1,0 +1,125 @@
+"""Rows in a memory-mapped file: the same fit, in little memory."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skce import PairedMLPClassifier, growth, stopping
+from skce.growth import RUN, order_of_runs
+from skce.labels import MOST_AT_ONCE
+from skce.validation import is_file
+
+N, P = 800_000, 50
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """160 MB of float32, sorted by class."""
+    path = tmp_path_factory.mktemp("rows") / "X.npy"
+    X = np.lib.format.open_memmap(path, "w+", np.float32, (N, P))
+    rng = np.random.default_rng(0)
+    for start in range(0, N, 100_000):
+        X[start : start + 100_000] = rng.random((100_000, P), dtype=np.float32)
+        X[start : start + 100_000, :2] += 2 * (start / N)
+    X.flush()
+    return path
+
+
+Y = np.repeat(["a", "b"], N // 2)
+OPTIONS = {
+    "plain": {},
+    "early stopping": {"early_stopping": True},
+    "scorer": {"early_stopping": True, "scoring": "accuracy"},
+    "class weights": {"class_weight": "balanced"},
+    "growing": {"growing_sample": True},
+}
+
+
+def classifier(**params):
+    given = {"hidden_layer_sizes": 3, "max_iter": 4, "random_state": 0, "n_jobs": 1}
+    given["growing_sample"] = False
+    return PairedMLPClassifier(**given | params)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_rows_are_not_copied(name, path, monkeypatch):
+    for room in (growth, stopping):
+        monkeypatch.setattr(room, "MOST_BYTES", 2**24)
+    X = np.load(path, mmap_mode="r")
+    tracemalloc.start()
+    try:
+        clf = classifier(**OPTIONS[name]).fit(X, Y)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        predicted = clf.predict(X[: N // 2])
+        _, most_of_prediction = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # of 160 MB: the workspace, the validation rows (32 MB), a few columns
+    assert most < 70e6
+    assert most_of_prediction < 20e6
+    assert len(predicted) == N // 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_file_is_fitted_as_an_array(path):
+    X, rows = np.load(path, mmap_mode="r"), slice(None, None, 4)
+    on_file = classifier().fit(X[rows], Y[rows])
+    in_memory = classifier().fit(np.array(X[rows]), Y[rows])
+    np.testing.assert_array_equal(on_file.coefs_[0], in_memory.coefs_[0])
+    np.testing.assert_array_equal(
+        on_file.predict_proba(X[rows]), in_memory.predict_proba(np.array(X[rows]))
+    )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_samples_and_validation_rows_of_a_sorted_file_have_all_classes(path):
+    X = np.load(path, mmap_mode="r")
+    clf = classifier(growing_sample=True, max_iter=60, early_stopping=True).fit(X, Y)
+    assert len(clf.stages_) > 1
+    share = np.mean(clf.predict(X[::50]) == Y[::50])
+    assert share > 0.9
+
+
+def test_validation_rows_of_a_file_weigh_nothing_in_training(path):
+    X = np.load(path, mmap_mode="r")
+    codes = (Y == "b").astype(np.int8)
+    for weights in (None, np.random.default_rng(0).random(N)):
+        rows = X, codes, weights
+        random_state = np.random.RandomState(0)
+        training, validation = stopping.split_rows(rows, 0.05, random_state, False)
+        assert training[0] is X
+        kept = training[2] > 0
+        assert kept.sum() == N - round(0.05 * N)
+        np.testing.assert_array_equal(validation.rows[0], X[~kept])
+        np.testing.assert_array_equal(validation.rows[1], codes[~kept])
+        assert 0.4 < validation.rows[1].mean() < 0.6
+
+
+@pytest.mark.parametrize("n", [2, RUN, 5 * RUN + 3])
+def test_runs_are_neighbours_and_cover_all_rows_once(n):
+    order = order_of_runs(n, np.random.RandomState(0), n)
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+    assert np.mean(np.diff(order) == 1) >= 1 - 1 / RUN - 6 / n
+    some = order_of_runs(10 * n, np.random.RandomState(0), n)
+    assert n <= len(some) <= n + 2 * RUN
+
+
+def test_what_is_a_file(path):
+    X = np.load(path, mmap_mode="r")
+    assert is_file(X)
+    assert is_file(X[5:].view(np.ndarray).T)
+    assert not is_file(np.array(X[:5]))
+
+
+@pytest.mark.parametrize("labels", [[3, 7, -2], ["b", "a", "c"], [True, False, True]])
+def test_labels_of_many_rows_are_coded_in_parts(labels):
+    y = np.random.default_rng(0).choice(labels, MOST_AT_ONCE + 1000)
+    y[:MOST_AT_ONCE] = labels[0]  # all but one class come late
+    X = np.random.default_rng(1).normal(size=(len(y), 1)).astype(np.float32)
+    with pytest.warns(ConvergenceWarning):
+        clf = classifier(max_iter=1).fit(X, y)
+    np.testing.assert_array_equal(clf.classes_, np.unique(labels))
