@@ -33,6 +33,7 @@ ORDER = [
     "paths",
     "optional",
     "fitted",
+    "onnx",
     "paired_scores",
     "comparison",
     "displays",
