@@ -4,8 +4,8 @@ The graph has a Gemm a layer, the hidden activation between them, and the operat
 that make the logits probabilities. It computes in the wider dtype of the input and
 the coefficients, as `predict_proba` does. Arrays are rows x units here.
 
-Which operators belong to an activation stands in `PROBABILITIES`, `MARGINALS` and
-`HIDDEN`, for classes of one's own as well:
+Which operators belong to an activation stands in `PROBABILITIES`, `MARGINALS`,
+`DECISIONS` and `HIDDEN`, for classes of one's own as well:
 
 >>> from skce import onnx
 >>> from skce.hidden import HiddenActivation
@@ -27,6 +27,7 @@ from skce.hidden import HiddenIdentity, HiddenLogistic, HiddenReLU, HiddenTanh
 from skce.optional import optional
 
 __all__ = [
+    "DECISIONS",
     "HIDDEN",
     "MARGINALS",
     "PROBABILITIES",
@@ -48,12 +49,14 @@ def to_onnx(estimator, X=None, *, options=None, **kwargs):
     estimator : estimator
         A PairedMLPClassifier, or a pipeline or other estimator of which skl2onnx can
         convert the rest. Of a search, the best estimator is converted.
-    X : array-like of shape (n_samples, n_features), default=None
-        Some rows, for the names and types of the inputs; `initial_types` of skl2onnx
-        in its place.
+    X : ndarray or DataFrame of shape (n_samples, n_features), default=None
+        Some rows, for the names and types of the inputs, which are one input "X" or one
+        a column of the frame; `initial_types` of skl2onnx in its place.
     options : dict of str, default=None
         Of skl2onnx, with "zipmap" off unless given: the classifier's are "zipmap",
-        "nocl" (labels as their index in `classes_`) and "output_class_labels".
+        "nocl" (labels as their index in `classes_`), "raw_scores" (`decision_function`
+        in place of the probabilities; of two classes -d and d) and
+        "output_class_labels".
     **kwargs
         Of `skl2onnx.to_onnx`, as `target_opset`.
 
@@ -73,6 +76,12 @@ def to_onnx(estimator, X=None, *, options=None, **kwargs):
         If nothing is known of the operators of an activation of one's own.
     RuntimeError, NameError
         Of skl2onnx, if it cannot convert another step or does not know an option.
+
+    Notes
+    -----
+    The graph needs an opset of 11 or later. What becomes of other estimators is up to
+    skl2onnx: compare with their `predict_proba`. (Of isotonic calibration version 1.20
+    makes other probabilities, of LogisticRegression too.)
 
     Examples
     --------
@@ -115,6 +124,7 @@ def register():
         options={
             "zipmap": [True, False, "columns"],
             "nocl": [True, False],
+            "raw_scores": [True, False],
             "output_class_labels": [False, True],
         },
     )
@@ -147,6 +157,7 @@ class Graph:
         self._container = container
         self.dtype = dtype
         self.n_outputs = n_outputs
+        self._constants = {}
 
     def __call__(self, operator, *inputs, output=None, spare=0, **attributes):
         """Add a node.
@@ -179,17 +190,20 @@ class Graph:
         """The name of a constant: floats in the graph's dtype, strings, else int64."""
         values = np.asarray(values)
         if values.dtype.kind == "U":
-            tensor_type = "STRING"
+            kind = "STRING"
             content = [text.encode() for text in values.flat]
         else:
             dtype = self.dtype if values.dtype.kind == "f" else np.dtype(np.int64)
-            tensor_type = TENSOR_TYPES[dtype.name]
-            content = values.astype(dtype).ravel()
-        name = self._new_name("constant")
-        self._container.add_initializer(
-            name, _tensor_type(tensor_type), values.shape, content
-        )
-        return name
+            kind = TENSOR_TYPES[dtype.name]
+            values = values.astype(dtype)
+            content = values.ravel()
+        key = values.dtype, values.shape, values.tobytes()
+        if key not in self._constants:  # each is kept once
+            name = self._constants[key] = self._new_name("constant")
+            self._container.add_initializer(
+                name, _tensor_type(kind), values.shape, content
+            )
+        return self._constants[key]
 
     def _new_name(self, name):
         return self._scope.get_unique_variable_name(name.lower())
@@ -254,6 +268,13 @@ MARGINALS = {
     Logistic: lambda graph, activation, z: graph("Sigmoid", z),
 }
 
+# ElementwiseActivation.decision, for the option raw_scores, which skl2onnx sets itself
+# where it calibrates
+DECISIONS = {
+    Identity: lambda graph, activation, z: graph("Sub", z, 0.5),
+    Logistic: lambda graph, activation, z: z,
+}
+
 # HiddenActivation.apply
 HIDDEN = {
     HiddenIdentity: lambda graph, activation, a: a,
@@ -279,10 +300,6 @@ def _add(registry, name, graph, activation, x):
 def _set_output_types(operator):
     """Types and shapes of label and probabilities (skl2onnx's shape calculator)."""
     types = optional("skl2onnx.common.data_types", PURPOSE)
-    checks = optional("skl2onnx.common.utils", PURPOSE)
-    checks.check_input_and_output_numbers(
-        operator, input_count_range=1, output_count_range=2
-    )
     classifier = operator.raw_operator
     check_is_fitted(classifier)
     n, q = operator.inputs[0].get_first_dimension(), len(classifier.classes_)
@@ -311,12 +328,12 @@ def _labels(scope, classifier):
 def _convert(scope, operator, container):
     """Add the nodes of a fitted classifier (skl2onnx's converter)."""
     types = optional("skl2onnx.common.data_types", PURPOSE)
-    classifier, (x,) = operator.raw_operator, operator.inputs
+    classifier, inputs = operator.raw_operator, operator.inputs
     label, probabilities = operator.outputs
 
-    is_single = isinstance(x.type, types.FloatTensorType)
-    of_input = np.float32 if is_single else np.float64
-    dtype = np.result_type(of_input, classifier.coefs_[0])
+    is_single = all(isinstance(x.type, types.FloatTensorType) for x in inputs)
+    of_inputs = np.float32 if is_single else np.float64
+    dtype = np.result_type(of_inputs, classifier.coefs_[0])
     graph = Graph(scope, container, dtype, classifier.n_outputs_)
     computed = _tensor_type(TENSOR_TYPES[dtype.name])
 
@@ -325,10 +342,16 @@ def _convert(scope, operator, container):
             return graph("Identity", name, **output)  # which skl2onnx takes out
         return graph("Cast", name, to=after, **output)
 
-    y = cast(x.full_name, types.guess_proto_type(x.type), computed)
-    P = _probabilities(graph, classifier, _logits(graph, classifier, y))
+    columns = [
+        cast(x.full_name, types.guess_proto_type(x.type), computed) for x in inputs
+    ]
+    X = graph("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
+    z = _logits(graph, classifier, X)
+    P = _probabilities(graph, classifier, z)
+    raw = scope.get_options(classifier, {"raw_scores": False})["raw_scores"]
+    result = _decision(graph, classifier, z) if raw else P
     wanted = types.guess_proto_type(probabilities.type)
-    cast(P, computed, wanted, output=probabilities.full_name)
+    cast(result, computed, wanted, output=probabilities.full_name)
     if classifier._multilabel:
         on = graph("Greater", P, 0.5)
         graph("Cast", on, to=_tensor_type("INT64"), output=label.full_name)
@@ -355,3 +378,17 @@ def _probabilities(graph, classifier, z):
     if classifier._multilabel:
         return on
     return graph("Concat", graph("Sub", 1.0, on), on, axis=1)
+
+
+def _decision(graph, classifier, z):
+    """What `decision_function` makes of the logits z; of two classes -d and d."""
+    activation = classifier.pairing_.activation
+    if classifier._multilabel or classifier.n_outputs_ == 1:
+        d = _add(DECISIONS, "DECISIONS", graph, activation, z)
+    elif classifier.n_outputs_ == 2:
+        d = graph(
+            "Sub", graph("Gather", z, [1], axis=1), graph("Gather", z, [0], axis=1)
+        )
+    else:
+        return z
+    return d if classifier._multilabel else graph("Concat", graph("Neg", d), d, axis=1)

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from problems import Exponential
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -190,6 +193,43 @@ def test_searches_and_frames():
     model = to_onnx(inside, frame[:1])
     assert [value.name for value in model.graph.input] == list("abcd")
     assert_same(inside, frame, model)
+    mixed = frame.astype({"a": np.float32, "b": int})
+    assert_same(small().fit(mixed, Y), mixed)
+    singles = frame.astype(np.float32)
+    assert_same(small().fit(singles, Y), singles)
+
+
+@pytest.mark.parametrize("labels", [Y, Y == 0], ids=["several", "two"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda c: CalibratedClassifierCV(c, cv=2),
+        lambda c: BaggingClassifier(c, n_estimators=2, random_state=0),
+        lambda c: StackingClassifier([("a", c)], c, cv=2),
+        OneVsRestClassifier,
+    ],
+    ids=["calibrated", "bagging", "stacking", "ovr"],
+)
+def test_inside_what_skl2onnx_converts(wrap, activation, labels):
+    assert_same(wrap(small(activation)).fit(X, labels), X)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_raw_scores(activation):
+    raw = {"raw_scores": True}
+    for labels in (Y, Y == 0):
+        fitted = small(activation).fit(X, labels)
+        label, scores = run(to_onnx(fitted, X[:1], options=raw), X)
+        expected = fitted.decision_function(X)
+        if expected.ndim == 1:
+            expected = np.column_stack([-expected, expected])
+        np.testing.assert_allclose(scores, expected, atol=1e-12)
+        np.testing.assert_array_equal(label, fitted.predict(X))
+    if activation in ELEMENTWISE:
+        fitted = small(activation).fit(MULTI, MULTI_Y)
+        _, scores = run(to_onnx(fitted, MULTI[:1], options=raw), MULTI)
+        np.testing.assert_allclose(scores, fitted.decision_function(MULTI), atol=1e-12)
 
 
 def test_options_of_skl2onnx():
@@ -208,8 +248,8 @@ def test_options_of_skl2onnx():
     assert run(with_classes, X)[2].tolist() == NAMES.tolist()
     index, _ = run(to_onnx(fitted, X[:1], options={"nocl": True}), X)
     np.testing.assert_array_equal(NAMES[index], fitted.predict(X))
-    with pytest.raises(NameError, match="raw_scores"):
-        to_onnx(fitted, X[:1], options={"raw_scores": True})
+    with pytest.raises(NameError, match="decision_path"):
+        to_onnx(fitted, X[:1], options={"decision_path": True})
 
 
 class SoftSign(HiddenActivation):
@@ -263,10 +303,19 @@ def test_activations_of_ones_own(monkeypatch):
         assert_same(fitted, X32)
 
 
-def test_a_subclass_is_not_taken_for_its_base():
+def test_a_subclass_is_not_taken_for_its_base(monkeypatch):
     fitted = small(Steeper(), penalty="least_squares").fit(X, Y)
     with pytest.raises(NotImplementedError, match=r"Steeper\(\).*PROBABILITIES"):
         to_onnx(fitted, X[:1])
+    two = fitted.fit(X, Y == 0)
+    monkeypatch.setitem(skce_onnx.MARGINALS, Steeper, steeper_on)
+    assert_same(two, X)
+    with pytest.raises(NotImplementedError, match=r"Steeper\(\).*DECISIONS"):
+        to_onnx(two, X[:1], options={"raw_scores": True})
+
+
+def steeper_on(graph, activation, z):
+    return graph("Sigmoid", graph("Mul", z, 2.0))
 
 
 def test_without_the_packages_the_error_says_what_to_install(monkeypatch):
