@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from skce.activations import get_activation
 from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
 from skce.class_weights import class_factors, mass, weigh_classes
+from skce.documentation import link_template
 from skce.fitting import (
     above_constant,
     fit_from_starts,
@@ -277,6 +278,10 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    # Of the HTML repr
+    _doc_link_module = "skce"
+    _doc_link_template = property(lambda self: link_template())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

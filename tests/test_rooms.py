@@ -28,6 +28,7 @@ ORDER = [
     "stopping",
     "fitting",
     "prediction",
+    "documentation",
     "classifier",
     "diagnosis",
     "paths",
