@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -282,6 +283,12 @@ class PairedMLPClassifier(Predictions, ClassifierMixin, BaseEstimator):
     # Of the HTML repr
     _doc_link_module = "skce"
     _doc_link_template = property(lambda self: link_template())
+
+    def __setstate__(self, state):
+        """Parameters that the version which has stored it did not have: by default."""
+        parameters = signature(type(self)).parameters.values()
+        has_default = [p for p in parameters if p.default is not p.empty]
+        super().__setstate__({p.name: p.default for p in has_default} | state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

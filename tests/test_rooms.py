@@ -30,6 +30,7 @@ ORDER = [
     "prediction",
     "documentation",
     "classifier",
+    "persistence",
     "diagnosis",
     "paths",
     "optional",
