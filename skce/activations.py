@@ -314,6 +314,7 @@ class Logistic(ElementwiseActivation):
     def log_probabilities(self, z):
         """log y_k - log sum_j y_j, shape (q, n)."""
         log_y = log_expit(z)
+        log_y -= log_y.max(axis=0)  # no large numbers are left to be subtracted
         return log_y - log_sum_exp(log_y)
 
     def decision(self, z):

@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -15,6 +16,7 @@ from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
 from skce.callbacks import CallbackSupportMixin, fit_task, with_callbacks
 from skce.checkpoint import tape_at
 from skce.class_weights import class_factors, mass, weigh_classes
+from skce.documentation import link_template
 from skce.fitting import BrokenFitError, fit_from_starts, most_subtasks
 from skce.growth import LEAST_ROWS, new_objective
 from skce.hidden import get_hidden_activation
@@ -328,6 +330,16 @@ class PairedMLPClassifier(
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    # Of the HTML repr
+    _doc_link_module = "skce"
+    _doc_link_template = property(lambda self: link_template())
+
+    def __setstate__(self, state):
+        """Parameters that the version which has stored it did not have: by default."""
+        parameters = signature(type(self)).parameters.values()
+        has_default = [p for p in parameters if p.default is not p.empty]
+        super().__setstate__({p.name: p.default for p in has_default} | state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

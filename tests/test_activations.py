@@ -64,6 +64,19 @@ def test_probabilities_and_their_logarithms(activation, scale):
     assert not np.isnan(log_p).any()
 
 
+def test_probabilities_of_single_precision_keep_its_digits(activation):
+    rng = np.random.default_rng(9)
+    z = rng.uniform(-799, 799, 300) + rng.uniform(-1, 1, size=(5, 300))
+    z = z.astype(np.float32)
+    exact = activation.probabilities(z.astype(np.float64))
+    p = activation.probabilities(z)
+    assert p.dtype == np.float32
+    np.testing.assert_allclose(p, exact, rtol=0, atol=1e-6)
+    with np.errstate(divide="ignore"):
+        p = np.exp(activation.log_probabilities(z))
+    np.testing.assert_allclose(p, exact, rtol=0, atol=1e-6)
+
+
 def test_marginals_of_elementwise_units(activation):
     if not activation.elementwise:
         pytest.skip("one question a row")

@@ -1,0 +1,79 @@
+"""The HTML repr: the description of each parameter, and the link to the class."""
+
+import html
+import inspect
+import re
+from email.message import Message
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skce import PairedMLPClassifier, documentation
+
+LINK = 'href="https://example.org/skce/generated/skce.PairedMLPClassifier.html"'
+# On 1.7 the word is nowhere in the repr, later in its styles and links
+has_tooltips = "param-doc-link" in LogisticRegression()._repr_html_()
+
+
+@pytest.fixture
+def set_urls(monkeypatch):
+    """Has the package's metadata list these project URLs."""
+
+    def set_urls(*urls):
+        message = Message()
+        for url in urls:
+            message["Project-URL"] = url
+        monkeypatch.setattr(documentation, "metadata", lambda name: message)
+        documentation.link_template.cache_clear()
+
+    yield set_urls
+    documentation.link_template.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/skce", "https://example.org/skce/"]
+)
+def test_the_link_comes_from_the_metadata(set_urls, address):
+    set_urls("Source, https://example.org/source", f"Documentation, {address}")
+    assert LINK in PairedMLPClassifier()._repr_html_()
+    pipeline = make_pipeline(StandardScaler(), PairedMLPClassifier())
+    assert LINK in pipeline._repr_html_()
+
+    class OfAUser(PairedMLPClassifier):
+        pass
+
+    assert "example.org" not in OfAUser()._repr_html_()
+
+
+def test_no_link_where_no_address_is_known(set_urls, monkeypatch):
+    set_urls("Source, https://example.org/source")
+    assert links(PairedMLPClassifier()) == []
+    assert links(LogisticRegression())  # which has one
+
+    def not_installed(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(documentation, "metadata", not_installed)
+    documentation.link_template.cache_clear()
+    assert documentation.link_template() == ""
+
+
+def links(estimator):
+    return re.findall(r"<a [^>]*>", estimator._repr_html_())
+
+
+@pytest.mark.skipif(not has_tooltips, reason="a release of scikit-learn without them")
+@pytest.mark.parametrize("name", PairedMLPClassifier().get_params())
+def test_each_parameter_has_its_description(name, set_urls):
+    set_urls("Documentation, https://example.org/skce")
+    shown = html.unescape(PairedMLPClassifier()._repr_html_())
+    given = inspect.getdoc(PairedMLPClassifier)
+    description = re.search(rf"^{name} : .+\n((?:    .+\n)+)", given, re.MULTILINE)[1]
+    assert words(description) in words(shown.replace("<br>", " "))
+
+
+def words(text):
+    return " ".join(text.split())

@@ -1,0 +1,324 @@
+"""The exported graph says what predict_proba and predict say."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import Exponential
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.ensemble import BaggingClassifier, StackingClassifier
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skce import PairedMLPClassifier
+from skce import onnx as skce_onnx
+from skce.activations import ACTIVATIONS, Logistic
+from skce.hidden import HIDDEN_ACTIVATIONS, HiddenActivation
+from skce.onnx import register, to_onnx
+
+skl2onnx = pytest.importorskip("skl2onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+onnx = pytest.importorskip("onnx")
+
+X, Y = load_iris(return_X_y=True)
+X32 = X.astype(np.float32)
+NAMES = np.array(["setosa", "versicolor", "virginica"])
+MULTI, MULTI_Y = make_multilabel_classification(
+    n_samples=100, n_classes=3, random_state=0
+)
+ELEMENTWISE = [name for name, f in ACTIVATIONS.items() if f.elementwise]
+DTYPES = [np.float32, np.float64]
+
+
+def small(activation="softmax", **parameters):
+    defaults = {"hidden_layer_sizes": 5, "alpha": 1, "random_state": 0, "tol": 1e-2}
+    return PairedMLPClassifier(activation, **defaults | parameters)
+
+
+def run(model, X):
+    """The outputs of a model that onnx itself finds valid."""
+    onnx.checker.check_model(model, full_check=True)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    names = [value.name for value in session.get_inputs()]
+    inputs = {names[0]: X} if len(names) == 1 else {n: X[[n]].to_numpy() for n in names}
+    return session.run(None, inputs)
+
+
+def assert_same(fitted, X, model=None):
+    """The graph's answers are those of the fitted estimator."""
+    model = to_onnx(fitted, X[:1]) if model is None else model
+    label, probabilities = run(model, X)
+    expected = fitted.predict_proba(X)
+    assert probabilities.shape == expected.shape
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    if label.ndim == 2:
+        clear = np.abs(expected - 0.5) > 1e-5
+    else:
+        first, second = np.sort(expected, axis=1)[:, :-3:-1].T
+        clear = first - second > 1e-5
+    assert clear.mean() > 0.3
+    np.testing.assert_array_equal(label[clear], fitted.predict(X)[clear])
+    return label, probabilities
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("hidden_activation", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_several_classes(activation, hidden_activation, dtype):
+    fitted = make_pipeline(
+        StandardScaler(),
+        small(
+            activation,
+            hidden_layer_sizes=(5, 4),
+            hidden_activation=hidden_activation,
+        ),
+    ).fit(X.astype(dtype), NAMES[Y])
+    label, probabilities = assert_same(fitted, X.astype(dtype))
+    assert set(label) <= set(NAMES)
+    assert probabilities.dtype == dtype
+    other = DTYPES[dtype == np.float32]  # in float64 then, as predict_proba
+    assert_same(fitted[-1], fitted[0].transform(X).astype(other))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_two_classes(activation, dtype):
+    fitted = small(activation).fit(X.astype(dtype), Y == 0)
+    label, _ = assert_same(fitted, X.astype(dtype))
+    assert set(label.tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ELEMENTWISE)
+def test_multilabel(activation, dtype):
+    rows = StandardScaler().fit_transform(MULTI).astype(dtype)
+    label, _ = assert_same(small(activation).fit(rows, MULTI_Y), rows)
+    assert label.shape == MULTI_Y.shape
+    assert label.dtype == np.int64
+    assert set(label.flat) == {0, 1}
+
+
+def of_logits(activation, y, n_outputs, dtype):
+    """A classifier whose logits are its inputs."""
+    inputs = np.random.default_rng(0).normal(size=(len(y), n_outputs)).astype(dtype)
+    fitted = small(activation, hidden_layer_sizes=()).fit(inputs, y)
+    assert fitted.n_outputs_ == n_outputs
+    fitted.coefs_ = [np.eye(n_outputs, dtype=dtype)]
+    fitted.intercepts_ = [np.zeros(n_outputs, dtype=dtype)]
+    return fitted
+
+
+def far_logits(q, dtype):
+    """Rows of |z| up to 800: far apart, close together, equal, and around 0."""
+    rng = np.random.default_rng(1)
+    spread = [rng.uniform(-size, size, (50, q)) for size in (0.5, 3, 40, 800)]
+    centres = rng.uniform(-799, 799, (50, 1))
+    near = [centres + rng.uniform(-size, size, (50, q)) for size in (1e-3, 0.3, 1)]
+    corners = rng.choice([-800, 0, 800], (50, q))
+    equal = np.full((3, q), [[-800], [0], [800]])
+    return np.vstack([*spread, *near, corners, equal]).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_classes", [2, 3, 30])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_large_logits(activation, n_classes, dtype):
+    one_unit = n_classes == 2 and activation in ELEMENTWISE
+    y = np.arange(60) % n_classes
+    fitted = of_logits(activation, y, 1 if one_unit else n_classes, dtype)
+    assert_same(fitted, far_logits(fitted.n_outputs_, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ELEMENTWISE)
+def test_large_logits_of_labels(activation, dtype):
+    fitted = of_logits(activation, MULTI_Y, MULTI_Y.shape[1], dtype)
+    assert_same(fitted, far_logits(MULTI_Y.shape[1], dtype))
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (np.array([7, 3, 5]), np.int64),
+        (np.array([2.0, 1.0, 4.0]), np.int64),
+        (np.array([-1, 2**40, 0]), np.int64),
+        (np.array(["ä", "b", "c"], dtype=object), object),
+    ],
+    ids=["int", "whole floats", "large", "objects"],
+)
+def test_labels_of_any_kind(labels, dtype):
+    label, _ = assert_same(small().fit(X, labels[Y]), X)
+    assert label.dtype == dtype
+
+
+def test_labels_that_onnx_does_not_have():
+    targets = np.eye(3)[Y]
+    fitted = small().fit_targets(X, targets, classes=[0.5, 1.5, 2.5])
+    with pytest.raises(ValueError, match=r"0\.5, 1\.5.*neither.*'nocl'"):
+        to_onnx(fitted, X[:1])
+    label, _ = run(to_onnx(fitted, X[:1], options={"nocl": True}), X)
+    np.testing.assert_array_equal(label, fitted.predict_proba(X).argmax(axis=1))
+
+
+def test_integers_as_inputs():
+    rows = np.round(X * 10).astype(np.int64)
+    _, probabilities = assert_same(small().fit(rows / 10, Y), rows)
+    assert probabilities.dtype == np.float32
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sparsemax", "logistic"])
+@pytest.mark.parametrize("target_opset", [11, 13, 18, None])
+def test_older_operators(activation, target_opset):
+    fitted = small(activation).fit(X, Y)
+    model = to_onnx(fitted, X[:1], target_opset=target_opset)
+    assert_same(fitted, X, model)
+    assert target_opset in (None, model.opset_import[0].version)
+
+
+def test_searches_and_frames():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    pipeline = make_pipeline(StandardScaler(), small())
+    grid = {"pairedmlpclassifier__alpha": [1, 10]}
+    assert_same(GridSearchCV(pipeline, grid, cv=2).fit(X, Y), X)
+    search = RandomizedSearchCV(small(), {"alpha": [1, 10]}, n_iter=2, cv=2)
+    inside = make_pipeline(StandardScaler(), search).fit(frame, Y)
+    model = to_onnx(inside, frame[:1])
+    assert [value.name for value in model.graph.input] == list("abcd")
+    assert_same(inside, frame, model)
+    mixed = frame.astype({"a": np.float32, "b": int})
+    assert_same(small().fit(mixed, Y), mixed)
+    singles = frame.astype(np.float32)
+    assert_same(small().fit(singles, Y), singles)
+
+
+@pytest.mark.parametrize("labels", [Y, Y == 0], ids=["several", "two"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda c: CalibratedClassifierCV(c, cv=2),
+        lambda c: BaggingClassifier(c, n_estimators=2, random_state=0),
+        lambda c: StackingClassifier([("a", c)], c, cv=2),
+        OneVsRestClassifier,
+    ],
+    ids=["calibrated", "bagging", "stacking", "ovr"],
+)
+def test_inside_what_skl2onnx_converts(wrap, activation, labels):
+    assert_same(wrap(small(activation)).fit(X, labels), X)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_raw_scores(activation):
+    raw = {"raw_scores": True}
+    for labels in (Y, Y == 0):
+        fitted = small(activation).fit(X, labels)
+        label, scores = run(to_onnx(fitted, X[:1], options=raw), X)
+        expected = fitted.decision_function(X)
+        if expected.ndim == 1:
+            expected = np.column_stack([-expected, expected])
+        np.testing.assert_allclose(scores, expected, atol=1e-12)
+        np.testing.assert_array_equal(label, fitted.predict(X))
+    if activation in ELEMENTWISE:
+        fitted = small(activation).fit(MULTI, MULTI_Y)
+        _, scores = run(to_onnx(fitted, MULTI[:1], options=raw), MULTI)
+        np.testing.assert_allclose(scores, fitted.decision_function(MULTI), atol=1e-12)
+
+
+def test_options_of_skl2onnx():
+    fitted = small().fit(X, NAMES[Y])
+    register()
+    register()  # once more does no harm
+    label, maps = run(skl2onnx.to_onnx(fitted, X[:1].astype(np.float32)), X32)
+    np.testing.assert_array_equal(label, fitted.predict(X32))
+    expected = fitted.predict_proba(X32)
+    assert list(maps[0]) == list(NAMES)
+    np.testing.assert_allclose([list(m.values()) for m in maps], expected, atol=1e-5)
+    columns = to_onnx(fitted, X32[:1], options={"zipmap": "columns"})
+    given = np.column_stack(run(columns, X32)[1:])
+    np.testing.assert_allclose(given, expected, atol=1e-5)
+    with_classes = to_onnx(fitted, X[:1], options={"output_class_labels": True})
+    assert run(with_classes, X)[2].tolist() == NAMES.tolist()
+    index, _ = run(to_onnx(fitted, X[:1], options={"nocl": True}), X)
+    np.testing.assert_array_equal(NAMES[index], fitted.predict(X))
+    with pytest.raises(NameError, match="decision_path"):
+        to_onnx(fitted, X[:1], options={"decision_path": True})
+
+
+class SoftSign(HiddenActivation):
+    """A hidden activation of a user, with a parameter."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def apply(self, a):
+        a /= self.scale + np.abs(a)
+
+    def derivative(self, y):
+        return (1 - np.abs(y)) ** 2 / self.scale
+
+
+def soft_sign(graph, activation, a):
+    return graph("Div", a, graph("Add", graph("Abs", a), activation.scale))
+
+
+class Steeper(Logistic):
+    """An activation of a user that has another formula than its base."""
+
+    def value(self, z):
+        return super().value(2 * z)
+
+    def derivative(self, z, y):
+        return 2 * y * (1 - y)
+
+
+def exponential(graph, activation, z):
+    return skce_onnx.project_on_simplex(graph, graph("Exp", z))
+
+
+def exponential_on(graph, activation, z):
+    return skce_onnx.clip_to_unit_interval(graph, graph("Exp", z))
+
+
+def test_activations_of_ones_own(monkeypatch):
+    hidden = small(hidden_activation=SoftSign(2.0)).fit(X, Y)
+    several = small(Exponential(), penalty="least_squares").fit(X, Y)
+    two = small(Exponential(), penalty="least_squares").fit(X, Y == 0)
+    for fitted, entry, function in (
+        (hidden, (skce_onnx.HIDDEN, SoftSign), soft_sign),
+        (several, (skce_onnx.PROBABILITIES, Exponential), exponential),
+        (two, (skce_onnx.MARGINALS, Exponential), exponential_on),
+    ):
+        with pytest.raises(NotImplementedError, match=rf"\[{entry[1].__name__}\] = "):
+            to_onnx(fitted, X[:1])
+        monkeypatch.setitem(*entry, function)
+        assert_same(fitted, X)
+        assert_same(fitted, X32)
+
+
+def test_a_subclass_is_not_taken_for_its_base(monkeypatch):
+    fitted = small(Steeper(), penalty="least_squares").fit(X, Y)
+    with pytest.raises(NotImplementedError, match=r"Steeper\(\).*PROBABILITIES"):
+        to_onnx(fitted, X[:1])
+    two = fitted.fit(X, Y == 0)
+    monkeypatch.setitem(skce_onnx.MARGINALS, Steeper, steeper_on)
+    assert_same(two, X)
+    with pytest.raises(NotImplementedError, match=r"Steeper\(\).*DECISIONS"):
+        to_onnx(two, X[:1], options={"raw_scores": True})
+
+
+def steeper_on(graph, activation, z):
+    return graph("Sigmoid", graph("Mul", z, 2.0))
+
+
+def test_without_the_packages_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match="pip install skl2onnx"):
+        register()

@@ -1,0 +1,156 @@
+"""Stored estimators: skops trusts them, and later versions read them."""
+
+import pickle
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from problems import NAMES
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skce
+from skce import PairedMLPClassifier
+from skce.hidden import HIDDEN_ACTIVATIONS
+from skce.penalties import Focal, GeneralizedCrossEntropy
+from skce.persistence import trusted_types
+from skce.solvers import SOLVERS
+
+GOLDEN = Path(__file__).parent / "golden"
+X, y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(X)[::2].round(2)
+y = y[::2]
+LABELS = np.array(["setosa", "versicolor", "virginica"])
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+
+def small(activation="softmax", penalty="natural", **parameters):
+    defaults = {"hidden_layer_sizes": 3, "alpha": 0.1, "random_state": 0}
+    defaults |= {"max_iter": 50, "tol": 1e-2}
+    return PairedMLPClassifier(activation, penalty, **defaults | parameters)
+
+
+CASES = {
+    **{f"{a} x {b}": small(a, b) for a, b in NAMES},
+    "focal": small(penalty=Focal(2.0)),
+    "generalized": small(penalty=GeneralizedCrossEntropy(0.7)),
+    **{f"hidden {f}": small(hidden_activation=f) for f in HIDDEN_ACTIVATIONS},
+    **{solver: small(solver=solver) for solver in SOLVERS},
+    "several starts": small(n_init=2),
+    "early stopping": small(early_stopping=True),
+    "scorer": small(early_stopping=True, scoring="accuracy"),
+    "stages": small(growing_sample=True),
+    "weights": small(class_weight={0: 1.0, 1: 2.0, 2: 0.5}),
+    "no hidden layer": small(hidden_layer_sizes=()),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_skops_needs_to_trust_this_package_alone(name):
+    io = pytest.importorskip("skops.io")
+    fitted = CASES[name].fit(X, y)
+    if name == "stages":
+        assert len(fitted.stages_) > 1
+    stored = io.dumps(fitted)
+    assert set(io.get_untrusted_types(data=stored)) <= set(trusted_types())
+    loaded = io.loads(stored, trusted=trusted_types())
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    assert vars(loaded).keys() == vars(fitted).keys()
+    assert repr(loaded.pairing_) == repr(fitted.pairing_)
+    assert loaded.stages_ == fitted.stages_
+    assert loaded.solver_result_ == fitted.solver_result_
+    again = loaded.fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_skops_does_not_trust_the_rest_of_this_package():
+    assert all(name.startswith("skce.") for name in trusted_types())
+    for name in trusted_types():
+        module, _, kind = name.rpartition(".")
+        assert isinstance(getattr(__import__(module, fromlist=[kind]), kind), type)
+
+
+def stored_cases():
+    """Fitted estimators with what they predict, {name: (estimator, X, y, P)}."""
+    rows, labels = X[::3], y[::3]
+    multi, multi_y = make_multilabel_classification(
+        n_samples=25, n_features=4, n_classes=3, random_state=0
+    )
+    several = {
+        name: (CASES[name], rows, labels) for name in CASES if name not in SOLVERS
+    }
+    several |= {
+        "two classes, one unit": (small("logistic"), rows, labels == 0),
+        "two classes, two units": (small("softmax"), rows, labels == 0),
+        "multilabel": (small("logistic"), multi / 10, multi_y),
+        "float32": (small(), rows.astype(np.float32), labels),
+        "strings": (small(), rows, LABELS[labels]),
+        "pipeline": (make_pipeline(StandardScaler(), small("sparsemax")), rows, labels),
+    }
+    return {
+        name: (model.fit(X, y), X, y, model.predict_proba(X))
+        for name, (model, X, y) in several.items()
+    }
+
+
+def test_this_version_has_its_files(request):
+    """`pytest tests/test_persistence.py --regenerate` writes them, and no others.
+
+    Best on the oldest supported versions of NumPy and scikit-learn, as their files are
+    read by later ones.
+    """
+    files = [GOLDEN / f"fitted-{skce.__version__}.{kind}" for kind in ("pkl", "joblib")]
+    if request.config.getoption("--regenerate"):
+        files[0].write_bytes(pickle.dumps(stored_cases(), protocol=5))
+        joblib.dump(stored_cases(), files[1], compress=("gzip", 9))
+    for file in files:
+        assert 1_000 < file.stat().st_size < 60_000
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+@pytest.mark.parametrize(
+    "file", sorted(GOLDEN.glob("fitted-*")), ids=lambda file: file.name
+)
+def test_files_of_all_versions_are_read(file):
+    cases = joblib.load(file)  # reads plain pickles too
+    assert len(cases) > 10
+    for name, (fitted, X, y, expected) in cases.items():
+        P = fitted.predict_proba(X)
+        assert P.dtype == expected.dtype
+        atol = 1e-12 if P.dtype == np.float64 else 1e-6
+        np.testing.assert_allclose(P, expected, rtol=0, atol=atol, err_msg=name)
+        again = fitted.fit(X, y).predict_proba(X)
+        # another SciPy takes other steps, and a loose tol ends elsewhere
+        assert np.median(np.abs(again - expected)) < 0.05, name
+
+
+@pytest.mark.parametrize("name", PairedMLPClassifier().get_params())
+def test_a_parameter_newer_than_the_file_has_its_default(name):
+    fitted = small().fit(X, y)
+    state = dict(fitted.__getstate__())
+    del state[name]
+    loaded = PairedMLPClassifier.__new__(PairedMLPClassifier)
+    loaded.__setstate__(state)
+    default = PairedMLPClassifier().get_params()[name]
+    assert loaded.get_params() == fitted.get_params() | {name: default}
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    loaded.set_params(max_iter=5).fit(X, y)
+
+
+def test_a_subclass_with_a_parameter_of_its_own_is_read():
+    loaded = Subclass.__new__(Subclass)
+    loaded.__setstate__({"needed": 3})
+    assert loaded.get_params()["needed"] == 3
+    assert loaded.get_params()["alpha"] == PairedMLPClassifier().alpha
+
+
+class Subclass(PairedMLPClassifier):
+    def __init__(self, needed, alpha=1e-4):
+        super().__init__(alpha=alpha)
+        self.needed = needed
