@@ -336,10 +336,13 @@ class PairedMLPClassifier(
     _doc_link_template = property(lambda self: link_template())
 
     def __setstate__(self, state):
-        """Parameters that the version which has stored it did not have: by default."""
+        """Fill what the version that has stored it did not have with its default."""
         parameters = signature(type(self)).parameters.values()
         has_default = [p for p in parameters if p.default is not p.empty]
-        super().__setstate__({p.name: p.default for p in has_default} | state)
+        defaults = {p.name: p.default for p in has_default}
+        if "coefs_" in state:
+            defaults["posterior_covariance_"] = None
+        super().__setstate__(defaults | state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -76,7 +76,7 @@ class Stage:
     nfev: int
     nhev: int
     loss_curve: list = field(repr=False)
-    seconds: float = field(compare=False)
+    seconds: float = field(default=np.nan, compare=False)
     fresh_loss: float | None = None
 
 

@@ -322,3 +322,11 @@ def test_without_the_packages_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
     with pytest.raises(ImportError, match="pip install skl2onnx"):
         register()
+
+
+def test_moderated_probabilities_are_refused():
+    clf = PairedMLPClassifier(hidden_layer_sizes=2, alpha=1, moderated=True)
+    X = np.arange(8.0)[:, np.newaxis]
+    clf.fit(X, [0, 0, 0, 1, 0, 1, 1, 1])
+    with pytest.raises(NotImplementedError, match=r"moderated=False"):
+        to_onnx(clf, X)

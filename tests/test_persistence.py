@@ -47,6 +47,7 @@ CASES = {
     "scorer": small(early_stopping=True, scoring="accuracy"),
     "stages": small(growing_sample=True),
     "weights": small(class_weight={0: 1.0, 1: 2.0, 2: 0.5}),
+    "moderated": small(moderated=True),
     "no hidden layer": small(hidden_layer_sizes=()),
 }
 
