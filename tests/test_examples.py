@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
@@ -39,3 +41,20 @@ def test_example_draws_a_figure(example):
     assert len(plt.get_fignums()) == 1
     assert all(ax.get_title() and ax.get_xlabel() for ax in plt.gcf().axes)
     plt.close("all")
+
+
+def test_large_file(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    namespace = runpy.run_path(str(EXAMPLES / "large_file.py"))
+    rows = pd.DataFrame(load_iris(return_X_y=True)[0], columns=list("abcd"))
+    rows["kind"] = np.array(["x", "y", "z"])[load_iris().target]
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    for name in ("rows.csv", "rows.parquet"):
+        X, y = namespace["to_npy"](tmp_path / name, "kind", tmp_path / "X.npy")
+        assert X.dtype == np.float32
+        np.testing.assert_allclose(X.mean(axis=0), 0, atol=1e-6)
+        np.testing.assert_allclose(X.std(axis=0), 1, atol=1e-6)
+        assert (y == rows["kind"]).all()
+    namespace["main"](tmp_path / "rows.csv", "kind")
+    assert "softmax x cross_entropy" in capsys.readouterr().out
