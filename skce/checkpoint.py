@@ -5,25 +5,34 @@ the same answers it puts the same questions. So each answer of the objective is 
 to a file, and a later fit reads them there in place of computing them, until they end.
 It goes the same way to the last bit, with every solver, stage and start. A record is a
 digest of the question and the answer in float64, so that nothing but numbers is ever
-read from a file.
+read from a file. A first line of JSON says of which fit they are: its parameters, and a
+digest of its rows and starts.
 """
 
 import json
+import re
 import struct
+import warnings
 from contextlib import contextmanager
 from hashlib import blake2b
-from numbers import Integral
+from numbers import Integral, Real
 from os import SEEK_END
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Tape", "tape_at"]
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows: two fits must not be given one file
+    flock = None
+
+__all__ = ["Tape", "digest_of", "tape_at"]
 
 FORMAT = "skce checkpoint 1"
-# Parameters that may be others when a fit is taken up again
-FREE = {"max_iter", "max_fun", "tol", "n_jobs", "verbose", "moderated"}
-
+# Parameters that change nothing of the way
+FREE = {"n_jobs", "verbose", "moderated", "warm_start", "scoring"}
+# and those that only end it sooner or later, where there is one stage and one start
+LIMITS = {"max_iter", "max_fun", "tol"}
 # Evaluations after the last iteration, in records
 MOST_AT_THE_END = 4
 
@@ -70,7 +79,7 @@ class Tape:
             found = self._turn(HEAD.size + question[1].nbytes)
         if found is None:
             value, vector = compute()
-            self._file.write(HEAD.pack(key, len(vector), value) + vector.tobytes())
+            self._append(HEAD.pack(key, len(vector), value) + vector.tobytes())
             return value, vector
         _, value, vector = found
         if first and not np.isclose(compute()[0], value, rtol=1e-6, equal_nan=True):
@@ -93,12 +102,27 @@ class Tape:
         self._file.seek(place)
         self._file.truncate()
 
+    def _append(self, data):
+        """Write a record; without a file from the first error on."""
+        if self._file is None:
+            return
+        place = self._file.tell()
+        try:
+            _write(self._file, data)
+        except OSError as error:
+            self._file.truncate(place)
+            self._file = None
+            warnings.warn(
+                f"checkpoint={str(self._path)!r} cannot be written any more ({error}): "
+                "the fit goes on without it.",
+                stacklevel=2,
+            )
+
     def _another_way(self):
         return ValueError(
             f"The fit does not go the way of checkpoint={str(self._path)!r} "
-            f"(evaluation {self.n_read} differs): other rows or weights, another "
-            "machine or version of a package, or with stages or several starts another "
-            "max_iter. Take another file name to begin anew."
+            f"(evaluation {self.n_read} differs): it is of another machine or version "
+            "of a package. Take another file name to begin anew."
         )
 
     def _next(self):
@@ -151,15 +175,43 @@ class _OnTape:
         return self._ask(("loss", theta), compute)[0]
 
 
+def digest_of(*arrays):
+    """A short text that other arrays, CSR matrices or Nones hardly share."""
+    digest = blake2b(digest_size=16)
+    for array in arrays:
+        parts = [array]
+        if hasattr(array, "indptr"):
+            parts = [array.data, array.indices, array.indptr]
+        for part in parts:
+            if part is None:
+                digest.update(b"none")
+                continue
+            digest.update(f"{part.shape} {part.dtype}".encode())
+            step = max(1, 2**24 // max(1, part[:1].nbytes))  # a copy of 16 MB at most
+            for start in range(0, len(part), step):
+                digest.update(np.ascontiguousarray(part[start : start + step]).data)
+    return digest.hexdigest()
+
+
 @contextmanager
-def tape_at(path, estimator, network):
+def tape_at(path, estimator, network, digest, several):
     """The Tape on a file, which is made if it does not exist; None for no path.
+
+    Parameters
+    ----------
+    path : path-like or None
+    estimator : PairedMLPClassifier
+    network : Network
+    digest : callable
+        Gives that of the rows and starts.
+    several : bool
+        Whether there are several stages or starts, whose ends are on the way.
 
     Raises
     ------
     ValueError
-        If the file is none of these, or is of a fit with other parameters, or
-        random_state is not an integer.
+        If the file is none of these, or of another fit, or in use; or if random_state
+        is not an integer.
     """
     if path is None:
         yield None
@@ -169,46 +221,73 @@ def tape_at(path, estimator, network):
             f"checkpoint needs an integer random_state, not "
             f"{estimator.random_state!r}, as a fit is taken up again from its start."
         )
+    free = FREE if several else FREE | LIMITS
     header = {
         "format": FORMAT,
-        "layer_sizes": list(network.layer_sizes),
-        "parameters": {
-            name: repr(value)
+        "parameters": {"layer_sizes": list(network.layer_sizes)}
+        | {
+            name: _canonical(value)
             for name, value in sorted(estimator.get_params(deep=False).items())
-            if name not in FREE
+            if name not in free
         },
+        "rows": digest(),
     }
     path = Path(path)
+    line = json.dumps(header).encode() + b"\n"
     with open(path, "r+b" if path.exists() else "w+b", buffering=0) as file:
-        line = _first_line(file)
-        if line:
-            _check_header(line, header, path)
+        _lock(file, path)
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
+        if size < len(line) and line.startswith(file.read(size)):
+            file.seek(0)  # new, or ended while this very line was written
+            _write(file, line)
         else:
-            file.truncate(0)
-            file.seek(0)
-            file.write(json.dumps(header).encode() + b"\n")
+            _check_header(file, header, path)
         yield Tape(file, path)
 
 
-def _first_line(file):
-    """The first line, at most a megabyte; the file is left behind it."""
-    line = file.read(2**20).partition(b"\n")
-    file.seek(len(line[0]) + 1)
-    return line[0] if line[1] else b""
+def _write(file, data):
+    """All of the data: a raw file may take a part of them only."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
-def _check_header(line, expected, path):
+def _lock(file, path):
+    if flock is None:
+        return
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(
+            f"checkpoint={str(path)!r} is in use by another fit: each needs a file of "
+            "its own."
+        ) from error
+    except OSError:  # a file system without locks
+        pass
+
+
+def _canonical(value):
+    """A text of a parameter that is the same in another process."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return repr(float(value))
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _check_header(file, expected, path):
+    """Compare the first line; the file is left behind it."""
+    file.seek(0)
+    line, end, _ = file.read(2**20).partition(b"\n")
     try:
         header = json.loads(line)
-        right = header["format"] == FORMAT
+        right = bool(end) and header["format"] == FORMAT
     except (ValueError, KeyError, TypeError):
         right = False
     if not right:
         raise ValueError(
             f"checkpoint={str(path)!r} exists and is no {FORMAT!r}: take another name."
         )
-    before = {"layer_sizes": header["layer_sizes"], **header["parameters"]}
-    now = {"layer_sizes": expected["layer_sizes"], **expected["parameters"]}
+    before, now = header["parameters"], expected["parameters"]
     others = [
         f"{name}={now.get(name)} (before: {before.get(name)})"
         for name in sorted(before.keys() | now.keys())
@@ -219,3 +298,9 @@ def _check_header(line, expected, path):
             f"checkpoint={str(path)!r} is of a fit with other parameters: "
             f"{'; '.join(others)}. Set them as they were, or take another file name."
         )
+    if header["rows"] != expected["rows"]:
+        raise ValueError(
+            f"checkpoint={str(path)!r} is of a fit to other rows, weights, validation "
+            "rows or start weights. Take another file name to begin anew."
+        )
+    file.seek(len(line) + 1)

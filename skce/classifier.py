@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from skce.activations import get_activation
 from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
 from skce.callbacks import CallbackSupportMixin, fit_task, with_callbacks
-from skce.checkpoint import tape_at
+from skce.checkpoint import digest_of, tape_at
 from skce.class_weights import class_factors, mass, weigh_classes
 from skce.documentation import link_template
 from skce.fitting import BrokenFitError, fit_from_starts, most_subtasks
@@ -141,8 +141,9 @@ class PairedMLPClassifier(
         Whether `predict_proba` averages over the weights that the training rows leave
         open, by the Laplace approximation of their posterior (MacKay 1992), so that it
         is less certain far from them. For the natural pairs of softmax and logistic,
-        alpha > 0 and at most `skce.curvature.MOST_PARAMETERS` = 5000 parameters; fit
-        then makes so many Hessian products.
+        alpha > 0 and at most `skce.curvature.MOST_PARAMETERS` = 5000 parameters P: fit
+        then takes some n q P^2 operations more, and a prediction as many. Set to False,
+        a fitted classifier predicts without it.
     random_state : int, RandomState instance or None, default=None
         Of the start weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
@@ -396,8 +397,9 @@ class PairedMLPClassifier(
             A file that each evaluation is appended to, 8 bytes a parameter. A fit that
             was ended, by Ctrl-C, a crash or max_iter, is taken up again by the same
             call on the same rows, and goes the same way to the last bit. Needs an
-            integer `random_state`; max_iter, max_fun and tol may be others. Not to be
-            shared by fits side by side.
+            integer `random_state`; with one start and without a growing sample
+            max_iter, max_fun and tol may be others. A file is of one fit: not for
+            searches.
 
         Returns
         -------
@@ -543,6 +545,7 @@ class PairedMLPClassifier(
             grow = self.growing_sample
             if isinstance(grow, str):  # "auto"
                 grow = X.shape[0] >= LEAST_ROWS
+            grow = bool(grow)
             starts = new_starts(
                 self,
                 network,
@@ -551,7 +554,7 @@ class PairedMLPClassifier(
                 random_state,
                 given=start,
                 warm=warm,
-                grow=bool(grow),
+                grow=grow,
             )
             rows = X, codes, with_unit_mean(weights, X.dtype)
             new_watch = None
@@ -563,7 +566,13 @@ class PairedMLPClassifier(
             task = fit_task(context, {"estimator": self, **told}, attributes_at)
             decay = self._decay(total_weight)
             try:
-                with tape_at(checkpoint, self, network) as tape:
+                with tape_at(
+                    checkpoint,
+                    self,
+                    network,
+                    lambda: _digest(rows, starts, validation),
+                    several=grow or len(starts) > 1,
+                ) as tape:
                     fits = self._minimize(
                         network, starts, rows, decay, new_watch, task, tape
                     )
@@ -580,9 +589,7 @@ class PairedMLPClassifier(
             vars(self).update(attributes_at(best.solution.theta))
             self._keep_record(fits)
             if self.moderated:
-                self.posterior_covariance_ = self._moderation(
-                    network, best.solution.theta, rows, decay, total_weight
-                )
+                self._moderate(network, rows, total_weight)
             if task is not None:
                 task.end(best.solution.theta)
         return self
@@ -635,19 +642,28 @@ class PairedMLPClassifier(
             best,
         )
 
-    def _moderation(self, network, theta, rows, decay, total_weight):
-        """The covariance of the parameters."""
+    def _moderate(self, network, rows, total_weight):
+        """Set the covariance of the parameters; Ctrl-C leaves the fit without it."""
         X, *_ = rows
-        with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
-            objective = new_objective(
-                network,
-                rows,
-                decay,
-                dtype=X.dtype,
-                run=run,
-                smoothing=self._smoothing(network),
+        try:
+            with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
+                self.posterior_covariance_ = posterior_covariance(
+                    network,
+                    self.coefs_,
+                    self.intercepts_,
+                    rows,
+                    self._smoothing(network),
+                    total_weight,
+                    self.alpha,
+                    run,
+                )
+        except KeyboardInterrupt:
+            warnings.warn(
+                "The fit has ended, but Ctrl-C came before the covariance that "
+                "moderated=True needs: probabilities are not moderated.",
+                ConvergenceWarning,
+                stacklevel=5,
             )
-            return posterior_covariance(objective, theta, total_weight)
 
     def _smoothing(self, network):
         """What `Block` wants of `label_smoothing`."""
@@ -711,6 +727,13 @@ def _fitted_parameters(network, labels, dtype, theta):
         "_hidden_activation": network.hidden_activation,
         "posterior_covariance_": None,
     }
+
+
+def _digest(rows, starts, validation):
+    """What a checkpoint knows the rows and the starts by."""
+    thetas = [theta for theta, _, _ in starts]
+    others = () if validation is None else validation.rows
+    return digest_of(*rows, *thetas, *others)
 
 
 @contextmanager

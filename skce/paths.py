@@ -22,7 +22,8 @@ def alpha_path(estimator, X, y, alphas, **fit_params):
     alphas : array-like of shape (n_alphas,)
         Different numbers of at least 0, in any order.
     **fit_params
-        Passed to each `fit`, such as sample_weight.
+        Passed to each `fit`, such as sample_weight; coefs_init and intercepts_init to
+        the first.
 
     Returns
     -------
@@ -32,7 +33,7 @@ def alpha_path(estimator, X, y, alphas, **fit_params):
     Raises
     ------
     ValueError
-        If alphas is empty or has a number twice, and as `fit`.
+        If alphas is empty or has a number twice, a checkpoint is given, and as `fit`.
 
     Examples
     --------
@@ -46,14 +47,20 @@ def alpha_path(estimator, X, y, alphas, **fit_params):
     1.0 0.3
     0.1 0.09
     """
+    if fit_params.get("checkpoint") is not None:
+        raise ValueError(
+            "checkpoint is a file of one fit, and alpha_path makes several."
+        )
     alphas = np.asarray(alphas, dtype=float)
     if alphas.ndim != 1 or len(alphas) == 0 or len(np.unique(alphas)) < len(alphas):
         raise ValueError(
             f"alphas={alphas.tolist()} must be a list of different numbers."
         )
-    path, start = {}, {}
+    names = "coefs_init", "intercepts_init"
+    start = {name: fit_params.pop(name) for name in names if name in fit_params}
+    path = {}
     for alpha in sorted(alphas.tolist(), reverse=True):
         fit = clone(estimator).set_params(alpha=alpha)
         path[alpha] = fit.fit(X, y, **fit_params, **start)
-        start = {"coefs_init": fit.coefs_, "intercepts_init": fit.intercepts_}
+        start = dict(zip(names, (fit.coefs_, fit.intercepts_), strict=True))
     return [path[alpha] for alpha in alphas.tolist()]

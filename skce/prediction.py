@@ -191,7 +191,7 @@ class Predictions:
     def _map_logits(self, X, function, moderated=True):
         """`function` of the logits (q, n) of the rows of X, as (n, columns)."""
         X = check_rows(self, X)
-        if moderated and self.posterior_covariance_ is not None:
+        if moderated and self.moderated and self.posterior_covariance_ is not None:
             return self._moderated_logits(X, function)
         layer_sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
         network = Network(layer_sizes, self._hidden_activation, self.pairing_)
@@ -201,14 +201,17 @@ class Predictions:
 
     def _moderated_logits(self, X, function):
         """`function` of what has the moderated probabilities."""
-        z = moderate(
-            X,
-            self.coefs_,
-            self.intercepts_,
-            self._hidden_activation,
-            self.posterior_covariance_,
-            self.pairing_.activation.elementwise,
-        )
+        covariance = self.posterior_covariance_
+        with workers(X.shape[0] * len(covariance), self.n_jobs) as run:
+            z = moderate(
+                X,
+                self.coefs_,
+                self.intercepts_,
+                self._hidden_activation,
+                covariance,
+                self.pairing_.activation.elementwise,
+                run,
+            )
         if not np.isfinite(z).all():
             raise ValueError(_overflow(X))
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)

@@ -13,7 +13,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
-from skce import PairedMLPClassifier
+from skce import PairedMLPClassifier, alpha_path, checkpoint
 from skce.objective import Objective
 from skce.penalties import LeastSquares
 from skce.solvers import SOLVERS
@@ -141,23 +141,92 @@ def test_what_does_not_go_with_the_file_says_so(tmp_path):
     path, text = tmp_path / "fit", tmp_path / "text"
     clf = classifier().fit(X, Y, checkpoint=path)
     state, size = dict(vars(clf)), path.stat().st_size
-    text.write_text("not one\nof these")
 
     def fails(match, clf, rows=X, path=path, **weights):
         with pytest.raises(ValueError, match=match):
             clf.fit(rows, Y, checkpoint=path, **weights)
 
-    fails(r"evaluation 1 differs", clf, X + 0.01)
-    fails(r"evaluation 1 differs", clf, sample_weight=np.arange(150))
+    fails(r"other rows", clf, X + 1e-9)
+    fails(r"other rows", clf, sample_weight=np.arange(150))
+    start = clf.coefs_, [b + 1 for b in clf.intercepts_]
+    fails(r"start weights", clf, coefs_init=start[0], intercepts_init=start[1])
     assert vars(clf) == state
-    fails(r"alpha=1 \(before: 0\.1\)", classifier(alpha=1))
+    fails(r"alpha=1\.0 \(before: 0\.1\)", classifier(alpha=1))
     fails(r"layer_sizes=\[2, 4, 3\]", classifier(), X[:, :2])
-    fails(r"is no 'skce checkpoint 1'", classifier(), path=text)
     fails(r"integer random_state", classifier(random_state=None))
+    for content in ("not one\nof these", '{"precious": 1}', "x", b"\0" * 2**20):
+        text.write_bytes(content if isinstance(content, bytes) else content.encode())
+        before = text.read_bytes()
+        fails(r"is no 'skce checkpoint 1'", classifier(), path=text)
+        assert text.read_bytes() == before
     assert path.stat().st_size == size
-    assert text.read_text() == "not one\nof these"
     with pytest.raises(FileNotFoundError):
         classifier().fit(X, Y, checkpoint=tmp_path / "no" / "fit")
+    with pytest.raises(ValueError, match=r"alpha_path makes several"):
+        alpha_path(clf, X, Y, [1, 2], checkpoint=path)
+
+
+@pytest.mark.parametrize("option", [{"n_init": 2}, {"growing_sample": True}], ids=str)
+def test_where_a_limit_is_on_the_way_it_must_be_the_same(option, tmp_path):
+    with pytest.warns(ConvergenceWarning):
+        classifier(max_iter=5, **option).fit(X, Y, checkpoint=tmp_path / "fit")
+    with pytest.raises(ValueError, match=r"max_iter=1000\.0 \(before: 5\.0\)"):
+        classifier(**option).fit(X, Y, checkpoint=tmp_path / "fit")
+
+
+def test_start_values_alike_do_not_hide_other_rows(tmp_path):
+    """Without hidden units the objective begins with log q, whatever the rows."""
+    clf = classifier(hidden_layer_sizes=())
+    clf.fit(X, Y, checkpoint=tmp_path / "fit")
+    with pytest.raises(ValueError, match=r"other rows"):
+        clf.fit(X[::-1], Y, checkpoint=tmp_path / "fit")
+
+
+def test_an_unfinished_first_line_is_written_anew(tmp_path):
+    path = tmp_path / "fit"
+    classifier().fit(X, Y, checkpoint=path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50])
+    classifier().fit(X, Y, checkpoint=path)
+    assert path.read_bytes() == whole
+
+
+def test_parameters_are_compared_as_another_process_sees_them(tmp_path):
+    def new_scorer():
+        return lambda clf, X, y: clf.score(X, y)
+
+    for alpha in (1, np.float64(1)):
+        clf = classifier(alpha=alpha, early_stopping=True, scoring=new_scorer())
+        clf.fit(X, Y, checkpoint=tmp_path / "fit")
+
+
+def test_a_full_disk_ends_the_checkpoint_and_not_the_fit(tmp_path, monkeypatch):
+    write, left = checkpoint._write, [10]
+
+    def write_some(file, data):
+        left[0] -= 1
+        if left[0] < 0:
+            file.write(data[:7])
+            raise OSError("No space left on device")
+        write(file, data)
+
+    monkeypatch.setattr(checkpoint, "_write", write_some)
+    with pytest.warns(UserWarning, match=r"No space left.*goes on without"):
+        clf = classifier().fit(X, Y, checkpoint=tmp_path / "fit")
+    monkeypatch.undo()
+    assert_same(clf, classifier().fit(X, Y))
+    assert_same(clf, classifier().fit(X, Y, checkpoint=tmp_path / "fit"))
+
+
+@pytest.mark.skipif(checkpoint.flock is None, reason="no locks here")
+def test_two_fits_cannot_share_a_file(tmp_path):
+    class Fits(LeastSquares):
+        def value(self, t, y):
+            with pytest.raises(ValueError, match=r"in use by another fit"):
+                classifier().fit(X, Y, checkpoint=tmp_path / "fit")
+            return super().value(t, y)
+
+    classifier(penalty=Fits(), tol=0.05).fit(X, Y, checkpoint=tmp_path / "fit")
 
 
 def test_soft_targets_have_checkpoints_too(tmp_path):
