@@ -17,7 +17,13 @@ from skce.callbacks import CallbackSupportMixin, fit_task, with_callbacks
 from skce.checkpoint import digest_of, tape_at
 from skce.class_weights import class_factors, mass, weigh_classes
 from skce.documentation import link_template
-from skce.fitting import BrokenFitError, fit_from_starts, most_subtasks
+from skce.fitting import (
+    BrokenFitError,
+    Fits,
+    Outcome,
+    fit_from_starts,
+    most_subtasks,
+)
 from skce.growth import LEAST_ROWS, new_objective
 from skce.hidden import get_hidden_activation
 from skce.labels import encode, encode_targets
@@ -25,6 +31,7 @@ from skce.moderation import check_moderated, posterior_covariance
 from skce.network import Network
 from skce.pairings import (
     DegeneratePairingWarning,
+    check_shapes,
     pair,
     pairing_status,
     why_degenerate,
@@ -128,8 +135,8 @@ class PairedMLPClassifier(
         sample the last stage alone is watched.
     validation_fraction : float, default=0.1
         Part of the training rows that is kept for validation. Rows that are the same,
-        of up to `skce.blocks.FEW_ROWS`, are not parted. Of a memory-mapped file of more
-        than 128 MB they are runs of neighbours, at most 32 MB.
+        of up to `skce.blocks.FEW_ROWS`, are not parted. Of an X of more than 128 MB
+        they are runs of neighbours, at most 32 MB.
     n_iter_no_change : int, default=10
         See `early_stopping`.
     scoring : "penalty", str or callable, default="penalty"
@@ -149,7 +156,8 @@ class PairedMLPClassifier(
     growing_sample : {"auto", True, False}, default="auto"
         Whether to begin on random parts of the rows, a sixteenth, an eighth, and so
         on, stratified by class, each for as long as the loss of as many fresh rows
-        falls; the last stage is always on all rows. "auto": from
+        falls; the last stage is always on all rows. (Of an X of more than 128 MB, a
+        file perhaps, they are runs of neighbours, not stratified.) "auto": from
         `skce.growth.LEAST_ROWS` = 32768 rows on. Not after a warm start. No part is
         larger than what can be copied in 64 MB.
     warm_start : bool, default=False
@@ -184,7 +192,8 @@ class PairedMLPClassifier(
         is compared with; "evaluations" of the objective and of Hessian products, and
         "seconds", since the stage began.
     n_iter_ : int
-        Iterations of the last stage; 0 if it began at a stationary point. Earlier
+        Iterations of the last stage; 0 if it began at a stationary point, or the fit
+        was ended before it. Earlier
         stages count against `max_iter`, at most three quarters of it, so that less
         than `max_iter` does not mean convergence: see `solver_result_["success"]`.
     stages_ : list of Stage
@@ -195,11 +204,12 @@ class PairedMLPClassifier(
         SciPy's record of how the last stage stopped: status, message, success, nit,
         nfev (evaluations of the objective with its gradient), nhev (Hessian products),
         gradient_norm (the largest absolute component), seconds and reason: "tolerance",
-        "stopped" (early), "interrupted", "max_iter", "max_fun", "breakdown" or
-        "precision".
+        "stopped" (early, or by a callback), "interrupted", "max_iter", "max_fun",
+        "breakdown", "precision" or "overflow" (of `BrokenFitError.best`). With the
+        solver, tol and alpha of the fit.
     init_losses_ : ndarray of shape (n_init,)
-        The final objective of each start; inf where it overflowed, NaN where Ctrl-C
-        came before it.
+        The final objective of each start; inf where it overflowed, NaN where Ctrl-C or
+        a callback's stop came before it.
     validation_scores_ : list of float or None
         With early stopping, the score after each iteration of the last stage; greater
         is better.
@@ -342,7 +352,7 @@ class PairedMLPClassifier(
         has_default = [p for p in parameters if p.default is not p.empty]
         defaults = {p.name: p.default for p in has_default}
         if "coefs_" in state:
-            defaults["posterior_covariance_"] = None
+            defaults |= {"posterior_covariance_": None, "_columns": None}
         super().__setstate__(defaults | state)
 
     def __sklearn_tags__(self):
@@ -431,6 +441,15 @@ class PairedMLPClassifier(
         >>> clf = PairedMLPClassifier(early_stopping=True, random_state=1)
         >>> clf.fit(X, y, X_val=X_val, y_val=y_val).solver_result_["reason"]
         'stopped'
+
+        By a scorer; from given weights; and with a checkpoint:
+
+        >>> clf.set_params(scoring="neg_log_loss").fit(X, y).best_validation_score_ > -1
+        True
+        >>> start = {"coefs_init": clf.coefs_, "intercepts_init": clf.intercepts_}
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     clf = clf.fit(X, y, **start, checkpoint=f"{folder}/checkpoint")
         """
         validation = X_val, y_val, sample_weight_val
         start = coefs_init, intercepts_init
@@ -442,7 +461,17 @@ class PairedMLPClassifier(
 
     @with_callbacks
     def fit_targets(
-        self, X, targets, sample_weight=None, classes=None, checkpoint=None
+        self,
+        X,
+        targets,
+        sample_weight=None,
+        classes=None,
+        X_val=None,
+        targets_val=None,
+        sample_weight_val=None,
+        coefs_init=None,
+        intercepts_init=None,
+        checkpoint=None,
     ):
         """Fit the network to soft targets: a probability for each row and class.
 
@@ -457,7 +486,9 @@ class PairedMLPClassifier(
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
             Labels of the columns, for `predict`; 0 ... n_classes - 1 by default.
-        checkpoint : path-like, default=None
+        X_val, targets_val, sample_weight_val : default=None
+            Rows for early stopping, like X and targets.
+        coefs_init, intercepts_init, checkpoint : default=None
             As in `fit`.
 
         Returns
@@ -491,9 +522,17 @@ class PairedMLPClassifier(
         def encode_given(targets, activation):
             return encode_targets(targets, classes, activation)
 
-        nothing = (None, None, None), (None, None)
+        validation = X_val, targets_val, sample_weight_val
+        start = coefs_init, intercepts_init
         return self._fit(
-            X, targets, sample_weight, *nothing, encode_given, {"X": X}, checkpoint
+            X,
+            targets,
+            sample_weight,
+            validation,
+            start,
+            encode_given,
+            {"X": X},
+            checkpoint,
         )
 
     def _fit(
@@ -540,6 +579,7 @@ class PairedMLPClassifier(
                 hidden_activation,
                 pairing,
             )
+            check_shapes(pairing, labels.n_outputs)
             if self.moderated:
                 check_moderated(network, self.alpha)
             grow = self.growing_sample
@@ -628,17 +668,20 @@ class PairedMLPClassifier(
     def _broken_fit(self, error, X, attributes_at):
         """The error of a fit whose objective overflowed on its way."""
         best, kept = None, "no iteration had ended"
-        if error.theta is not None:
+        if error.solution is not None:
             best = clone(self)
             for name in ("n_features_in_", "feature_names_in_"):
                 if hasattr(self, name):
                     setattr(best, name, getattr(self, name))
-            vars(best).update(attributes_at(error.theta))
-            kept = "the error's attribute best predicts with the last good weights"
+            vars(best).update(attributes_at(error.solution.theta))
+            outcome = Outcome(None, error.solution, error.stages)
+            best._keep_record(Fits([outcome], interrupted=False, constant=np.inf))
+            kept = "the error's attribute best is fitted with the last good weights"
         return BrokenFitError(
             f"The fit broke off: {error}. X reaches {largest(X):.3g} in absolute "
             f"value, as {X.dtype}: scale the features to mean 0 and variance 1 "
-            f"(StandardScaler), or raise alpha. This estimator is as it was; {kept}.",
+            "(StandardScaler), or raise alpha; of a penalty or activation of your own, "
+            f"look at its domain or range. This estimator is as it was; {kept}.",
             best,
         )
 
@@ -704,7 +747,11 @@ class PairedMLPClassifier(
         self.history_ = best.solution.history
         self.loss_curve_ = self.history_["loss"]
         self.n_iter_ = best.solution.record["nit"]
-        self.solver_result_ = best.solution.record
+        self.solver_result_ = best.solution.record | {
+            "solver": self.solver,
+            "tol": float(self.tol),
+            "alpha": float(self.alpha),
+        }
         self.stages_ = best.stages
         self.init_losses_ = np.array([outcome.loss for outcome in fits.outcomes])
         watch = best.watch
@@ -724,6 +771,7 @@ def _fitted_parameters(network, labels, dtype, theta):
         "n_outputs_": network.n_outputs,
         "out_activation_": network.pairing.activation.name,
         "_multilabel": labels.multilabel,
+        "_columns": labels.columns,
         "_hidden_activation": network.hidden_activation,
         "posterior_covariance_": None,
     }

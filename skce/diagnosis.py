@@ -9,7 +9,7 @@ from skce.hidden import get_hidden_activation
 from skce.labels import encode
 from skce.network import Network
 from skce.objective import Objective
-from skce.pairings import pair
+from skce.pairings import check_shapes, pair
 from skce.validation import check_layer_sizes
 
 __all__ = ["check_gradient"]
@@ -27,7 +27,7 @@ def check_gradient(estimator, X, y, *, step=1e-5, random_state=0):
     Parameters
     ----------
     estimator : PairedMLPClassifier
-        Need not be fitted, and stays as it is.
+        Itself, not a pipeline. Need not be fitted, and stays as it is.
     X : array-like of shape (n_samples, n_features)
         Of which at most 200 rows are used, scaled to mean 0 and variance 1.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
@@ -59,6 +59,12 @@ def check_gradient(estimator, X, y, *, step=1e-5, random_state=0):
     >>> errors["gradient"] < 1e-7 and errors["hessian"] < 1e-7
     True
     """
+    if hasattr(estimator, "steps"):
+        raise TypeError(
+            "check_gradient takes the classifier itself: pass the last step, pipe[-1]."
+        )
+    if not step > 0:
+        raise ValueError(f"step={step!r} must be a number above 0.")
     random_state = check_random_state(random_state)
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y)
     rows = random_state.permutation(len(X))[:MOST_ROWS]
@@ -74,6 +80,7 @@ def check_gradient(estimator, X, y, *, step=1e-5, random_state=0):
         get_hidden_activation(estimator.hidden_activation),
         pair(estimator.activation, estimator.penalty),
     )
+    check_shapes(network.pairing, network.n_outputs)
     decay = float(estimator.alpha) / len(rows)
     objective = Objective(network, cut(X, labels.codes[rows]), decay)
     theta = random_state.uniform(-1, 1, network.n_parameters)

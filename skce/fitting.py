@@ -27,8 +27,9 @@ class BrokenFitError(ValueError):
     Attributes
     ----------
     best : PairedMLPClassifier or None
-        A copy of the estimator that predicts with the last good weights; None if no
-        iteration had ended.
+        A copy of the estimator, fitted with the last good weights, for which
+        `solver_result_["reason"]` is "overflow"; its probabilities are not moderated.
+        None if no iteration had ended.
     """
 
     def __init__(self, message, best=None):
@@ -142,10 +143,10 @@ def fit_from_starts(
     soft : bool
         Whether the targets are no labels, so that a stuck fit is not told.
     task : FitTask, optional
-        With it the starts are run one after another, each a subtask if there are
-        several.
+        With it (or a tape, or verbose) the starts are run one after another, each a
+        subtask if there are several.
     tape : Tape, optional
-        With it the starts are run one after another.
+        See `minimize_in_stages`.
     **options
         Of `minimize_in_stages`.
 
@@ -184,13 +185,15 @@ def fit_from_starts(
             outcome.error = error
 
     several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START
-    several = several and task is None and tape is None
+    several = several and task is None and tape is None and not options["verbose"]
     with workers(work * len(starts) if several else work, n_jobs) as run:
         try:
             if several:
                 run(lambda i: fit(i, serial), range(len(starts)), interrupt.set)
             elif task is None or len(starts) == 1:
                 for i in range(len(starts)):
+                    if options["verbose"] and len(starts) > 1:
+                        print(f"start {i + 1} of {len(starts)}")
                     fit(i, run, task)
             else:
                 for i, outcome in enumerate(outcomes):
@@ -207,8 +210,14 @@ def fit_from_starts(
         raise KeyboardInterrupt  # nothing has been won that could be kept
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if errors and all(outcome.solution is None for outcome in outcomes):
-        raise errors[0]
+        raise min(errors, key=_value_of)
     return Fits(outcomes, interrupt.is_set(), constant)
+
+
+def _value_of(error):
+    """The objective that a fit had reached when it overflowed."""
+    value = np.inf if error.solution is None else error.solution.value
+    return np.inf if np.isnan(value) else value
 
 
 def most_subtasks(max_iter, n_starts=1):

@@ -9,6 +9,7 @@ lowest. The
 last stage is on all rows, so its minimum is one of the whole objective.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,16 +17,19 @@ import numpy as np
 from skce.blocks import block_rows, cut
 from skce.callbacks import Iterations
 from skce.objective import Objective
-from skce.solvers import minimize
+from skce.solvers import NonFiniteObjectiveError, ended_by_overflow, minimize
 from skce.threads import QUIET
-from skce.validation import is_file, with_unit_mean
+from skce.validation import with_unit_mean
 
 __all__ = [
     "LEAST_ROWS",
+    "MOST_BYTES",
     "MOST_STAGES",
     "Stage",
     "minimize_in_stages",
+    "n_bytes",
     "new_objective",
+    "order_of_runs",
     "sample_sizes",
     "stratified_order",
 ]
@@ -41,8 +45,8 @@ CHECK_EVERY = 5
 MOST_ITERATIONS = 100
 MOST_STAGES = 4  # shares of 1/16, 1/8, 1/4, 1/2
 
-# Neighbours that go into a sample together where the rows are read from a file: at 50
-# float32 features, six pages of it
+# Neighbours that go into a sample together where X is larger than `MOST_BYTES`, as it
+# may be a file: at 50 float32 features, six pages of it
 RUN = 128
 
 # Copies of a sample and its fresh rows, in bytes
@@ -228,7 +232,7 @@ def minimize_in_stages(
     asked = asked or {"max_iter": max_iter, "max_fun": max_fun}
     stages, budget, verbose = [], early, options["verbose"]
     stopped = False
-    sizes = sample_sizes(n, _n_bytes(X)) if grow else []
+    sizes = sample_sizes(n, n_bytes(X)) if grow else []
     order = _order(rows, random_state, 2 * max(sizes)) if sizes else ()
     for size in sizes:
         most = min(MOST_ITERATIONS, int(budget * n / size))
@@ -240,17 +244,24 @@ def minimize_in_stages(
             print(f"stage {len(stages) + 1}: {size} of {n} rows")
         stage_task = None if task is None else task.begin("stage", most)
         iterations = None if task is None else Iterations(stage_task)
-        theta, stage = _early_stage(
-            theta,
-            lambda part, decay: objective(_part(*rows, part), decay),
-            (order[:size], order[size : 2 * size]),
-            decay=decay,
-            max_iter=most,
-            max_fun=max_fun - 1,
-            interrupt=interrupt,
-            iterations=iterations,
-            **options,
-        )
+        try:
+            with _known_to_errors(theta, stages, size):
+                theta, stage = _early_stage(
+                    theta,
+                    lambda part, decay: objective(_part(*rows, part), decay),
+                    (order[:size], order[size : 2 * size]),
+                    decay=decay,
+                    max_iter=most,
+                    max_fun=max_fun - 1,
+                    interrupt=interrupt,
+                    iterations=iterations,
+                    **options,
+                )
+        except KeyboardInterrupt:  # while it copied rows, say
+            if interrupt is None or not stages:
+                raise
+            interrupt.set()
+            break
         if task is not None:
             stopped = stage_task.end(theta) or iterations.stopped
         budget -= stage.n_iter * size / n
@@ -259,22 +270,38 @@ def minimize_in_stages(
     if stages and verbose:
         print(f"stage {len(stages) + 1}: all {n} rows")
     whole = objective(rows, decay)
-    if watch is not None:
-        watch.begin(theta)
-    solution = minimize(
-        whole,
-        theta,
-        max_iter=max_iter - int(np.ceil(early - budget)),
-        max_fun=max_fun,
-        stop=watch,
-        interrupt=interrupt,
-        iterations=None if task is None else Iterations(task, stopped),
-        asked=asked,
-        **options,
-    )
+    with _known_to_errors(theta, stages, n):
+        if watch is not None:
+            watch.begin(theta)
+        solution = minimize(
+            whole,
+            theta,
+            max_iter=max_iter - int(np.ceil(early - budget)),
+            max_fun=max_fun,
+            stop=watch,
+            interrupt=interrupt,
+            iterations=None if task is None else Iterations(task, stopped),
+            asked=asked,
+            **options,
+        )
     if watch is not None:
         solution = _moved(solution, watch.best, whole, options["tol"])
     return solution, [*stages, _stage(n, solution)]
+
+
+@contextmanager
+def _known_to_errors(theta, stages, n_rows):
+    """Tell the error of a stage what it and the stages before it have reached."""
+    try:
+        yield
+    except NonFiniteObjectiveError as error:
+        if error.solution is None and stages:
+            curve = stages[-1].loss_curve
+            value = curve[-1] if curve else np.nan
+            error.solution = ended_by_overflow(theta, value, str(error))
+        if error.solution is not None:
+            error.stages = [*stages, _stage(n_rows, error.solution)]
+        raise
 
 
 @np.errstate(**QUIET)
@@ -325,17 +352,22 @@ def order_of_runs(n, random_state, most):
     """At least `most` of n rows, in a random order of runs of neighbours.
 
     A file is read by pages, and a few thousand runs have all its classes, however it is
-    sorted.
+    sorted. The last run may be shorter.
     """
-    runs = random_state.permutation(-(-n // RUN))[: -(-most // RUN) + 1]
-    order = (runs[:, np.newaxis] * RUN + np.arange(RUN)).ravel()
+    narrow = np.int32 if n + RUN <= np.iinfo(np.int32).max else np.int64
+    runs = random_state.permutation(-(-n // RUN))[: -(-most // RUN) + 1].astype(narrow)
+    order = (runs[:, np.newaxis] * RUN + np.arange(RUN, dtype=narrow)).ravel()
     return order[order < n]
 
 
 def _order(rows, random_state, most):
-    """At most the first `most` rows of a random order of those that weigh."""
+    """At most the first `most` rows of a random order of those that weigh.
+
+    It depends on the size of X, and not on whether that is a file: joblib makes files
+    of large arrays that it gives to other processes.
+    """
     X, codes, weights = rows
-    if is_file(X):
+    if n_bytes(X) > MOST_BYTES:
         order = order_of_runs(len(codes), random_state, most)
     else:
         order = stratified_order(codes, random_state)
@@ -351,7 +383,7 @@ def _part(X, codes, weights, part):
     return X[part], codes[part], weights
 
 
-def _n_bytes(X):
+def n_bytes(X):
     """Bytes of an array or a CSR matrix."""
     if isinstance(X, np.ndarray):
         return X.nbytes

@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skce.blocks import cut, dense_if_small
 from skce.class_weights import class_factors, mass, weigh_classes
 from skce.curvature import check_size, flat, hessian_matrix
+from skce.fitted import unwrapped
 from skce.growth import new_objective
-from skce.labels import Labels, encode_targets
+from skce.labels import fitted_labels
 from skce.network import Network
 from skce.optional import optional
 from skce.penalties import LeastSquares
@@ -64,18 +65,17 @@ class _Refit:
 
 def _refit(estimator, X, y, sample_weight):
     check_is_fitted(estimator)
+    if not hasattr(estimator, "pairing_"):
+        raise TypeError(
+            f"{type(estimator).__name__} is no PairedMLPClassifier, nor a pipeline or "
+            "search that ends in one."
+        )
     layers = (estimator.coefs_[0].shape[0], *(len(b) for b in estimator.intercepts_))
     network = Network(layers, estimator._hidden_activation, estimator.pairing_)
     check_size(network)
     X = dense_if_small(check_rows(estimator, X)).astype(np.float64)
-    classes, activation = estimator.classes_, network.pairing.activation
-    if np.ndim(y) == 2 and not estimator._multilabel:  # of fit_targets
-        labels = encode_targets(y, classes, activation)
-        codes = labels.codes
-    else:
-        nothing = np.empty(0, dtype=np.intp)
-        labels = Labels(classes, nothing, network.n_outputs, estimator._multilabel)
-        codes = labels.code(y)
+    labels = fitted_labels(estimator)
+    codes = labels.code(y, "y")
     check_consistent_length(X, codes)
     weights, total = check_weights(sample_weight, X)
     rows, factors = (X, codes, weights), None
@@ -94,7 +94,7 @@ def hessian(estimator, X, y, sample_weight=None, *, gauss_newton=False):
 
     Parameters
     ----------
-    estimator : PairedMLPClassifier
+    estimator : PairedMLPClassifier, Pipeline or search
         Fitted, with at most `skce.curvature.MOST_PARAMETERS` = 5000 parameters.
     X, y, sample_weight
         The rows of the fit; class_weight, label_smoothing and alpha are the
@@ -129,6 +129,7 @@ def hessian(estimator, X, y, sample_weight=None, *, gauss_newton=False):
     >>> bool(np.linalg.eigvalsh(H).min() > -1e-6)  # the fit ended in a minimum
     True
     """
+    estimator, X = unwrapped(estimator, X)
     refit = _refit(estimator, X, y, sample_weight)
     return refit.with_objective(
         estimator,
@@ -217,7 +218,7 @@ def standard_errors(
 
     Parameters
     ----------
-    estimator : PairedMLPClassifier
+    estimator : PairedMLPClassifier, Pipeline or search
         Fitted with `hidden_layer_sizes=()`, and to its minimum: take a low `tol`.
     X, y, sample_weight
         The rows of the fit. A weight counts as so many rows.
@@ -266,6 +267,7 @@ def standard_errors(
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown; it may be 'model' or 'sandwich'.")
+    estimator, X = unwrapped(estimator, X)
     refit = _refit(estimator, X, y, sample_weight)
     network, pairing = refit.network, refit.network.pairing
     if len(network.weight_shapes) > 1:
@@ -291,6 +293,11 @@ def standard_errors(
     step = free @ inverse @ (refit.total * free.T @ gradient)
     delta, counts = _deltas(refit, estimator)
     if kind == "model" and linear:
+        if refit.total <= p1:
+            raise ValueError(
+                f"kind='model' needs more rows than coefficients an output, {p1}; a "
+                f"weight counts as so many rows, and their sum is {refit.total:g}."
+            )
         rest = delta.T @ (delta * counts[:, np.newaxis]) / (refit.total - p1)
         covariance = np.kron(inverse[::q, ::q], rest)
     elif kind == "model":
@@ -323,9 +330,9 @@ def _check_model(estimator, pairing, linear):
         )
     if estimator.class_weight is not None or estimator.label_smoothing > 0:
         raise ValueError(
-            f"kind='model' is not defined with class_weight={estimator.class_weight!r} "
-            f"and label_smoothing={estimator.label_smoothing!r}, which are no part of "
-            "a likelihood: take kind='sandwich'."
+            "kind='model' is not defined with class_weight or label_smoothing, which "
+            f"are no part of a likelihood (class_weight={estimator.class_weight!r}, "
+            f"label_smoothing={estimator.label_smoothing!r}): take kind='sandwich'."
         )
 
 
@@ -394,8 +401,9 @@ def _inverse(A):
     if not values[0] > 100 * len(A) * np.finfo(float).eps:
         raise ValueError(
             "The rows do not determine the coefficients: the Hessian has the relative "
-            f"eigenvalue {values[0]:.2g}. Leave out features that follow from others, "
-            "or fit with a larger alpha."
+            f"eigenvalue {values[0]:.2g}. Leave out features that follow from others; "
+            "where the classes are separable, there is no minimum with alpha=0: fit "
+            "with a larger alpha."
         )
     vectors = scale[:, np.newaxis] * vectors
     return (vectors / values) @ vectors.T

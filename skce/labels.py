@@ -10,7 +10,14 @@ from sklearn.utils.validation import column_or_1d
 
 from skce.blocks import SOFT
 
-__all__ = ["Labels", "class_frequencies", "encode", "encode_targets", "kind_of_labels"]
+__all__ = [
+    "Labels",
+    "class_frequencies",
+    "encode",
+    "encode_targets",
+    "fitted_labels",
+    "kind_of_labels",
+]
 
 
 # More labels are sorted in parts: the sort and the codes of 10 million take 300 MB
@@ -32,30 +39,36 @@ class Labels:
         Output units: one for two classes where each unit answers for itself,
         else one a class or label.
     multilabel : bool
+    columns : ndarray of shape (n_classes,) or None
+        For soft targets, the labels in the order of their columns.
     """
 
     classes: np.ndarray
     codes: np.ndarray
     n_outputs: int
     multilabel: bool
+    columns: np.ndarray | None = None
 
-    def code(self, y):
-        """Codes of another y, whose labels must be among these."""
+    def code(self, y, name="y_val"):
+        """Codes of another y, of that name, whose labels must be among these."""
+        if self.columns is not None:
+            return _code_targets(y, self.columns, self.n_outputs, name)
         if self.multilabel:
             indicators = _indicators(y)
             if indicators.ndim != 2 or indicators.shape[1] != len(self.classes):
                 raise ValueError(
-                    f"y_val has the shape {indicators.shape}; it must have a column "
+                    f"{name} has the shape {indicators.shape}; it must have a column "
                     f"for each of the {len(self.classes)} labels of y."
                 )
             return indicators.astype(np.int8)
         kind_of_labels(y)  # raises where labels are missing
-        y = column_or_1d(y)
+        y = np.asarray(y)
+        y = column_or_1d(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
             raise ValueError(
-                f"y_val has the labels {unknown.tolist()}, which y does not have; its "
-                f"classes are {self.classes.tolist()}."
+                f"{name} has the labels {unknown.tolist()}, which the fit does not "
+                f"know; its classes are {self.classes.tolist()}."
             )
         return np.searchsorted(self.classes, y)
 
@@ -66,6 +79,17 @@ class Labels:
             best = codes[:, 0] > 0.5 if one_unit else codes.argmax(axis=1)
             return self.classes[best.astype(int)]
         return codes if self.multilabel else self.classes[codes]
+
+
+def fitted_labels(estimator):
+    """The Labels of a fitted estimator, without codes, for those of another y."""
+    return Labels(
+        estimator.classes_,
+        np.empty(0, dtype=np.intp),
+        estimator.n_outputs_,
+        estimator._multilabel,
+        estimator._columns,
+    )
 
 
 def kind_of_labels(y):
@@ -95,6 +119,11 @@ def encode(y, activation):
         indicators, or is multilabel and the activation is not element-wise.
     """
     kind = kind_of_labels(y)
+    if kind == "continuous-multioutput":
+        raise ValueError(
+            f"y has {np.shape(y)[1]} columns of numbers (Unknown label type: {kind}): "
+            "fit_targets takes rows of probabilities, fit takes labels."
+        )
     check_classification_targets(y)
     if kind == "multilabel-indicator":
         return _encode_indicators(y, activation)
@@ -180,24 +209,38 @@ def encode_targets(targets, classes, activation):
     ValueError
         If they are no probabilities, or classes do not go with them.
     """
-    targets = check_array(targets, dtype=SOFT, input_name="targets")
-    q = targets.shape[1]
-    if q < 2:
-        raise ValueError(f"targets has {q} column; it must have one a class.")
-    off = np.abs(targets.sum(axis=1) - 1).max()
-    if targets.min() < 0 or off > 1e-6:
+    if np.ndim(targets) != 2:
         raise ValueError(
-            f"targets must be probabilities; the least is {targets.min():g}, and the "
-            f"sum of a row is off 1 by up to {off:g}. Divide each row by its sum."
+            f"targets has the shape {np.shape(targets)}; it must be (n_samples, "
+            "n_classes), rows of probabilities. For labels take fit."
         )
+    q = np.shape(targets)[1]
     classes = np.arange(q) if classes is None else np.asarray(classes)
-    if classes.shape != (q,) or len(np.unique(classes)) != q:
+    if classes.ndim != 1 or len(np.unique(classes)) != len(classes):
+        raise ValueError(f"classes={classes.tolist()} must be different labels.")
+    n_outputs = 1 if activation.elementwise and len(classes) == 2 else len(classes)
+    codes = _code_targets(targets, classes, n_outputs, "targets")
+    return Labels(np.sort(classes), codes, n_outputs, False, classes)
+
+
+def _code_targets(targets, columns, n_outputs, name):
+    """Soft targets in the order of the sorted classes; of one unit the second alone."""
+    targets = check_array(targets, dtype=SOFT, input_name=name)
+    q = targets.shape[1]
+    if q < 2 or q != len(columns):
         raise ValueError(
-            f"classes={classes.tolist()} must be {q} different labels, one a column of "
-            "targets."
+            f"{name} has {q} columns; it must have one for each of the classes "
+            f"{columns.tolist()}, at least two."
         )
-    order = np.argsort(classes)
-    targets = targets[:, order]
-    if activation.elementwise and q == 2:
-        return Labels(classes[order], targets[:, 1:], 1, multilabel=False)
-    return Labels(classes[order], targets, q, multilabel=False)
+    if targets.min() < 0:
+        raise ValueError(
+            f"{name} must be probabilities, but the least is {targets.min():g}."
+        )
+    off = np.abs(targets.sum(axis=1) - 1).max()
+    if off > 1e-6:
+        raise ValueError(
+            f"{name} must be probabilities, but the sum of a row is off 1 by up to "
+            f"{off:g}: divide each row by its sum."
+        )
+    targets = targets[:, np.argsort(columns)]
+    return targets[:, 1:] if n_outputs == 1 else targets

@@ -150,9 +150,10 @@ def moderate(X, coefs, intercepts, hidden_activation, covariance, elementwise, r
             result[rows] = z / np.sqrt(one + np.pi / 8 * variance)
             return
         of_difference = variance[:, :, np.newaxis] + variance[:, np.newaxis]
-        of_difference -= 2 * spread
+        of_difference = np.maximum(of_difference - 2 * spread, 0)
         gap = z[:, :, np.newaxis] - z[:, np.newaxis]
-        gap /= np.sqrt(one[:, np.newaxis] + np.pi / 8 * np.maximum(of_difference, 0))
+        squared = one[:, np.newaxis] + np.pi / 8 * of_difference
+        gap /= np.sqrt(np.maximum(squared, np.finfo(float).tiny))
         log_p = -log_sum_exp(np.moveaxis(-gap, 2, 0))
         result[rows] = log_p - log_sum_exp(log_p.T)[:, np.newaxis]
 

@@ -26,6 +26,7 @@ __all__ = [
     "LogComposedPairing",
     "NaturalPairing",
     "Pairing",
+    "check_shapes",
     "legal_penalties",
     "pair",
     "pairing_grid",
@@ -367,6 +368,25 @@ def _why_undefined(activation, penalty):
         f"penalty={penalty.name!r}: the outputs of {activation.name} lie in "
         f"{activation.range}, where {penalty.name} is not finite (it is defined on "
         f"{penalty.domain}); {advice}."
+    )
+
+
+def check_shapes(pairing, n_outputs):
+    """Raise a ValueError where a user's class gives arrays of other shapes.
+
+    A penalty that sums where it should not would pass all other checks.
+    """
+    z = np.linspace(-0.5, 0.5, 3 * n_outputs).reshape(n_outputs, 3)
+    t = np.full_like(z, 1 / n_outputs)
+    with np.errstate(all="ignore"):
+        loss, delta = pairing.loss_and_delta(z, t)
+    if np.shape(loss) == (3,) and np.shape(delta) == z.shape:
+        return
+    raise ValueError(
+        f"{pairing}: of logits (q, n) = {z.shape} the loss has the shape "
+        f"{np.shape(loss)}, which must be (n,), and its gradient {np.shape(delta)}, "
+        "which must be (q, n). A penalty's value(t, y) and derivative(t, y) must not "
+        "sum: their shape is that of y."
     )
 
 

@@ -11,7 +11,8 @@ def alpha_path(estimator, X, y, alphas, **fit_params):
 
     The weights of a strong alpha are a good start for a weaker one: the path needs
     fewer iterations than so many fits, and its members change into one another
-    instead of falling into minima of their own.
+    instead of falling into minima of their own. Ctrl-C ends one fit, and the path goes
+    on with the next.
 
     Parameters
     ----------
@@ -47,6 +48,11 @@ def alpha_path(estimator, X, y, alphas, **fit_params):
     1.0 0.3
     0.1 0.09
     """
+    if "alpha" not in estimator.get_params(deep=False):
+        raise TypeError(
+            f"alpha_path takes a PairedMLPClassifier itself, not "
+            f"{type(estimator).__name__}: scale the rows before."
+        )
     if fit_params.get("checkpoint") is not None:
         raise ValueError(
             "checkpoint is a file of one fit, and alpha_path makes several."

@@ -360,5 +360,11 @@ def _penalty_hint(penalty):
         )
     if penalty in ("sparsemax", "sparsemax_loss"):
         return ". The sparsemax loss is activation='sparsemax', penalty='natural'."
+    with_parameters = {"focal": "Focal(gamma=2)"} | dict.fromkeys(
+        ("generalized_cross_entropy", "gce"), "GeneralizedCrossEntropy(q=0.7)"
+    )
+    name = str(penalty).lower().removesuffix("_loss")
+    if name in with_parameters:
+        return f". It has a parameter: write skce.penalties.{with_parameters[name]}."
     meant = SYNONYMS.get(str(penalty).lower())
     return f". Did you mean {meant!r}?" if meant else "."

@@ -11,7 +11,14 @@ from scipy import optimize
 
 from skce.threads import QUIET
 
-__all__ = ["SOLVERS", "NonFiniteObjectiveError", "Solution", "Solver", "minimize"]
+__all__ = [
+    "SOLVERS",
+    "NonFiniteObjectiveError",
+    "Solution",
+    "Solver",
+    "ended_by_overflow",
+    "minimize",
+]
 
 
 class NonFiniteObjectiveError(ValueError):
@@ -19,11 +26,14 @@ class NonFiniteObjectiveError(ValueError):
 
     Attributes
     ----------
-    theta : ndarray of shape (n_parameters,) or None
+    solution : Solution or None
         Where the last iteration ended; None if there was none.
+    stages : list of Stage
+        Those that had ended before.
     """
 
-    theta = None
+    solution = None
+    stages = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,9 @@ class _BudgetSpent(Exception):
     """max_fun evaluations were made."""
 
 
+# Of the table of iterations
+COLUMNS = ("loss", "gradient_norm", "evaluations", "seconds")
+
 # Why a minimisation ended
 REASONS = (
     "tolerance",
@@ -134,6 +147,7 @@ REASONS = (
     "max_fun",
     "breakdown",
     "precision",
+    "overflow",
 )
 
 BROKEN = -1  # the status of a stop by `_BrokenDirection` or Ctrl-C
@@ -166,9 +180,7 @@ class _Monitor:
         self.verbose = verbose
         self.n_evaluations = 0
         self.n_hessian_products = 0
-        self.history = {
-            name: [] for name in ("loss", "gradient_norm", "evaluations", "seconds")
-        }
+        self.history = {name: [] for name in COLUMNS}
         self.began = perf_counter()
         self.trial = self.accepted = None
 
@@ -325,6 +337,8 @@ def minimize(
             "stopped": "A callback asked for a stop.",
         }[reason]
         record = _record(monitor, 0, message, reason)
+        if verbose:
+            print(message)
         start, value, *_ = monitor.accepted
         return Solution(start, float(value), monitor.history, record, None)
 
@@ -352,7 +366,11 @@ def minimize(
         )
     except NonFiniteObjectiveError as error:
         if monitor.n_iter > 0:
-            error.theta = monitor.accepted[0]
+            record = _record(monitor, BROKEN, error, "overflow")
+            best, value, *_ = monitor.accepted
+            error.solution = Solution(
+                best, float(value), monitor.history, record, str(error)
+            )
         raise
     except KeyboardInterrupt:
         interrupt.set()
@@ -371,12 +389,22 @@ def minimize(
     if monitor.converged and not success:
         # ended by the callback, which SciPy reports as a stop before its time
         status, message = 0, f"No component of the gradient is over tol={tol:g}."
+    if verbose:
+        print(message)
     limits = {"max_iter": max_iter, "max_fun": max_fun}
     reason = _reason(monitor, status, max_iter)
     record = _record(monitor, status, message, reason)
     best, value, *_ = monitor.accepted
     remedy = _remedy(monitor, chosen, reason, asked or limits, asked in (None, limits))
     return Solution(best, float(value), monitor.history, record, remedy)
+
+
+def ended_by_overflow(theta, value, message):
+    """The Solution of a minimisation that overflowed before its first iteration."""
+    record = {"reason": "overflow", "status": BROKEN, "message": message}
+    record |= {"success": False, "nit": 0, "nfev": 0, "nhev": 0}
+    record |= {"gradient_norm": np.nan, "seconds": 0.0}
+    return Solution(theta, value, {name: [] for name in COLUMNS}, record, message)
 
 
 def _reason(monitor, status, max_iter):
@@ -439,7 +467,7 @@ def _remedy(monitor, solver, reason, asked, all_of_it):
         ),
         "precision": (
             f"found no lower point within the rounding of the objective ({reached}): "
-            f"{scale}, give X as float64 if it is float32, raise tol, or take another "
+            f"raise tol, {scale}, give X as float64 if it is float32, or take another "
             "solver"
         ),
     }[reason]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from skce.growth import MOST_BYTES, order_of_runs, stratified_order
-from skce.validation import check_rows, check_weights, is_file
+from skce.growth import MOST_BYTES, n_bytes, order_of_runs, stratified_order
+from skce.validation import check_rows, check_weights
 
 __all__ = [
     "Validation",
@@ -20,8 +20,8 @@ __all__ = [
 ]
 
 
-# Validation rows of a large file, in bytes
-MOST_OF_A_FILE = 2**25
+# Validation rows of a large X, in bytes
+MOST_VALIDATED = 2**25
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def split_rows(rows, fraction, random_state, weighted):
     user's. Rows without weight are in neither part.
     """
     X, codes, weights = rows
-    if is_file(X) and X.nbytes > MOST_BYTES:
-        return _split_file(rows, fraction, random_state, weighted)
+    if n_bytes(X) > MOST_BYTES:
+        return _split_large(rows, fraction, random_state, weighted)
     there = np.arange(len(codes)) if weights is None else np.flatnonzero(weights > 0)
     training, validation = (
         (X[part], codes[part], None if weights is None else weights[part])
@@ -159,18 +159,27 @@ def split_rows(rows, fraction, random_state, weighted):
     return training, Validation(validation, weighted)
 
 
-def _split_file(rows, fraction, random_state, weighted):
-    """The same for a large file, of which no more than the validation rows is copied.
+def _split_large(rows, fraction, random_state, weighted):
+    """The same for a large X, of which no more than the validation rows is copied.
 
-    They are runs of neighbours, at most `MOST_OF_A_FILE`, and weigh nothing in
-    training.
+    They are runs of neighbours, at most `MOST_VALIDATED`, and weigh nothing in
+    training. Every class keeps a training row.
     """
     X, codes, weights = rows
     n = len(codes)
-    most = min(int(np.ceil(fraction * n)), MOST_OF_A_FILE * n // X.nbytes)
-    validation = np.sort(order_of_runs(n, random_state, most)[:most])
+    n_there = n if weights is None else np.count_nonzero(weights)
+    most = min(int(np.ceil(fraction * n_there)), MOST_VALIDATED * n // n_bytes(X))
+    order = order_of_runs(n, random_state, most if weights is None else n)
+    if weights is not None:
+        order = order[weights[order] > 0]
+    validation = np.sort(order[:most])
     kept = np.ones(n, dtype=np.float32) if weights is None else weights.copy()
     kept[validation] = 0
+    if codes.ndim == 1:
+        lost = np.setdiff1d(codes[validation], codes[kept > 0])
+        back = validation[np.isin(codes[validation], lost)]
+        kept[back] = 1 if weights is None else weights[back]
+        validation = np.setdiff1d(validation, back)
     part = X[validation], codes[validation]
     part = (*part, None if weights is None else weights[validation])
     return (X, codes, kept), Validation(part, weighted)
@@ -240,6 +249,14 @@ def score_of(scorer, estimator, keep, rows):
         keep(fitted, theta)
         try:
             return float(scorer(fitted, X, y, **options))
+        except TypeError as error:
+            if weights is None:
+                raise
+            raise ValueError(
+                f"scoring={estimator.scoring!r} cannot score the validation rows with "
+                f"their weights ({error}): it must take (estimator, X, y, "
+                "sample_weight=None)."
+            ) from error
         except ValueError as error:
             raise ValueError(
                 f"scoring={estimator.scoring!r} cannot score the validation rows: "

@@ -1,11 +1,13 @@
 """Summary: what was fitted, how it ended, and how well calibrated it is."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from scipy.special import xlogy
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skce.fitted import innermost
+from skce.labels import fitted_labels
 from skce.validation import check_weights
 
 __all__ = ["Calibration", "Summary", "calibration", "summary"]
@@ -28,14 +30,17 @@ class Calibration:
     log_loss : float
         Nats a row (a label); inf where an outcome was given a probability of 0.
     log_loss_of_frequencies : float
-        That of the frequencies in these rows as constant probabilities.
+        That of the frequencies in these rows as constant probabilities; for a
+        multilabel y, of each label's own.
     brier : float
-        sum_k (p_k - t_k)^2, 0 to 2, the mean over the rows (Brier 1950); for a
-        multilabel y, over the labels, each with its two classes.
+        sum_k (p_k - t_k)^2, 0 to 2, the mean over the rows (Brier 1950), which for two
+        classes is twice scikit-learn's; for a multilabel y, over the labels, each with
+        its two classes.
     calibration_error : float
-        Mean distance of confidence and accuracy over ten bins of equal weight in the
-        order of the confidence (Naeini, Cooper & Hauskrecht 2015, with bins of equal
-        weight). Of m rows, order sqrt(10 / m) / 4 also where nothing is wrong.
+        Mean distance of confidence and accuracy over ten bins of about equal weight in
+        the order of the confidence, where equal ones stay together (after Naeini,
+        Cooper & Hauskrecht 2015). Of m different rows, of the order of sqrt(10 / m) / 4
+        also where nothing is wrong.
     """
 
     n_rows: int
@@ -140,13 +145,22 @@ def summary(estimator, X=None, y=None, sample_weight=None):
     estimator : PairedMLPClassifier
         Fitted; or a pipeline, search or wrapper around one.
     X, y : default=None
-        Rows for the calibration figures, best ones that were not fitted.
+        Rows for the calibration figures, best ones that were not fitted. After
+        `fit_targets` y may be soft targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights.
 
     Returns
     -------
     summary : Summary
+        With `calibration`, a `skce.summaries.Calibration`: accuracy, confidence, log
+        loss, Brier score (0 to 2) and calibration error, where for a multilabel y each
+        label of each row counts by itself.
+
+    Raises
+    ------
+    ValueError
+        If the estimator holds no fitted PairedMLPClassifier, or several.
 
     Examples
     --------
@@ -183,7 +197,7 @@ def summary(estimator, X=None, y=None, sample_weight=None):
     found = None
     if X is not None:
         found = calibration(
-            y, estimator.predict_proba(X), estimator.classes_, sample_weight
+            _targets(clf, y), estimator.predict_proba(X), clf._multilabel, sample_weight
         )
     return Summary(
         pairing=str(clf.pairing_),
@@ -191,81 +205,89 @@ def summary(estimator, X=None, y=None, sample_weight=None):
         layer_sizes=(clf.n_features_in_, *(len(b) for b in clf.intercepts_)),
         hidden_activation=clf._hidden_activation.name,
         n_parameters=sum(a.size for a in (*clf.coefs_, *clf.intercepts_)),
-        alpha=float(clf.alpha),
+        alpha=record["alpha"],
         loss=clf.loss_,
-        solver=clf.solver,
+        solver=record["solver"],
         reason=record["reason"],
         converged=record["success"],
         gradient_norm=record["gradient_norm"],
-        tol=float(clf.tol),
+        tol=record["tol"],
         n_iter=sum(stage.n_iter for stage in stages),
         n_evaluations=sum(stage.nfev + stage.nhev for stage in stages),
         seconds=sum(stage.seconds for stage in stages),
-        n_starts=len(clf.init_losses_),
+        n_starts=int(np.count_nonzero(~np.isnan(clf.init_losses_))),
         best_validation_score=clf.best_validation_score_,
         calibration=found,
     )
 
 
-def calibration(y, probabilities, classes, sample_weight=None):
+def _targets(clf, y):
+    """Indicators or probabilities of the classes, (n, n_classes)."""
+    if hasattr(y, "toarray"):
+        y = y.toarray()
+    soft = clf._columns is not None and np.ndim(y) == 2
+    labels = fitted_labels(clf)
+    codes = (labels if soft else replace(labels, columns=None)).code(y, "y")
+    if codes.ndim == 1:
+        return np.eye(len(clf.classes_))[codes]
+    if clf._multilabel or clf.n_outputs_ > 1:
+        return codes.astype(float)
+    return np.hstack([1 - codes, codes])
+
+
+def calibration(targets, probabilities, multilabel=False, sample_weight=None):
     """How probabilities agree with what came about.
 
     Parameters
     ----------
-    y : array-like of shape (n,) or (n, n_labels)
-        Labels, or indicators.
-    probabilities : ndarray of shape (n, n_classes) or (n, n_labels)
-    classes : ndarray of shape (n_classes,)
+    targets, probabilities : ndarray of shape (n, n_classes) or (n, n_labels)
+        What came about, 0 or 1 or its own probability, and what was said.
+    multilabel : bool, default=False
+        Whether each column is a question of its own.
     sample_weight : array-like of shape (n,), default=None
 
     Returns
     -------
     calibration : Calibration
     """
-    check_consistent_length(y, probabilities)
+    check_consistent_length(targets, probabilities)
     weights, _ = check_weights(sample_weight, probabilities)
-    y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-    n_rows = len(y)
-    if y.ndim == 2 and y.shape[1] > 1:  # each label is a row with two classes
-        on = np.asarray(probabilities, dtype=float).ravel()
-        probabilities = np.column_stack([1 - on, on])
-        weights = None if weights is None else np.repeat(weights, y.shape[1])
-        y, classes = y.ravel().astype(int), np.array([0, 1])
-    y = y.ravel()
-    unknown = np.setdiff1d(y, classes)
-    if len(unknown):
-        raise ValueError(
-            f"y has the labels {unknown.tolist()}, which the fit did not have; its "
-            f"classes are {np.asarray(classes).tolist()}."
+    weights = np.ones(len(targets)) if weights is None else weights
+    n_rows = len(targets)
+    t, p = (np.asarray(a, dtype=float) for a in (targets, probabilities))
+    mean = np.broadcast_to(np.average(t, axis=0, weights=weights), t.shape)
+    if multilabel:  # each label is a row with two classes
+        weights = np.repeat(weights, t.shape[1])
+        t, p, mean = (
+            np.stack([1 - a, a], axis=-1).reshape(-1, 2) for a in (t, p, mean)
         )
-    p = np.asarray(probabilities, dtype=float)
-    truth = np.searchsorted(classes, y)
     best = p.argmax(axis=1)
-    targets = np.eye(len(classes))[truth]
-    mean = np.average(targets, axis=0, weights=weights)
+    right = t[np.arange(len(t)), best]
     confidence = p.max(axis=1)
 
     def average(values):
         return float(np.average(values, weights=weights))
 
-    with np.errstate(divide="ignore"):  # -log 0 = inf is the right answer
-        own = -np.log(p[np.arange(len(p)), truth])
+    def of_outcomes(p):
+        with np.errstate(divide="ignore"):  # -log 0 = inf is the right answer
+            return average(np.maximum(-xlogy(t, p).sum(axis=1), 0))
+
     return Calibration(
         n_rows=n_rows,
-        accuracy=average(best == truth),
+        accuracy=average(right),
         confidence=average(confidence),
-        log_loss=average(own),
-        log_loss_of_frequencies=average(-np.log(mean[truth])),
-        brier=average(np.square(p - targets).sum(axis=1)),
-        calibration_error=_calibration_error(confidence, best == truth, weights),
+        log_loss=of_outcomes(p),
+        log_loss_of_frequencies=of_outcomes(mean),
+        brier=average(np.square(p - t).sum(axis=1)),
+        calibration_error=_calibration_error(confidence, right, weights),
     )
 
 
 def _calibration_error(confidence, right, weights):
-    """The mean distance over bins of equal weight."""
-    weights = np.ones(len(right)) if weights is None else weights
-    order = np.argsort(confidence, kind="stable")
-    gap = (weights * (confidence - right))[order]
-    place = np.cumsum(weights[order]) - weights[order] / 2
-    bins = (N_BINS * place / weights.sum()).astype(int)
-    return float(np.abs(np.bincount(bins, weights=gap)).sum() / weights.sum())
+    """The mean distance over bins of equal weight; equal confidences go into one."""
+    _, group = np.unique(confidence, return_inverse=True)
+    gap = np.bincount(group, weights=weights * (confidence - right))
+    weight = np.bincount(group, weights=weights)
+    place = np.cumsum(weight) - weight / 2
+    bins = (N_BINS * place / weight.sum()).astype(int)
+    return float(np.abs(np.bincount(bins, weights=gap)).sum() / weight.sum())

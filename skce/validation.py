@@ -1,7 +1,6 @@
 """The door: checks of the parameters, the rows and the weights of a fit."""
 
 from math import fsum
-from mmap import mmap
 from numbers import Integral, Real
 from sys import float_info
 
@@ -19,7 +18,6 @@ __all__ = [
     "check_rows",
     "check_training_rows",
     "check_weights",
-    "is_file",
     "largest",
     "total",
     "with_unit_mean",
@@ -198,15 +196,6 @@ def with_unit_mean(weights, dtype):
     if weights is None or weights.min() == weights.max():
         return None
     return (weights / weights.mean()).astype(dtype)
-
-
-def is_file(X):
-    """Whether an array is, or is a view of, a memory-mapped file."""
-    while X is not None:
-        if isinstance(X, np.memmap | mmap):
-            return True
-        X = getattr(X, "base", None)
-    return False
 
 
 def largest(X):

@@ -67,7 +67,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(case, cut, tmp_path, monkey
     penalty, path = Ends(), tmp_path / "fit"
     clf = classifier(penalty=penalty, **CASES[case])
     whole = classifier(penalty=penalty, **CASES[case]).fit(rows, Y)
-    for left in (8, 6):  # each time a little further
+    for left in (9, 7):  # each time a little further
         penalty.left = left
         clf.fit(rows, Y, checkpoint=path)
         assert clf.solver_result_["reason"] == "interrupted"
@@ -220,13 +220,18 @@ def test_a_full_disk_ends_the_checkpoint_and_not_the_fit(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(checkpoint.flock is None, reason="no locks here")
 def test_two_fits_cannot_share_a_file(tmp_path):
+    refused = []
+
     class Fits(LeastSquares):
         def value(self, t, y):
-            with pytest.raises(ValueError, match=r"in use by another fit"):
-                classifier().fit(X, Y, checkpoint=tmp_path / "fit")
+            if (tmp_path / "fit").exists() and not refused:
+                with pytest.raises(ValueError, match=r"in use by another fit"):
+                    classifier().fit(X, Y, checkpoint=tmp_path / "fit")
+                refused.append(True)
             return super().value(t, y)
 
     classifier(penalty=Fits(), tol=0.05).fit(X, Y, checkpoint=tmp_path / "fit")
+    assert refused
 
 
 def test_soft_targets_have_checkpoints_too(tmp_path):

@@ -9,7 +9,6 @@ from sklearn.exceptions import ConvergenceWarning
 from skce import PairedMLPClassifier, growth, stopping
 from skce.growth import RUN, order_of_runs
 from skce.labels import MOST_AT_ONCE
-from skce.validation import is_file
 
 N, P = 800_000, 50
 
@@ -65,13 +64,15 @@ def test_the_rows_are_not_copied(name, path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_file_is_fitted_as_an_array(path):
-    X, rows = np.load(path, mmap_mode="r"), slice(None, None, 4)
-    on_file = classifier().fit(X[rows], Y[rows])
-    in_memory = classifier().fit(np.array(X[rows]), Y[rows])
+@pytest.mark.parametrize("growing", [False, True])
+def test_a_file_is_fitted_as_an_array(growing, path):
+    X, rows = np.load(path, mmap_mode="r"), slice(None, None, 1 if growing else 4)
+    kept = np.array(X[rows])
+    on_file = classifier(growing_sample=growing).fit(X[rows], Y[rows])
+    in_memory = classifier(growing_sample=growing).fit(kept, Y[rows])
     np.testing.assert_array_equal(on_file.coefs_[0], in_memory.coefs_[0])
     np.testing.assert_array_equal(
-        on_file.predict_proba(X[rows]), in_memory.predict_proba(np.array(X[rows]))
+        on_file.predict_proba(X[rows]), in_memory.predict_proba(kept)
     )
 
 
@@ -99,6 +100,22 @@ def test_validation_rows_of_a_file_weigh_nothing_in_training(path):
         assert 0.4 < validation.rows[1].mean() < 0.6
 
 
+def test_every_class_of_a_large_array_keeps_a_training_row(monkeypatch):
+    monkeypatch.setattr(stopping, "MOST_BYTES", 0)
+    X, codes = np.zeros((20 * RUN, 1)), np.zeros(20 * RUN, dtype=np.int8)
+    codes[:RUN] = 1  # a class of one run
+    weights = np.where(np.arange(len(codes)) % 2, 1.0, 0.0)
+    for seed in range(30):
+        for given in (None, weights):
+            (_, _, kept), validation = stopping.split_rows(
+                (X, codes, given), 0.3, np.random.RandomState(seed), False
+            )
+            assert set(codes[kept > 0]) == {0, 1}
+            assert len(validation.rows[1]) > 0
+            if given is not None:
+                assert (validation.rows[2] > 0).all()
+
+
 @pytest.mark.parametrize("n", [2, RUN, 5 * RUN + 3])
 def test_runs_are_neighbours_and_cover_all_rows_once(n):
     order = order_of_runs(n, np.random.RandomState(0), n)
@@ -106,13 +123,6 @@ def test_runs_are_neighbours_and_cover_all_rows_once(n):
     assert np.mean(np.diff(order) == 1) >= 1 - 1 / RUN - 6 / n
     some = order_of_runs(10 * n, np.random.RandomState(0), n)
     assert n <= len(some) <= n + 2 * RUN
-
-
-def test_what_is_a_file(path):
-    X = np.load(path, mmap_mode="r")
-    assert is_file(X)
-    assert is_file(X[5:].view(np.ndarray).T)
-    assert not is_file(np.array(X[:5]))
 
 
 @pytest.mark.parametrize("labels", [[3, 7, -2], ["b", "a", "c"], [True, False, True]])

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier, hessian, pairing_grid, standard_errors
@@ -242,3 +244,42 @@ def test_soft_targets_and_sparse_rows():
     )
     hard = hessian(exact(alpha=1).fit(X3, Y3), X3, Y3)
     assert np.abs(hard - hessian(clf, X3, targets)).max() > 1e-3
+
+
+@pytest.mark.parametrize("classes", [["yes", "no"], ["no", "yes"]])
+@pytest.mark.parametrize("activation", ["softmax", "logistic"])
+def test_columns_of_soft_targets_keep_their_classes(classes, activation):
+    p = 1 / (1 + np.exp(-X2[:, 0]))
+    targets = np.column_stack([1 - p, p])
+    clf = exact(activation=activation, alpha=1).fit_targets(
+        X2, targets, classes=classes
+    )
+    table = standard_errors(clf, X2, targets, kind="sandwich")  # no warning
+    assert table.errors.max() < 0.1
+
+
+def test_a_pipeline_is_taken_with_its_rows():
+    X, y = load_iris(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), exact(alpha=1)).fit(X, y)
+    table = standard_errors(pipeline, X, y)
+    np.testing.assert_array_equal(
+        table.errors, standard_errors(pipeline[-1], X3, Y3).errors
+    )
+    np.testing.assert_array_equal(
+        hessian(pipeline, X, y), hessian(pipeline[-1], X3, Y3)
+    )
+    with pytest.raises(TypeError, match=r"is no PairedMLPClassifier"):
+        hessian(LogisticRegression().fit(X3, Y3), X3, Y3)
+
+
+def test_as_many_coefficients_as_rows_have_no_variance():
+    clf = exact(activation="identity", alpha=1).fit(X2[:4], [0, 1, 0, 1])
+    with pytest.raises(ValueError, match=r"more rows than coefficients"):
+        standard_errors(clf, X2[:4], [0, 1, 0, 1])
+
+
+def test_labels_in_a_column_and_unknown_ones():
+    clf = exact(alpha=1).fit(X3, Y3)
+    np.testing.assert_array_equal(hessian(clf, X3, Y3[:, None]), hessian(clf, X3, Y3))
+    with pytest.raises(ValueError, match=r"^y has the labels \[3\]"):
+        hessian(clf, X3, Y3 + 1)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from skce import PairedMLPClassifier, hessian, pairing_grid
+from skce import PairedMLPClassifier, hessian, moderation, pairing_grid, threads
+from skce import classifier as classifier_room
 from skce.curvature import flat, unflat
 from skce.hidden import HIDDEN_ACTIVATIONS
 from skce.inference import _refit
@@ -150,3 +152,63 @@ def test_what_cannot_be_moderated_says_why():
         classifier(moderated=True, alpha=0).fit(X, Y)
     with pytest.raises(ValueError, match=r"at most 5000"):
         classifier(moderated=True, hidden_layer_sizes=1000).fit(X, Y)
+
+
+def test_of_single_precision_it_is_that_of_double():
+    X = np.random.default_rng(0).normal(size=(500, 10))
+    y = (X[:, 0] + X[:, 1] ** 2 > 1).astype(int)
+    params = {"hidden_layer_sizes": 10, "alpha": 1e-3, "moderated": True}
+    single = classifier(**params).fit(X.astype(np.float32), y)
+    traces = []
+    for dtype in (np.float32, np.float64):
+        clf = classifier(**params, max_iter=1, tol=1e9)  # of the same weights
+        clf.fit(
+            X.astype(dtype),
+            y,
+            None,
+            None,
+            None,
+            None,
+            single.coefs_,
+            single.intercepts_,
+        )
+        traces.append(np.trace(clf.posterior_covariance_))
+    assert traces[0] == pytest.approx(traces[1], rel=1e-3)
+    assert traces[1] > 1e4  # what the prior alone holds is uncertain
+
+
+def test_switched_off_it_predicts_without():
+    plain, moderated = (clf.fit(X, Y) for clf in fits("softmax"))
+    moderated.set_params(moderated=False)
+    np.testing.assert_array_equal(moderated.predict_proba(X), plain.predict_proba(X))
+
+
+def test_far_away_it_does_not_overflow():
+    moderated = classifier(hidden_layer_sizes=(), moderated=True).fit(X, Y)
+    far = moderated.predict_proba(X * 1e200)
+    np.testing.assert_allclose(far, moderated.predict_proba(X * 1e100), atol=1e-6)
+    assert far.max() < 1 - 1e-6  # the direction is known, its certainty is not
+
+
+def test_ctrl_c_before_the_covariance_keeps_the_fit(monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(classifier_room, "posterior_covariance", interrupted)
+    plain, moderated = fits("softmax")
+    with pytest.warns(ConvergenceWarning, match=r"not moderated"):
+        moderated.fit(X, Y)
+    plain.fit(X, Y)
+    np.testing.assert_array_equal(moderated.predict_proba(X), plain.predict_proba(X))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_any_number_of_threads_gives_the_same_bits(n_jobs, monkeypatch):
+    monkeypatch.setattr(threads, "LEAST_WORK", 1)
+    monkeypatch.setattr(moderation, "MOST_VALUES", 2**10)
+    params = {"hidden_layer_sizes": 20, "moderated": True, "max_iter": 20, "tol": 0.1}
+    one = classifier(**params, n_jobs=1).fit(X, Y)
+    some = classifier(**params, n_jobs=n_jobs).fit(X, Y)
+    covariances = [clf.posterior_covariance_ for clf in (one, some)]
+    np.testing.assert_array_equal(*covariances)
+    np.testing.assert_array_equal(one.predict_proba(X), some.predict_proba(X))

@@ -126,10 +126,11 @@ def test_float_indicators_are_labels():
     ("targets", "options", "message"),
     [
         (SOFT * 2, {}, "the sum of a row is off 1 by up to 1"),
-        (SOFT - 0.5, {}, "must be probabilities; the least is -"),
+        (SOFT - 0.5, {}, "must be probabilities, but the least is -"),
         (SOFT[:, :1], {}, "targets has 1 column"),
-        (SOFT, {"classes": [0, 1]}, "must be 3 different labels"),
-        (SOFT, {"classes": [0, 1, 1]}, "must be 3 different labels"),
+        (SOFT, {"classes": [0, 1]}, r"3 columns.*classes \[0, 1\]"),
+        (SOFT, {"classes": [0, 1, 1]}, "must be different labels"),
+        (y, {}, r"shape \(\d+,\).*For labels take fit"),
         (SOFT[:9], {}, "inconsistent numbers"),
         (SOFT * np.nan, {}, "NaN"),
     ],
@@ -145,3 +146,19 @@ def test_clear_errors_of_parameters():
     for share in (1.0, -0.1, "0.1"):
         with pytest.raises(ValueError, match=r"label_smoothing=.* must be a number"):
             classifier(label_smoothing=share).fit(X, y)
+
+
+@pytest.mark.parametrize("names", [("softmax",), ("logistic",), ("sparsemax",)])
+def test_validation_rows_and_a_start_can_be_given(names):
+    clf = classifier(*names, early_stopping=True).fit_targets(
+        X[::2], SOFT[::2], X_val=X[1::2], targets_val=SOFT[1::2]
+    )
+    assert len(clf.validation_scores_) == clf.n_iter_
+    again = classifier(*names).fit_targets(
+        X, SOFT, coefs_init=clf.coefs_, intercepts_init=clf.intercepts_
+    )
+    assert again.loss_ <= classifier(*names).fit_targets(X, SOFT).loss_ * 1.1
+    with pytest.raises(ValueError, match=r"fit_targets"):
+        clf.fit(X, SOFT)
+    with pytest.raises(ValueError, match=r"targets has 2 columns|y_val has 2 columns"):
+        clf.fit_targets(X, SOFT, X_val=X, targets_val=SOFT[:, :2])

@@ -18,7 +18,15 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skce import BrokenFitError, PairedMLPClassifier
+from skce import (
+    BrokenFitError,
+    PairedMLPClassifier,
+    ScaleWarning,
+    alpha_path,
+    check_gradient,
+    growth,
+    summary,
+)
 from skce.blocks import FEW_ROWS, merge_repeated_rows
 from skce.growth import minimize_in_stages
 from skce.objective import Objective
@@ -180,7 +188,7 @@ def test_a_growing_sample_is_watched_in_its_last_stage():
         ({}, {"X_val": X_val}, "must be given, both"),
         ({"early_stopping": False}, {"X_val": X_val, "y_val": y_val}, "makes no use"),
         ({}, {"X_val": X_val[:, :3], "y_val": y_val}, "3 features"),
-        ({}, {"X_val": X_val, "y_val": y_val + 5}, "which y does not have"),
+        ({}, {"X_val": X_val, "y_val": y_val + 5}, "which the fit does not know"),
         ({}, {"X_val": X_val, "y_val": y_val[:9]}, "inconsistent numbers"),
         ({"scoring": "acuracy"}, {}, "acuracy"),
         ({"scoring": 3}, {}, "scoring=3 must be"),
@@ -477,3 +485,85 @@ def test_a_fit_that_breaks_off_gives_its_last_good_weights(solver):
     with pytest.raises(BrokenFitError, match=r"no iteration") as raised:
         clf.set_params(penalty=Breaks(after=1)).fit(X, names)
     assert raised.value.best is None
+
+
+def test_a_fit_that_breaks_off_after_a_stage_gives_the_weights_of_the_stage():
+    X, labels = load_iris(return_X_y=True)
+    penalty = Breaks(after=np.inf)
+    clf = PairedMLPClassifier("softmax", penalty, hidden_layer_sizes=3, random_state=0)
+    clf.set_params(growing_sample=True, tol=1e-3).fit(X, labels)
+    calls = sum(stage.nfev for stage in clf.stages_[:-1])  # and looks at fresh rows
+    penalty.after = penalty.n_calls - clf.stages_[-1].nfev - 1
+    penalty.n_calls = 0
+    assert penalty.after > calls
+    with pytest.raises(BrokenFitError, match=r"fitted with the last good") as raised:
+        clf.fit(X, labels)
+    best = raised.value.best
+    assert best.solver_result_["reason"] == "overflow"
+    assert len(best.stages_) > 1
+    assert np.isfinite(best.predict_proba(X)).all()
+    assert "overflow" in str(summary(best, X, labels))
+
+
+def test_a_fit_that_breaks_off_gives_the_best_of_several_starts():
+    X, labels = load_iris(return_X_y=True)
+    clf = PairedMLPClassifier(
+        "softmax", Breaks(after=30), hidden_layer_sizes=3, random_state=0, n_init=2
+    )
+    with pytest.raises(BrokenFitError) as raised:
+        clf.fit(X, labels)
+    assert raised.value.best.n_iter_ > 0
+
+
+@pytest.mark.parametrize("stage", [2, 3, 4])
+def test_ctrl_c_between_stages_keeps_the_last_of_them(stage, monkeypatch):
+    X, labels = load_digits(return_X_y=True)
+    clf = PairedMLPClassifier(hidden_layer_sizes=5, random_state=0, growing_sample=True)
+    begun, part = [], growth._part
+
+    def interrupted(*args):
+        begun.append(0)
+        if len(begun) == 2 * stage:  # the sample and its fresh rows
+            raise KeyboardInterrupt
+        return part(*args)
+
+    monkeypatch.setattr(growth, "_part", interrupted)
+    with pytest.warns(ConvergenceWarning, match=r"Ctrl-C"):
+        clf.fit(X / 16, labels)
+    assert len(clf.stages_) == stage
+    assert clf.solver_result_["reason"] == "interrupted"
+
+
+class Sums(LeastSquares):
+    def value(self, t, y):
+        return super().value(t, y).sum()
+
+
+def test_a_penalty_that_sums_is_an_error():
+    X, labels = load_iris(return_X_y=True)
+    clf = PairedMLPClassifier("softmax", Sums(), hidden_layer_sizes=2)
+    with pytest.raises(ValueError, match=r"loss has the shape \(\), which must be"):
+        clf.fit(X, labels)
+    with pytest.raises(ValueError, match=r"must not sum"):
+        check_gradient(clf, X, labels)
+    with pytest.raises(TypeError, match=r"pipe\[-1\]"):
+        check_gradient(Pipeline([("clf", clf)]), X, labels)
+    with pytest.raises(TypeError, match=r"PairedMLPClassifier itself"):
+        alpha_path(Pipeline([("clf", clf)]), X, labels, [1])
+
+
+def test_a_scorer_that_takes_no_weights_says_so():
+    X, labels = load_iris(return_X_y=True)
+    clf = classifier(scoring=lambda clf, X, y: clf.score(X, y))
+    with pytest.raises(ValueError, match=r"sample_weight=None"):
+        clf.fit(X / 8, labels, sample_weight=np.arange(150.0))
+
+
+def test_verbose_says_why_it_ended(capsys):
+    X, labels = load_iris(return_X_y=True)
+    clf = PairedMLPClassifier(hidden_layer_sizes=2, verbose=1, tol=10, n_init=2)
+    with pytest.warns((ConvergenceWarning, ScaleWarning)):
+        clf.fit(X, labels)
+    printed = capsys.readouterr().out
+    assert printed.count("The start is a stationary point.") == 2
+    assert "start 2 of 2" in printed

@@ -47,25 +47,56 @@ def test_figures_are_those_of_the_fit(pair, weights):
     assert found.to_dict()["calibration"]["accuracy"] == rows.accuracy
 
 
+def both(p):
+    return np.column_stack([1 - p, p])
+
+
 def test_calibration_error_of_known_probabilities():
     rng = np.random.default_rng(1)
     p = rng.uniform(size=200_000)
-    y = (rng.uniform(size=len(p)) < p).astype(int)
-    right = calibration(y, np.column_stack([1 - p, p]), np.array([0, 1]))
+    y = (rng.uniform(size=len(p)) < p).astype(float)
+    right = calibration(both(y), both(p))
     assert right.calibration_error < 0.005
     assert right.confidence == pytest.approx(right.accuracy, abs=0.005)
     # all said with certainty: off by the error rate
-    sure = np.column_stack([p < 0.5, p >= 0.5]).astype(float)
-    wrong = calibration(y, sure, np.array([0, 1]))
+    wrong = calibration(both(y), both((p >= 0.5).astype(float)))
     assert wrong.calibration_error == pytest.approx(1 - wrong.accuracy)
     assert wrong.log_loss == np.inf
-    # a weight is so many rows
+    # a weight is so many rows, and the order does not matter
     few, twice = slice(1000), np.repeat(np.arange(1000), 2)
-    both = np.column_stack([1 - p, p])
-    weighted = calibration(y[few], both[few], np.array([0, 1]), np.full(1000, 2.0))
-    repeated = calibration(y[twice], both[twice], np.array([0, 1]))
+    weighted = calibration(both(y[few]), both(p[few]), False, np.full(1000, 2.0))
+    repeated = calibration(both(y[twice]), both(p[twice]))
+    order = np.argsort(y[few])
+    ordered = calibration(both(y[few][order]), both(p[few][order]))
     for name in ("accuracy", "log_loss", "brier", "calibration_error"):
         assert getattr(weighted, name) == pytest.approx(getattr(repeated, name))
+        assert getattr(weighted, name) == pytest.approx(getattr(ordered, name))
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_equal_confidences_stay_together(order):
+    y = np.repeat([1.0, 0.0], [28, 12])[order]
+    found = calibration(both(y), both(np.full(40, 0.7)))
+    assert found.calibration_error < 1e-12
+    by_weights = calibration(
+        both(np.array([1.0, 0.0])), both(np.full(2, 0.7)), False, [28, 12]
+    )
+    assert by_weights.calibration_error < 1e-12
+
+
+def test_soft_targets_are_compared_as_they_are():
+    p = np.column_stack([np.linspace(0.2, 0.8, 50), np.linspace(0.8, 0.2, 50)])
+    rows = np.linspace(-2, 2, 50)[:, np.newaxis]
+    for activation in ("softmax", "logistic"):
+        clf = classifier(activation=activation, hidden_layer_sizes=())
+        clf.fit_targets(rows, p, classes=["b", "a"])  # columns out of order
+        found = summary(clf, rows, p).calibration
+        said = clf.predict_proba(rows)[:, ::-1]
+        assert found.log_loss == pytest.approx(-(p * np.log(said)).sum() / 50)
+        assert found.brier == pytest.approx(np.square(p - said).sum() / 50)
+        assert found.accuracy == pytest.approx(np.mean(p.max(axis=1)), abs=0.02)
+        hard = summary(clf, rows, np.array(["b", "a"])[p.argmax(axis=1)])
+        assert hard.calibration.accuracy > 0.9
 
 
 def test_multilabel_figures_are_means_over_the_labels():
@@ -78,6 +109,9 @@ def test_multilabel_figures_are_means_over_the_labels():
     own = -np.log(np.where(y == 1, p, 1 - p)).sum(axis=1)
     assert found.log_loss == pytest.approx(weights @ own)
     assert found.n_rows == len(X)
+    mean = np.average(y, axis=0, weights=WEIGHTS)
+    entropy = -(mean * np.log(mean) + (1 - mean) * np.log(1 - mean))
+    assert found.log_loss_of_frequencies == pytest.approx(entropy.mean())
 
 
 def test_summary_looks_into_searches_and_wrappers():
@@ -89,12 +123,22 @@ def test_summary_looks_into_searches_and_wrappers():
     assert summary(classifier().fit(X, names), X, names).calibration.accuracy > 0.9
 
 
+def test_summary_is_of_the_fit_and_not_of_parameters_set_later():
+    clf = classifier().fit(X, Y)
+    before = summary(clf)
+    assert summary(clf.set_params(alpha=5, solver="bfgs", tol=1)) == before
+
+
 def test_what_has_no_summary_says_why():
     with pytest.raises(NotFittedError):
         summary(classifier())
-    for other in (LogisticRegression(), CalibratedClassifierCV(classifier(), cv=2)):
-        with pytest.raises(ValueError, match=r"holds no fitted PairedMLPClassifier"):
-            summary(other.fit(X / 10, Y))
+    with pytest.raises(ValueError, match=r"holds no fitted PairedMLPClassifier"):
+        summary(LogisticRegression().fit(X / 10, Y))
+    several = CalibratedClassifierCV(classifier(), cv=2).fit(X, Y)
+    with pytest.raises(ValueError, match=r"holds 2 fits"):
+        summary(several)
+    one = CalibratedClassifierCV(classifier(), cv=2, ensemble=False).fit(X, Y)
+    assert summary(one, X, Y).layer_sizes == (4, 4, 3)
     clf = classifier().fit(X, Y)
     with pytest.raises(ValueError, match=r"X and y"):
         summary(clf, X)
