@@ -101,6 +101,7 @@ class ClassFactors:
     tables: list
 
     def __call__(self, codes):
+        """The weight of each row, (n,)."""
         pairs = zip(self.tables, _columns(codes), strict=True)
         with np.errstate(over="ignore"):
             return np.prod([table[column] for table, column in pairs], axis=0)

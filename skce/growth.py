@@ -24,6 +24,7 @@ __all__ = [
     "LEAST_ROWS",
     "Stage",
     "minimize_in_stages",
+    "moved",
     "new_objective",
     "sample_sizes",
     "stratified_order",
@@ -244,12 +245,12 @@ def minimize_in_stages(
         **options,
     )
     if watch is not None:
-        solution = _moved(solution, watch.best, whole, options["tol"])
+        solution = moved(solution, watch.best, whole, options["tol"])
     return solution, [*stages, _stage(n, solution)]
 
 
 @np.errstate(**QUIET)
-def _moved(solution, theta, objective, tol):
+def moved(solution, theta, objective, tol):
     """The solution with another theta."""
     if np.array_equal(theta, solution.theta):
         return solution
