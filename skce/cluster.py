@@ -216,6 +216,7 @@ class ClusterObjective:
         self._parts = parts
         self._factor = 1 / n_rows
         self._decay = decay * network.penalty_factors
+        self._decayed = np.empty_like(self._decay)
         self._holders = holders
         self._n_threads = None if n_jobs in (None, -1) else n_jobs
         self._plan = None
@@ -224,7 +225,7 @@ class ClusterObjective:
     def value_and_gradient(self, theta):
         """F(theta) and its gradient; see `Objective`."""
         loss, gradient = self._mean("gradient", theta)
-        decayed = self._decay * theta
+        decayed = np.multiply(self._decay, theta, out=self._decayed)
         gradient += decayed
         return loss + 0.5 * float(theta.dot(decayed)), gradient
 
@@ -246,7 +247,8 @@ class ClusterObjective:
             self.lost = error
             raise _Interrupt(str(error)) from error
         with np.errstate(**QUIET):
-            total = root_sum(nodes, len(self._parts)) * self._factor
+            total = root_sum(nodes, len(self._parts))
+            total *= self._factor
         return float(total[0]), total[1:]
 
     def _nodes(self, kind, vectors):

