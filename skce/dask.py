@@ -531,27 +531,29 @@ class _Rows:
         who_has = holders.who_has(distributed.futures_of(self.held))
         self.places = [who_has.get(key) for key in keys]
         n_sample = -(-SAMPLE_ROWS // len(self.partitions))
-        summaries = self._each(summarise, self.partitions, self.expected, n_sample)
+        summaries = self._each(
+            partial(summarise, expected=self.expected, n_sample=n_sample),
+            self.partitions,
+        )
         self.summary = merged(holders.gather(summaries))
 
-    def _each(self, function, partitions, *arguments):
-        """Futures of `function(number, *partition, *arguments)`."""
+    def _each(self, function, partitions):
+        """Futures of `function(number, *partition)`."""
         task = dask.delayed(function, pure=False)
-        shared = [dask.delayed(argument) for argument in arguments]
         delayed = []
         for number, partition in enumerate(partitions):
             # where X is, unless that worker is lost
             here = list(self.places[number] or ())
             near = {"workers": here, "allow_other_workers": True} if here else {}
             with dask.annotate(**near):
-                delayed.append(task(number, *partition, *shared))
+                delayed.append(task(number, *partition))
         return self.holders.client.compute(delayed, optimize_graph=False)
 
     def objective(self, recipe, alpha):
         """The ClusterObjective, and the class frequencies."""
         n_rows, n_outputs = self.summary.n_rows, recipe.labels.n_outputs
         of_labels = [(y, w) for _, y, w in self.partitions]
-        sums = self.holders.gather(self._each(weigh, of_labels, recipe))
+        sums = self.holders.gather(self._each(partial(weigh, recipe=recipe), of_labels))
         total = fsum(total for total, *_ in sums)
         least, most = min(s[1] for s in sums), max(s[2] for s in sums)
         if not 0 < total < np.inf:
@@ -573,7 +575,8 @@ class _Rows:
                 f"{MAX_DECAY:g}: the L2 term leaves nothing of the loss. Lower alpha, "
                 "or multiply sample_weight by a constant to a mean of 1."
             )
-        parts = self._each(prepare, self.partitions, self.expected, recipe, self.kept)
+        of_part = {"expected": self.expected, "recipe": recipe, "kept": self.kept}
+        parts = self._each(partial(prepare, **of_part), self.partitions)
         self.holders.wait(parts)
         del self.held, self.partitions  # dask knows how to make them again
         return ClusterObjective(

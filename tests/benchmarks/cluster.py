@@ -2,9 +2,9 @@
 
     python tests/benchmarks/cluster.py [section ...] [--scale 0.1]
 
-prints a Markdown table a section: `overhead` of an evaluation over the slowest worker's
-own kernel, `speedup` of two workers, `memory` of the client, and `model`, fitted on 1, 2
-and 4 workers, checked on a held-out size and carried to 1000 workers.
+prints a Markdown table a section: `overhead` of an evaluation over the slowest
+worker's own kernel, `speedup` of two workers, `memory` of the client, and `model`,
+fitted on 1, 2 and 4 workers, checked on a held-out size and carried to 1000 workers.
 """
 
 import argparse
@@ -79,7 +79,9 @@ def row(*cells):
 
 def overhead(scale):
     """An evaluation minus its slowest worker's kernel; two workers, 8 partitions."""
-    row("parameters", "partitions lie", "overhead, ms: median (least to 90 %)", "kernel")
+    row(
+        "parameters", "partitions lie", "overhead, ms: median (least to 90 %)", "kernel"
+    )
     row(*["---"] * 4)
     turns = 31 if scale == 1 else 5
     with workers(2) as client:
@@ -101,7 +103,7 @@ def overhead(scale):
 
 
 def speedup(scale):
-    """An evaluation of 2 000 000 x 50 (float32, 50 units, 10 classes), 16 partitions."""
+    """An evaluation of 2 000 000 x 50, float32, 50 units, 10 classes, 16 partitions."""
     row("one worker, s", "two workers, s", "ratio of turns: median (range)")
     row(*["---"] * 3)
     shape = int(2_000_000 * scale), 50, 50, 10, 16
