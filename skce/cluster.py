@@ -113,7 +113,8 @@ class Holders:
         alone_since = None
         while True:
             try:
-                distributed.wait(futures, timeout=LOOK_EVERY)
+                with self.client.as_current():  # wait() knows no client= of its own
+                    distributed.wait(futures, timeout=LOOK_EVERY)
                 break
             except BROKEN as error:
                 self._give_up_cancelled(futures, error)
