@@ -519,10 +519,10 @@ class _Rows:
         given = [rows for rows in _aligned(X, y, weights) if rows is not None]
         there = {future.key for future in distributed.futures_of(given)}
         self.kept = there.issuperset(dask.core.flatten(given[0].__dask_keys__()))
-        lists = _partitions(*given)
+        # all at once, as dask then optimises X and y together
+        self.held = client.persist(given)
+        lists = _partitions(*self.held)
         if there:
-            self.held = client.persist(given)
-            lists = _partitions(*self.held)
             keys = list(dask.core.flatten(self.held[0].__dask_keys__()))
         else:
             self.held = lists = _spread(client, lists)
@@ -689,9 +689,10 @@ def _cut_as(X, name, values):
 def _partitions(X, y, weights=None):
     """Lists of the delayed partitions of each; None for no weights."""
     X, y, weights = _aligned(X, y, weights)
-    parts = [list(np.ravel(X.to_delayed())), list(np.ravel(y.to_delayed()))]
-    none = [None] * len(parts[0])
-    return [*parts, none if weights is None else list(np.ravel(weights.to_delayed()))]
+    return [
+        [None] * X.npartitions if rows is None else list(np.ravel(rows.to_delayed()))
+        for rows in (X, y, weights)
+    ]
 
 
 def _example(whole):
