@@ -1,13 +1,14 @@
 """class_weight: the weights of the rows times those of their classes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 
 from skce.validation import total
 
-__all__ = ["class_factors", "mass", "weigh_classes"]
+__all__ = ["ClassFactors", "class_factors", "factors_of", "mass", "weigh_classes"]
 
 
 def mass(rows):
@@ -51,30 +52,70 @@ def class_factors(class_weight, labels, codes, weights):
 
     Returns
     -------
-    factors : callable
-        From codes to weights, (n,).
+    factors : ClassFactors
 
     Raises
     ------
     ValueError
         If a weight is negative, not finite or for an unknown class.
     """
-    columns = _columns(codes)
-    known = [np.array([0, 1])] * len(columns) if labels.multilabel else [labels.classes]
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        tables = [
-            _balanced(column, len(classes), weights)
-            for column, classes in zip(columns, known, strict=True)
+    masses = None
+    if _is_balanced(class_weight):
+        masses = [
+            _masses(column, len(classes), weights)
+            for column, classes in zip(_columns(codes), _known(labels), strict=True)
         ]
-    else:
-        tables = _given(class_weight, labels, known)
+    return factors_of(class_weight, labels, masses)
 
-    def factors(codes):
-        pairs = zip(tables, _columns(codes), strict=True)
+
+def factors_of(class_weight, labels, masses):
+    """`class_factors` from the weights of the rows of each class.
+
+    Parameters
+    ----------
+    class_weight : "balanced", dict or list of dict
+    labels : Labels
+    masses : list of ndarray of shape (n_classes,) or (2,), or None
+        One array; for a multilabel y one a label, of its values 0 and 1. For
+        "balanced" only.
+
+    Returns
+    -------
+    factors : ClassFactors
+    """
+    if _is_balanced(class_weight):
+        return ClassFactors([_balanced(mass) for mass in masses])
+    return ClassFactors(_given(class_weight, labels, _known(labels)))
+
+
+@dataclass(frozen=True)
+class ClassFactors:
+    """From codes to the weights of their classes, (n,).
+
+    Attributes
+    ----------
+    tables : list of ndarray
+        The weights of the classes, or for each label those of 0 and 1.
+    """
+
+    tables: list
+
+    def __call__(self, codes):
+        """The weight of each row, (n,)."""
+        pairs = zip(self.tables, _columns(codes), strict=True)
         with np.errstate(over="ignore"):
             return np.prod([table[column] for table, column in pairs], axis=0)
 
-    return factors
+
+def _is_balanced(class_weight):
+    return isinstance(class_weight, str) and class_weight == "balanced"
+
+
+def _known(labels):
+    """The labels of each column of the codes."""
+    if labels.multilabel:
+        return [np.array([0, 1])] * labels.n_outputs
+    return [labels.classes]
 
 
 def _columns(codes):
@@ -82,14 +123,17 @@ def _columns(codes):
     return [codes] if codes.ndim == 1 else np.asarray(codes).T.astype(int)
 
 
-def _balanced(codes, n_classes, weights):
-    """The weight of each class."""
+def _masses(codes, n_classes, weights):
+    """The weight of the rows of each class."""
     if weights is None:
-        mass = np.bincount(codes, minlength=n_classes).astype(float)
-    else:
-        mass = np.array([total(weights[codes == k]) for k in range(n_classes)])
+        return np.bincount(codes, minlength=n_classes).astype(float)
+    return np.array([total(weights[codes == k]) for k in range(n_classes)])
+
+
+def _balanced(mass):
+    """The weight of each class."""
     there = mass > 0
-    table = np.zeros(n_classes)
+    table = np.zeros(len(mass))
     table[there] = mass.sum() / (there.sum() * mass[there])
     return table
 

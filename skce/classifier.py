@@ -12,7 +12,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
 from skce.activations import get_activation
-from skce.blocks import SOFT, dense_if_small, merge_repeated_rows
+from skce.blocks import dense_if_small, merge_repeated_rows
 from skce.callbacks import CallbackSupportMixin, fit_task, with_callbacks
 from skce.checkpoint import digest_of, tape_at
 from skce.class_weights import class_factors, mass, weigh_classes
@@ -56,7 +56,7 @@ from skce.validation import (
     with_unit_mean,
 )
 
-__all__ = ["PairedMLPClassifier"]
+__all__ = ["PairedMLPClassifier", "unchanged_on_failure"]
 
 # Beyond this, alpha / sum(w) leaves nothing of the loss in the digits of the objective.
 MAX_DECAY = 1e12
@@ -540,12 +540,8 @@ class PairedMLPClassifier(
     ):
         """Fit to what `encode_labels` makes of y; callbacks hear what is `told`."""
         check_parameters(self)
-        context = None
-        if hasattr(self, "_init_callback_context"):
-            context = self._init_callback_context(
-                max_subtasks=most_subtasks(self.max_iter, self.n_init)
-            )
-        with _unchanged_on_failure(self):
+        context = self._callback_context()
+        with unchanged_on_failure(self):
             pairing = pair(self.activation, self.penalty)
             hidden_activation = get_hidden_activation(self.hidden_activation)
             hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
@@ -602,36 +598,29 @@ class PairedMLPClassifier(
                 new_watch = partial(
                     self._new_watch, network, labels, validation, factors, X.dtype
                 )
-            attributes_at = partial(_fitted_parameters, network, labels, X.dtype)
-            task = fit_task(context, {"estimator": self, **told}, attributes_at)
             decay = self._decay(total_weight)
-            try:
-                with tape_at(
+            self._run_and_keep(
+                network,
+                labels,
+                starts,
+                rows,
+                X.dtype,
+                decay=decay,
+                new_watch=new_watch,
+                told=told,
+                context=context,
+                tape=tape_at(
                     checkpoint,
                     self,
                     network,
                     lambda: _digest(rows, starts, validation),
                     several=grow or len(starts) > 1,
-                ) as tape:
-                    fits = self._minimize(
-                        network, starts, rows, decay, new_watch, task, tape
-                    )
-            except NonFiniteObjectiveError as error:
-                raise self._broken_fit(error, X, attributes_at) from error
-            best = fits.best
-            remedy = fits.remedy(moved=warm or start != (None, None))
-            if remedy is not None:
-                warnings.warn(
-                    f"{pairing}: {self.solver} {remedy}.",
-                    ConvergenceWarning,
-                    stacklevel=4,
-                )
-            vars(self).update(attributes_at(best.solution.theta))
-            self._keep_record(fits)
+                ),
+                largest=lambda: largest(X),
+                moved=warm or start != (None, None),
+            )
             if self.moderated:
                 self._moderate(network, rows, total_weight)
-            if task is not None:
-                task.end(best.solution.theta)
         return self
 
     def _decay(self, total_weight):
@@ -645,27 +634,76 @@ class PairedMLPClassifier(
             )
         return decay
 
-    def _minimize(self, network, starts, rows, decay, new_watch, task, tape):
-        _, codes, _ = rows
-        return fit_from_starts(
-            network,
-            starts,
-            rows,
-            new_watch=new_watch,
-            n_jobs=self.n_jobs,
-            soft=self.label_smoothing > 0 or codes.dtype == SOFT,
-            task=task,
-            tape=tape,
-            smoothing=self._smoothing(network),
-            decay=decay,
-            max_iter=self.max_iter,
-            solver=self.solver,
-            tol=self.tol,
-            max_fun=self.max_fun,
-            verbose=self.verbose,
+    def _callback_context(self):
+        """What scikit-learn's callbacks are told through; None before version 1.9."""
+        if not hasattr(self, "_init_callback_context"):
+            return None
+        return self._init_callback_context(
+            max_subtasks=most_subtasks(self.max_iter, self.n_init)
         )
 
-    def _broken_fit(self, error, X, attributes_at):
+    def _run_and_keep(
+        self,
+        network,
+        labels,
+        starts,
+        rows,
+        dtype,
+        *,
+        decay,
+        new_watch,
+        told,
+        context,
+        tape,
+        largest,
+        moved,
+        **elsewhere,
+    ):
+        """Minimise, say what is to be said of it, and set the fitted attributes.
+
+        `tape` is a context manager; `largest` gives the largest absolute value of X;
+        `moved` says that the first start was given; and `elsewhere` are `whole` and
+        `frequencies` of `fit_from_starts`, for rows that are not here.
+        """
+        attributes_at = partial(_fitted_parameters, network, labels, dtype)
+        task = fit_task(context, {"estimator": self, **told}, attributes_at)
+        soft = self.label_smoothing > 0 or labels.columns is not None
+        try:
+            with tape as tape:
+                fits = fit_from_starts(
+                    network,
+                    starts,
+                    rows,
+                    new_watch=new_watch,
+                    n_jobs=self.n_jobs,
+                    soft=soft,
+                    task=task,
+                    tape=tape,
+                    smoothing=self._smoothing(network),
+                    decay=decay,
+                    max_iter=self.max_iter,
+                    solver=self.solver,
+                    tol=self.tol,
+                    max_fun=self.max_fun,
+                    verbose=self.verbose,
+                    **elsewhere,
+                )
+        except NonFiniteObjectiveError as error:
+            raise self._broken_fit(error, largest(), dtype, attributes_at) from error
+        theta, remedy = fits.best.solution.theta, fits.remedy(moved)
+        lost = getattr(elsewhere.get("whole"), "lost", None)  # an error says more
+        if remedy is not None and lost is None:
+            warnings.warn(
+                f"{network.pairing}: {self.solver} {remedy}.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        vars(self).update(attributes_at(theta))
+        self._keep_record(fits)
+        if task is not None:
+            task.end(theta)
+
+    def _broken_fit(self, error, largest, dtype, attributes_at):
         """The error of a fit whose objective overflowed on its way."""
         best, kept = None, "no iteration had ended"
         if error.solution is not None:
@@ -678,8 +716,8 @@ class PairedMLPClassifier(
             best._keep_record(Fits([outcome], interrupted=False, constant=np.inf))
             kept = "the error's attribute best is fitted with the last good weights"
         return BrokenFitError(
-            f"The fit broke off: {error}. X reaches {largest(X):.3g} in absolute "
-            f"value, as {X.dtype}: scale the features to mean 0 and variance 1 "
+            f"The fit broke off: {error}. X reaches {largest:.3g} in absolute "
+            f"value, as {dtype}: scale the features to mean 0 and variance 1 "
             "(StandardScaler), or raise alpha; of a penalty or activation of your own, "
             f"look at its domain or range. This estimator is as it was; {kept}.",
             best,
@@ -785,7 +823,7 @@ def _digest(rows, starts, validation):
 
 
 @contextmanager
-def _unchanged_on_failure(estimator):
+def unchanged_on_failure(estimator):
     """Put the estimator's attributes back if the body fails or is interrupted."""
     before = dict(vars(estimator))
     try:

@@ -124,7 +124,18 @@ class Fits:
 
 
 def fit_from_starts(
-    network, starts, rows, *, new_watch, n_jobs, soft, task=None, tape=None, **options
+    network,
+    starts,
+    rows,
+    *,
+    new_watch,
+    n_jobs,
+    soft,
+    task=None,
+    tape=None,
+    whole=None,
+    frequencies=None,
+    **options,
 ):
     """Minimise from each start.
 
@@ -133,8 +144,8 @@ def fit_from_starts(
     network : Network
     starts : list of (theta, RandomState, bool)
         The start, the source of its growing sample, and whether there is one.
-    rows : tuple
-        X, the labels' codes and the weights (or None).
+    rows : tuple or None
+        X, the labels' codes and the weights (or None); None with `whole`.
     new_watch : callable or None
         `new_watch(run)` makes a ValidationWatch for one start.
     n_jobs : int or None
@@ -147,6 +158,8 @@ def fit_from_starts(
         subtask if there are several.
     tape : Tape, optional
         See `minimize_in_stages`.
+    whole : Objective, optional
+        That of all rows, if they are elsewhere, with their class `frequencies`.
     **options
         Of `minimize_in_stages`.
 
@@ -161,11 +174,17 @@ def fit_from_starts(
     KeyboardInterrupt
         If it came before the first iteration.
     """
-    X, codes, weights = rows
-    work = X.shape[0] * network.n_parameters
+    if whole is None:
+        X, codes, weights = rows
+        n, frequencies = (
+            X.shape[0],
+            class_frequencies(codes, weights, network.n_outputs),
+        )
+    else:
+        n = whole.n_rows
+    work = n * network.n_parameters
     interrupt = Event()
     outcomes = [Outcome(theta) for theta, _, _ in starts]
-    frequencies = class_frequencies(codes, weights, network.n_outputs)
     constant = np.inf if soft else network.pairing.loss_of_constant(frequencies)
 
     def fit(i, run, task=None):
@@ -175,16 +194,16 @@ def fit_from_starts(
         outcome = outcomes[i]
         outcome.watch = None if new_watch is None else new_watch(run)
         given = {"run": run, "random_state": random_state, "interrupt": interrupt}
-        given |= {"task": task, "tape": tape, **options}
+        given |= {"task": task, "tape": tape, "whole": whole, **options}
         try:
             outcome.solution, outcome.stages = minimize_in_stages(
                 network, theta, rows, grow=grow, watch=outcome.watch, **given
             )
-            _begin_again(outcome, network, rows, frequencies, constant, given)
+            _begin_again(outcome, network, (rows, n), frequencies, constant, given)
         except NonFiniteObjectiveError as error:
             outcome.error = error
 
-    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START
+    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START and whole is None
     several = several and task is None and tape is None and not options["verbose"]
     with workers(work * len(starts) if several else work, n_jobs) as run:
         try:
@@ -235,7 +254,7 @@ def _begin_again(outcome, network, rows, frequencies, constant, given):
     stuck = record["reason"] == "tolerance" and record["nit"] > 0
     if not stuck or outcome.watch or not _above_constant(outcome.solution, constant):
         return
-    n = rows[0].shape[0]
+    rows, n = rows
     iterations = sum(stage.n_iter * stage.n_rows / n for stage in outcome.stages)
     evaluations = sum(stage.nfev + stage.nhev for stage in outcome.stages)
     max_iter = given["max_iter"] - int(np.ceil(iterations))

@@ -172,6 +172,7 @@ def minimize_in_stages(
     smoothing=None,
     task=None,
     tape=None,
+    whole=None,
     asked=None,
     **options,
 ):
@@ -182,8 +183,8 @@ def minimize_in_stages(
     network : Network
     theta : ndarray of shape (n_parameters,), float64
         The start.
-    rows : tuple
-        X, the labels' codes and the weights (or None) of all rows.
+    rows : tuple or None
+        X, the labels' codes and the weights (or None) of all rows; None with `whole`.
     decay : float
         alpha / S.
     run : callable
@@ -209,6 +210,8 @@ def minimize_in_stages(
         callback's wish to stop ends all stages.
     tape : Tape, optional
         Where the answers of the objectives are kept.
+    whole : Objective, optional
+        That of all rows, if they are elsewhere; then there are no early stages.
     asked : dict, optional
         See `minimize`.
     **options
@@ -220,19 +223,21 @@ def minimize_in_stages(
         Of the last stage, on all rows.
     stages : list of Stage
     """
-    X, *_ = rows
-    n, early = X.shape[0], min(MOST_OF_BUDGET * max_iter, max_iter - 1)
+    n = rows[0].shape[0] if whole is None else whole.n_rows
+    early = min(MOST_OF_BUDGET * max_iter, max_iter - 1)
 
     def objective(rows, decay):
-        new = new_objective(
-            network, rows, decay, dtype=X.dtype, run=run, smoothing=smoothing
+        return new_objective(
+            network, rows, decay, dtype=rows[0].dtype, run=run, smoothing=smoothing
         )
-        return new if tape is None else tape.follow(new)
+
+    def followed(objective):
+        return objective if tape is None else tape.follow(objective)
 
     asked = asked or {"max_iter": max_iter, "max_fun": max_fun}
     stages, budget, verbose = [], early, options["verbose"]
     stopped = False
-    sizes = sample_sizes(n, n_bytes(X)) if grow else []
+    sizes = sample_sizes(n, n_bytes(rows[0])) if grow else []
     order = _order(rows, random_state, 2 * max(sizes)) if sizes else ()
     for size in sizes:
         most = min(MOST_ITERATIONS, int(budget * n / size))
@@ -248,7 +253,7 @@ def minimize_in_stages(
             with _known_to_errors(theta, stages, size):
                 theta, stage = _early_stage(
                     theta,
-                    lambda part, decay: objective(_part(*rows, part), decay),
+                    lambda part, decay: followed(objective(_part(*rows, part), decay)),
                     (order[:size], order[size : 2 * size]),
                     decay=decay,
                     max_iter=most,
@@ -269,7 +274,7 @@ def minimize_in_stages(
         stages.append(stage)
     if stages and verbose:
         print(f"stage {len(stages) + 1}: all {n} rows")
-    whole = objective(rows, decay)
+    whole = followed(objective(rows, decay) if whole is None else whole)
     with _known_to_errors(theta, stages, n):
         if watch is not None:
             watch.begin(theta)

@@ -12,6 +12,7 @@ from skce.blocks import SOFT
 
 __all__ = [
     "Labels",
+    "check_kind",
     "class_frequencies",
     "encode",
     "encode_targets",
@@ -109,6 +110,30 @@ def kind_of_labels(y):
         ) from error
 
 
+def check_kind(y):
+    """scikit-learn's type of target, if it is one of labels.
+
+    Raises
+    ------
+    ValueError
+        If y is continuous, lacks labels or has several columns that are not indicators.
+    """
+    kind = kind_of_labels(y)
+    if kind == "continuous-multioutput":
+        raise ValueError(
+            f"y has {np.shape(y)[1]} columns of numbers (Unknown label type: {kind}): "
+            "fit_targets takes rows of probabilities, fit takes labels."
+        )
+    check_classification_targets(y)
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            f"y has {y.shape[1]} columns that are not 0/1 indicators (Unknown label "
+            "type: multiclass-multioutput): fit one classifier a column, for instance "
+            "with sklearn.multioutput.MultiOutputClassifier."
+        )
+    return kind
+
+
 def encode(y, activation):
     """The labels of y for the outputs of `activation`.
 
@@ -118,21 +143,8 @@ def encode(y, activation):
         If y is continuous, has one class, has several columns that are not
         indicators, or is multilabel and the activation is not element-wise.
     """
-    kind = kind_of_labels(y)
-    if kind == "continuous-multioutput":
-        raise ValueError(
-            f"y has {np.shape(y)[1]} columns of numbers (Unknown label type: {kind}): "
-            "fit_targets takes rows of probabilities, fit takes labels."
-        )
-    check_classification_targets(y)
-    if kind == "multilabel-indicator":
+    if check_kind(y) == "multilabel-indicator":
         return _encode_indicators(y, activation)
-    if kind == "multiclass-multioutput":
-        raise ValueError(
-            f"y has {y.shape[1]} columns that are not 0/1 indicators (Unknown label "
-            "type: multiclass-multioutput): fit one classifier a column, for instance "
-            "with sklearn.multioutput.MultiOutputClassifier."
-        )
     y = column_or_1d(y, warn=True)
     if len(y) > MOST_AT_ONCE:
         classes, codes = _unique_in_parts(y)

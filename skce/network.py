@@ -45,18 +45,19 @@ class Workspace:
     ----------
     gradient : Layers
         In the dtype of the kernel.
+    dtype : dtype
     """
 
     def __init__(self, network, dtype):
         self._network = network
-        self._dtype = dtype
+        self.dtype = np.dtype(dtype)
         self._rows = {}
         self.gradient = Layers(network, np.empty(network.n_parameters, dtype=dtype))
 
     def rows(self, n):
         """The arrays for a block of n rows; the blocks of a cut have two sizes."""
         if n not in self._rows:
-            self._rows[n] = Rows(self._network, n, self._dtype)
+            self._rows[n] = Rows(self._network, n, self.dtype)
         return self._rows[n]
 
 

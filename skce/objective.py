@@ -14,7 +14,7 @@ from skce.blocks import shares
 from skce.network import Layers, Workspace
 from skce.threads import QUIET, serial
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "sum_of_blocks"]
 
 
 class Objective:
@@ -130,12 +130,32 @@ class Objective:
         """Sum over one share; the gradient goes to the share's row of `_sums`."""
         blocks, total = share
         work = self._workspace()
-        direct = total if self.dtype == np.float64 else work.gradient
-        loss = kernel(*vectors, blocks[0], work.rows(blocks[0].n_rows), direct)
-        if direct is not total:
-            total.flat[...] = direct.flat
-        for block in blocks[1:]:
-            loss += kernel(*vectors, block, work.rows(block.n_rows), work.gradient)
-            total.flat += work.gradient.flat
+        loss = sum_of_blocks(kernel, vectors, blocks, work, total)
         self._workspaces.append(work)
         return loss
+
+
+def sum_of_blocks(kernel, vectors, blocks, work, total):
+    """The sum of the losses over some blocks, and that of the gradients to `total`.
+
+    Parameters
+    ----------
+    kernel : callable
+        `kernel(*vectors, block, rows, gradient)` writes to `gradient` and returns a
+        loss.
+    vectors : sequence of Layers
+        Of the dtype of the workspace.
+    blocks : list of Block
+        At least one.
+    work : Workspace
+    total : Layers
+        float64.
+    """
+    direct = total if work.dtype == np.float64 else work.gradient
+    loss = kernel(*vectors, blocks[0], work.rows(blocks[0].n_rows), direct)
+    if direct is not total:
+        total.flat[...] = direct.flat
+    for block in blocks[1:]:
+        loss += kernel(*vectors, block, work.rows(block.n_rows), work.gradient)
+        total.flat += work.gradient.flat
+    return loss

@@ -18,7 +18,7 @@ from threadpoolctl import ThreadpoolController
 
 from skce.blocks import LEAST_WORK
 
-__all__ = ["QUIET", "blas_held", "serial", "workers"]
+__all__ = ["QUIET", "blas_held", "serial", "share_out", "workers"]
 
 # Rows x parameters below which OpenBLAS takes one thread by itself: its products of a
 # matrix and a vector take several from 9216 elements on
@@ -120,10 +120,10 @@ def workers(work, n_jobs=None):
         with ThreadPoolExecutor(
             n_threads - 1, "skce", initializer=_ignore_overflow
         ) as pool:
-            yield partial(_shared_out, pool, n_threads - 1)
+            yield partial(share_out, pool, n_threads - 1)
 
 
-def _shared_out(pool, n_helpers, function, items, on_interrupt=None):
+def share_out(pool, n_helpers, function, items, on_interrupt=None):
     """`function` of each item, in their order, by the caller and its helpers.
 
     All have ended when it returns or raises; `on_interrupt` is called if Ctrl-C comes

@@ -15,6 +15,7 @@ from skce.solvers import SOLVERS
 __all__ = [
     "check_layer_sizes",
     "check_parameters",
+    "check_part",
     "check_rows",
     "check_training_rows",
     "check_weights",
@@ -117,22 +118,42 @@ def check_layer_sizes(hidden_layer_sizes):
 def check_training_rows(estimator, X, y):
     """X as float64, float32 or CSR, and y; sets what scikit-learn keeps of X."""
     return _with_advice(
-        estimator, X, y, multi_output=True, accept_sparse="csr", dtype=_FLOATS
+        validate_data,
+        estimator,
+        X,
+        y,
+        multi_output=True,
+        accept_sparse="csr",
+        dtype=_FLOATS,
     )
 
 
 def check_rows(estimator, X):
     """X of a prediction, as float64, float32 or CSR, of the width of the fit."""
-    return _with_advice(estimator, X, reset=False, accept_sparse="csr", dtype=_FLOATS)
+    return _with_advice(
+        validate_data, estimator, X, reset=False, accept_sparse="csr", dtype=_FLOATS
+    )
+
+
+def check_part(X, dtype):
+    """X of a part of the rows, which may have none, as an array or CSR of `dtype`."""
+    return _with_advice(
+        check_array,
+        X,
+        accept_sparse="csr",
+        dtype=dtype,
+        ensure_min_samples=0,
+        input_name="X",
+    )
 
 
 _FLOATS = (np.float64, np.float32)
 
 
-def _with_advice(*data, **options):
-    """scikit-learn's validation; what to do about text is added to its error."""
+def _with_advice(validate, *data, **options):
+    """scikit-learn's `validate`; what to do about text is added to its error."""
     try:
-        return validate_data(*data, **options)
+        return validate(*data, **options)
     except ValueError as error:
         if "could not convert" not in str(error):
             raise

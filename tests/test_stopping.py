@@ -33,7 +33,7 @@ from skce.objective import Objective
 from skce.penalties import LeastSquares
 from skce.solvers import SOLVERS
 from skce.stopping import split
-from skce.threads import _shared_out
+from skce.threads import share_out
 
 X, y = load_digits(return_X_y=True)
 X = X[:600] / 16
@@ -337,7 +337,7 @@ def test_ctrl_c_while_waiting_ends_the_helpers_first():
             return Waiting(self.pool.submit(function))
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
-        _shared_out(Pool(pool), 1, work, range(2), interrupt.set)
+        share_out(Pool(pool), 1, work, range(2), interrupt.set)
     assert interrupt.is_set()
     assert sorted(ended) == [0, 1]
 

@@ -1,0 +1,737 @@
+"""A cluster: the local fit's result, the same bits, and what survives which fault.
+
+Workers are real processes, and are killed as such.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from threading import Timer
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from problems import NAMES
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+
+from skce import DegeneratePairingWarning, PairedMLPClassifier, pairing_grid
+from skce.activations import get_activation
+from skce.hidden import get_hidden_activation
+from skce.labels import encode
+from skce.network import Network
+from skce.objective import Objective
+from skce.pairings import pair
+from skce.solvers import SOLVERS, minimize
+from skce.start import start_parameters
+
+pytest.importorskip("distributed")
+
+import dask.array as da
+import dask.dataframe as dd
+from distributed import Client, LocalCluster, wait
+
+from skce.cluster import ClusterLostError, ClusterObjective
+from skce.dask import DaskPairedMLPClassifier
+from skce.partitions import (
+    Expected,
+    Part,
+    Recipe,
+    merged,
+    prepare,
+    root_sum,
+    subtree_sums,
+    summarise,
+)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # of distributed itself
+    pytest.mark.filterwarnings("ignore:Creating scratch directories"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+CHUNK = 450
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        LocalCluster(
+            n_workers=4, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 5))
+    noise = rng.normal(size=(2, 3000))
+    y = (X[:, 0] > X[:, 1] + noise[0]).astype(int) + (X[:, 2] > noise[1])
+    return X, y, rng.integers(0, 3, 3000).astype(float)
+
+
+def cut(array, chunk=CHUNK):
+    return da.from_array(array, chunks=(chunk, *array.shape[1:]))
+
+
+def classifier(**parameters):
+    defaults = {"hidden_layer_sizes": 6, "alpha": 1.0, "max_iter": 50, "tol": 0}
+    return DaskPairedMLPClassifier(**{**defaults, "random_state": 0, **parameters})
+
+
+def same_bits(one, other):
+    assert one.loss_curve_ == other.loss_curve_
+    for a, b in zip(one.coefs_, other.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def local_fit(clf, X, y, weights=None):
+    """The theta of a local minimisation from the same start with the same cut."""
+    pairing = pair(clf.activation, clf.penalty)
+    labels = encode(y, pairing.activation)
+    network = Network(
+        (X.shape[1], clf.hidden_layer_sizes, labels.n_outputs),
+        get_hidden_activation(clf.hidden_activation),
+        pairing,
+    )
+    mean = None if weights is None else weights.mean()
+    recipe = Recipe(network, labels, mean_weight=mean)
+    expected = Expected(X.shape[1], None, X.dtype)
+    blocks = []
+    for i in range(0, len(X), CHUNK):
+        rows = slice(i, i + CHUNK)
+        of_rows = None if weights is None else weights[rows]
+        part = prepare(i, X[rows], y[rows], of_rows, expected, recipe, False)
+        blocks += [block for share in part.shares for block in share]
+    decay = clf.alpha / (len(X) if weights is None else weights.sum())
+    theta = start_parameters(
+        network,
+        init=clf.init,
+        solver=clf.solver,
+        random_state=np.random.RandomState(0),
+    )
+    options = {"solver": clf.solver, "tol": clf.tol, "max_iter": clf.max_iter}
+    objective = Objective(network, blocks, decay, X.dtype)
+    return network, minimize(objective, theta, max_fun=clf.max_fun, **options)
+
+
+def assert_as_local(clf, X, y, weights=None, rtol=1e-10):
+    network, solution = local_fit(clf, X, y, weights)
+    coefs, _ = network.weights_and_biases(solution.theta)
+    np.testing.assert_allclose(clf.loss_, solution.value, rtol=1e-10, atol=1e-12)
+    for a, b in zip(clf.coefs_, coefs, strict=True):
+        np.testing.assert_allclose(a, b.T, rtol=0, atol=rtol * np.abs(b).max())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_to_the_local_fit_after_50_iterations(client, data, seed):
+    X, y, weights = data
+    y = np.random.default_rng(seed).permutation(y)  # far from any optimum
+    clf = classifier().fit(cut(X), cut(y), sample_weight=cut(weights))
+    assert clf.n_iter_ == 50
+    assert_as_local(clf, X, y, weights)
+
+
+@pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+@pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
+def test_every_pair(client, data, names):
+    X, y, weights = data
+    clf = classifier(activation=names[0], penalty=names[1], alpha=10.0, max_iter=15)
+    clf.fit(cut(X), cut(y), sample_weight=cut(weights))
+    # a penalty that is flat carries rounding errors far
+    assert_as_local(clf, X, y, weights, rtol=1e-8)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solver(client, data, solver):
+    X, y, _ = data
+    clf = classifier(solver=solver, max_iter=6, alpha=10.0).fit(cut(X), cut(y))
+    assert_as_local(clf, X, y)
+
+
+def placed(client, collection, workers):
+    """Persisted, partition i on workers[i % len(workers)]."""
+    parts = np.ravel(collection.to_delayed())
+    futures = [
+        client.compute(part, workers=[workers[i % len(workers)]])
+        for i, part in enumerate(parts)
+    ]
+    wait(futures)
+    shapes = zip(collection.chunks[0], futures, strict=True)
+    rest, dtype = collection.shape[1:], collection.dtype
+    return da.concatenate(
+        [da.from_delayed(future, (n, *rest), dtype) for n, future in shapes]
+    )
+
+
+def test_same_bits_wherever_the_partitions_are(client, data):
+    X, y, weights = (cut(values) for values in data)
+    workers = list(client.nthreads())
+    orders = [workers[:1], workers[:2], workers, [workers[i] for i in (0, 0, 2, 1, 2)]]
+    fits = []
+    for order in orders:
+        there = [placed(client, values, order) for values in (X, y, weights)]
+        fits.append(classifier().fit(*there))
+    fits.append(classifier(n_jobs=1).fit(X, y, weights))  # persisted by the fit itself
+    for other in fits[1:]:
+        same_bits(other, fits[0])
+
+
+def test_weights_classes_and_smoothing_as_the_local_fit(client, data):
+    X, y, weights = data
+    parameters = {
+        "class_weight": {0: 2.0, 2: 0.5},
+        "label_smoothing": 0.1,
+        "max_iter": 20,
+    }
+    for class_weight in ("balanced", {0: 2.0, 2: 0.5}):
+        clf = classifier(**{**parameters, "class_weight": class_weight})
+        clf.fit(cut(X), cut(y), sample_weight=cut(weights))
+        local = clf.to_local().fit(X, y, weights)
+        np.testing.assert_allclose(clf.loss_curve_, local.loss_curve_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_multilabel(client, data, class_weight):
+    X, _, weights = data
+    Y = (X[:, :3] > 0.5).astype(int)
+    clf = classifier(activation="logistic", class_weight=class_weight, max_iter=20)
+    clf.fit(cut(X), cut(Y), sample_weight=cut(weights))
+    local = clf.to_local().fit(X, Y, weights)
+    np.testing.assert_allclose(clf.loss_curve_, local.loss_curve_, rtol=1e-8)
+    np.testing.assert_array_equal(clf.predict(cut(X)).compute(), clf.predict(X))
+    np.testing.assert_allclose(clf.score(cut(X), cut(Y)), local.score(X, Y), atol=2e-3)
+    with pytest.raises(ValueError, match="activation='logistic'"):
+        classifier().fit(cut(X), cut(Y))
+
+
+def test_float32_and_sparse_blocks(client, data):
+    X, y, _ = data
+    clf = classifier(max_iter=10).fit(cut(X.astype(np.float32)), cut(y))
+    assert clf.coefs_[0].dtype == np.float32
+    dense = classifier(max_iter=10).fit(cut(X), cut(y))
+    blocks = cut(X).map_blocks(sparse.csr_matrix, dtype=X.dtype)
+    clf.fit(blocks, cut(y))
+    np.testing.assert_allclose(clf.loss_curve_, dense.loss_curve_, rtol=1e-9)
+    np.testing.assert_array_equal(clf.predict(blocks).compute(), clf.predict(X))
+
+
+def frame(data, labels=("no", "maybe", "yes")):
+    X, y, weights = data
+    table = pd.DataFrame(X, columns=list("abcde"))
+    table["y"] = np.array(labels)[y]
+    table["weight"] = weights
+    return table
+
+
+@pytest.mark.parametrize("persisted", [False, True])
+def test_frames_in_and_out(client, data, persisted):
+    table = frame(data)
+    table.index += 7
+    ddf = dd.from_pandas(table, npartitions=4)
+    if persisted:
+        ddf = ddf.persist()
+    X = ddf[list("abcde")]
+    clf = classifier().fit(X, ddf["y"], sample_weight=ddf["weight"])
+    local = clf.to_local()
+    assert type(local) is PairedMLPClassifier
+    assert list(clf.classes_) == ["maybe", "no", "yes"]
+    assert list(clf.feature_names_in_) == list("abcde")
+    predicted = clf.predict(X)
+    assert isinstance(predicted, dd.Series)
+    assert predicted.npartitions == 4
+    there = predicted.compute()
+    np.testing.assert_array_equal(there.to_numpy(), local.predict(table[list("abcde")]))
+    np.testing.assert_array_equal(there.index, table.index)
+    probabilities = clf.predict_proba(X)
+    assert list(probabilities.columns) == list(clf.classes_)
+    np.testing.assert_array_equal(
+        probabilities.compute().to_numpy(), local.predict_proba(table[list("abcde")])
+    )
+    score = local.score(table[list("abcde")], table["y"], table["weight"])
+    np.testing.assert_allclose(clf.score(X, ddf["y"], ddf["weight"]), score)
+    with pytest.raises(ValueError, match="feature names"):
+        clf.predict(ddf[list("edcba")])
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "predict",
+        "predict_proba",
+        "predict_log_proba",
+        "decision_function",
+        "predict_outputs",
+    ],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_lazy_predictions_keep_the_chunks(client, data, method, n_classes):
+    X, y, _ = data
+    clf = classifier(max_iter=5).fit(cut(X), cut(y % n_classes))
+    expected = getattr(clf.to_local(), method)(X)
+    lazy = getattr(clf, method)(da.from_array(X, chunks=(CHUNK, 2)))
+    assert isinstance(lazy, da.Array)
+    assert lazy.shape == expected.shape
+    assert lazy.dtype == expected.dtype
+    assert lazy.chunks[0] == cut(X).chunks[0]
+    np.testing.assert_array_equal(lazy.compute(), expected)
+    np.testing.assert_array_equal(getattr(clf, method)(X), expected)
+
+
+def test_unknown_chunk_sizes_and_empty_partitions(client, data):
+    X, y, _ = data
+    kept = X[:, 0] < 0
+    sorted_rows = np.argsort(X[:, 0])  # the last partitions become empty
+    dX, dy = cut(X[sorted_rows]), cut(y[sorted_rows])
+    mask = dX[:, 0] < 0
+    clf = classifier().fit(dX[mask], dy[mask])
+    rows = sorted_rows[: kept.sum()]
+    local = clf.to_local().fit(X[rows], y[rows])
+    np.testing.assert_allclose(clf.loss_curve_, local.loss_curve_, rtol=1e-8)
+    assert len(clf.predict(dX[mask]).compute()) == kept.sum()
+    np.testing.assert_allclose(
+        clf.score(dX[mask], dy[mask]), local.score(X[kept], y[kept]), atol=2e-3
+    )
+    empty = dX[dX[:, 0] > 100]
+    with pytest.raises(ValueError, match="no rows in any of its 7 partitions"):
+        classifier().fit(empty, dy[dX[:, 0] > 100])
+
+
+def test_empty_frames_and_classes_missing_from_partitions(client, data):
+    table = frame(data).sort_values("y")
+    ddf = dd.from_pandas(table.reset_index(drop=True), npartitions=6)
+    ddf = dd.concat([ddf, ddf[ddf["a"] > 1e6]])
+    clf = classifier().fit(ddf[list("abcde")], ddf["y"])
+    assert list(clf.classes_) == ["maybe", "no", "yes"]
+    local = clf.to_local().fit(table[list("abcde")], table["y"])
+    np.testing.assert_allclose(clf.loss_curve_, local.loss_curve_, rtol=1e-8)
+
+
+def test_a_partition_without_weight_is_no_error(client, data):
+    X, y, weights = data
+    weights = weights.copy()
+    weights[:CHUNK] = 0
+    clf = classifier().fit(cut(X), cut(y), cut(weights))
+    local = clf.to_local().fit(X, y, weights)
+    np.testing.assert_allclose(clf.loss_curve_, local.loss_curve_, rtol=1e-8)
+    with pytest.raises(ValueError, match="zero for every row"):
+        classifier().fit(cut(X), cut(y), cut(0 * weights))
+
+
+def spoilt(values, i, value):
+    values = np.array(values, dtype=np.result_type(values, type(value)))
+    values[i] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y, w: (spoilt(X, 1000, np.nan), y, w), r"Partition 2: .*NaN"),
+        (lambda X, y, w: (spoilt(X, 2999, np.inf), y, w), r"Partition 6: .*infinity"),
+        (lambda X, y, w: (X, spoilt(y, 500, 0.5), w), r"Partition 1: .*continuous"),
+        (lambda X, y, w: (X, spoilt(y, 500, np.nan), w), r"Partition 1: .*NaN"),
+        (lambda X, y, w: (X, y, spoilt(w, 5, -1.0)), r"Partition 0: .*negative"),
+        (lambda X, y, w: (X, y, spoilt(w, 5, np.nan)), r"Partition 0: .*NaN"),
+        (lambda X, y, w: (X, 0 * y, w), r"one class only"),
+        (lambda X, y, w: (X[:2000], y, w), r"X has 2000 rows .* y has 3000"),
+        (lambda X, y, w: (X, y, w[:30]), r"X has 3000 rows .*sample_weight has 30"),
+        (lambda X, y, w: (X[:, :0], y, w), r"0 features"),
+        (lambda X, y, w: (X[:, 0], y, w), r"1 dimensions"),
+    ],
+)
+def test_errors_name_what_is_wrong_and_where(client, data, change, message):
+    clf = classifier(max_iter=5).fit(cut(data[0]), cut(data[1]))
+    before = clf.coefs_
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*(cut(values) for values in change(*data)))
+    assert clf.coefs_ is before
+
+
+def test_frames_with_other_columns_text_or_partitions(client, data):
+    table = frame(data)
+    parts = [table[:1000], table[1000:2000], table[2000:]]
+    columns = list("abcde")
+
+    def collection(parts):
+        delayed = [da.core.delayed(part) for part in parts]
+        return dd.from_delayed(delayed, meta=parts[0][:0], verify_meta=False)
+
+    y = collection([part[["y"]] for part in parts])["y"]
+    good = [part[columns] for part in parts]
+    for bad, message in [
+        (
+            parts[1][list("abced")],
+            r"Partition 1: X has the columns \['a', 'b', 'c', 'e",
+        ),
+        (parts[1][list("abcd")], r"Partition 1: X has the columns"),
+        (parts[1][columns].assign(b="?"), r"Partition 1: X holds text"),
+        (parts[1][columns][:10], r"Partition 1: X has 10 rows and y has 1000"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            classifier().fit(collection([good[0], bad, good[2]]), y)
+    with pytest.raises(ValueError, match="X has 2 partitions and y has 3"):
+        classifier().fit(collection(good[:2]), y)
+    mixed = parts[1].assign(y=1)[["y"]]
+    y = collection([parts[0][["y"]], mixed, parts[2][["y"]]])["y"]
+    with pytest.raises(ValueError, match="labels of several kinds"):
+        classifier().fit(collection(good), y)
+    missing = parts[1].assign(y=None)[["y"]]
+    y = collection([parts[0][["y"]], missing, parts[2][["y"]]])["y"]
+    with pytest.raises(ValueError, match="Partition 1"):
+        classifier().fit(collection(good), y)
+
+
+def test_parameters_that_a_cluster_has_not(client, data):
+    X, y, _ = data
+    with pytest.raises(ValueError, match="growing_sample=True"):
+        classifier(growing_sample=True).fit(cut(X), cut(y))
+    with pytest.raises(ValueError, match="X_val and y_val"):
+        classifier(early_stopping=True).fit(cut(X), cut(y))
+    with pytest.raises(TypeError, match="from_array"):
+        classifier().fit(X, y)
+    with pytest.raises(TypeError, match="in memory"):
+        classifier(early_stopping=True).fit(cut(X), cut(y), X_val=cut(X), y_val=cut(y))
+    with pytest.raises(ValueError, match="worker_timeout"):
+        classifier(worker_timeout=0).fit(cut(X), cut(y))
+    with pytest.raises(ValueError, match="solver"):
+        classifier(solver="adam").fit(cut(X), cut(y))
+    with pytest.raises(NotImplementedError, match="PairedMLPClassifier"):
+        classifier().fit_targets(cut(X), cut(y))
+
+
+def test_in_memory_labels_are_cut_as_x(client, data):
+    X, y, weights = data
+    lazy = classifier(max_iter=5).fit(cut(X), cut(y, 700), cut(weights, 77))
+    same_bits(classifier(max_iter=5).fit(cut(X), list(y), weights), lazy)
+
+
+def test_early_stopping_several_starts_and_a_warm_start(client, data):
+    X, y, _ = data
+    dX, dy = cut(X[:2000]), cut(y[:2000])
+    clf = classifier(early_stopping=True, n_init=2, n_iter_no_change=3, max_iter=100)
+    for scoring in ("penalty", "accuracy"):
+        clf.set_params(scoring=scoring)
+        clf.fit(dX, dy, X_val=X[2000:], y_val=y[2000:])
+        assert clf.solver_result_["reason"] == "stopped"
+        assert len(clf.init_losses_) == 2
+        assert clf.best_validation_score_ == max(clf.validation_scores_)
+    clf = classifier(max_iter=3).fit(dX, dy)
+    curve = clf.loss_curve_
+    clf.set_params(warm_start=True).fit(dX, dy)
+    assert clf.loss_curve_[0] < curve[-1]
+    given = classifier(max_iter=3).fit(
+        dX, dy, coefs_init=clf.coefs_, intercepts_init=clf.intercepts_
+    )
+    assert given.loss_curve_[0] < clf.loss_curve_[-1]
+    with pytest.raises(ValueError, match="warm_start"):
+        clf.fit(dX, (dy > 0).astype(int))
+
+
+def test_the_warnings_of_a_local_fit(client, data):
+    X, y, _ = data
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        classifier(max_iter=2).fit(cut(X), cut(y))
+    with pytest.warns(UserWarning, match="saturated"):
+        classifier(max_iter=2).fit(cut(1e4 * X), cut(y))
+    with pytest.warns(DegeneratePairingWarning):
+        classifier(activation="logistic", penalty="cross_entropy", max_iter=2).fit(
+            cut(X), cut(y)
+        )
+
+
+def test_parameters_copies_and_pickles(client, data):
+    own = {"client", "worker_timeout"}
+    assert set(DaskPairedMLPClassifier().get_params()) == own | set(
+        PairedMLPClassifier().get_params()
+    )
+    clf = classifier(client=client, worker_timeout=7).fit(cut(data[0]), cut(data[1]))
+    copy = clone(clf)
+    assert copy.client is client
+    assert copy.worker_timeout == 7
+    assert not hasattr(copy, "coefs_")
+    again = pickle.loads(pickle.dumps(clf))
+    assert again.client is None
+    assert clf.client is client
+    assert clf.client_ is client
+    np.testing.assert_array_equal(again.predict(data[0]), clf.predict(data[0]))
+    assert b"distributed" not in pickle.dumps(clf.to_local())
+
+
+def test_a_client_is_needed():
+    code = """if True:
+        import dask.array as da
+        from skce.dask import DaskPairedMLPClassifier
+        X = da.ones((8, 2), chunks=4)
+        try:
+            DaskPairedMLPClassifier().fit(X, X[:, 0])
+        except ValueError as error:
+            assert "Client(LocalCluster())" in str(error), error
+        else:
+            raise AssertionError("no error")"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_travels_to_the_client_does_not_grow_with_the_rows():
+    sizes = []
+    for n in (2_000, 200_000):
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(n, 4)), rng.integers(0, 3, n)
+        expected = Expected(4, None, X.dtype)
+        sizes.append(len(pickle.dumps(summarise(0, X, y, None, expected, 10))))
+    assert abs(sizes[1] - sizes[0]) < 16
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 13])
+def test_the_tree_has_the_same_bits_for_any_distribution(n):
+    rng = np.random.default_rng(n)
+    X, y = rng.normal(size=(2000, 3)), rng.integers(0, 3, 2000)
+    pairing = pair("softmax", "natural")
+    labels = encode(y, get_activation("softmax"))
+    network = Network((3, 4, 3), get_hidden_activation("tanh"), pairing)
+    recipe, expected = Recipe(network, labels), Expected(3, None, X.dtype)
+    cuts = np.sort(rng.integers(0, 2000, n - 1))
+    parts = [
+        prepare(i, X[rows], y[rows], None, expected, recipe, False)
+        for i, rows in enumerate(np.split(np.arange(2000), cuts))
+    ]
+    theta = rng.normal(size=network.n_parameters)
+    results = []
+    for n_holders in (1, 2, 3, 5):
+        holder = rng.integers(0, n_holders, n)
+        nodes = {}
+        for j in range(n_holders):
+            held = [part for part, h in zip(parts, holder, strict=True) if h == j]
+            if held:
+                sums = subtree_sums("gradient", [theta], held, n_threads=j + 1)
+                nodes |= dict(zip(*sums, strict=True))
+        results.append(root_sum(nodes, n))
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+    whole = Objective(network, [b for p in parts for s in p.shares for b in s], 0.0)
+    value, gradient = whole.value_and_gradient(theta)
+    np.testing.assert_allclose(results[0] / 2000, [value, *gradient], atol=1e-14)
+
+
+def test_a_part_has_the_same_bits_after_a_journey():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1000, 20)), rng.integers(0, 3, 1000)
+    network = Network(
+        (20, 7, 3), get_hidden_activation("logistic"), pair("softmax", "natural")
+    )
+    labels = encode(y, get_activation("softmax"))
+    theta = rng.normal(size=network.n_parameters)
+
+    def sums(X):
+        expected, recipe = Expected(20, None, X.dtype), Recipe(network, labels)
+        part = prepare(0, X, y, None, expected, recipe, False)
+        buffers = []
+        frozen = pickle.dumps(part, protocol=5, buffer_callback=buffers.append)
+        shifted = [bytearray(b"???" + bytes(buffer)) for buffer in buffers]
+        moved = pickle.loads(frozen, buffers=[memoryview(b)[3:] for b in shifted])
+        assert isinstance(moved, Part)
+        return [subtree_sums("gradient", [theta], [p])[1][0] for p in (part, moved)]
+
+    odd = np.frombuffer(b"???" + X.tobytes(), dtype=np.uint8)[3:].view(float)
+    first = sums(X)
+    for other in (first[1:], sums(odd.reshape(X.shape)), sums(np.asfortranarray(X))):
+        for total in other:
+            np.testing.assert_array_equal(total, first[0])
+
+
+def test_labels_of_several_kinds_in_partitions():
+    X = np.ones((4, 2))
+    expected = Expected(2, None, X.dtype)
+    summaries = [
+        summarise(i, X, np.array(y), None, expected, 2)
+        for i, y in enumerate([[0, 1, 0, 1], ["a", "b", "a", "b"]])
+    ]
+    with pytest.raises(ValueError, match="several kinds"):
+        merged(summaries)
+
+
+# Faults: processes of their own, without a nanny that would start them again
+
+
+@pytest.fixture
+def doomed():
+    """A client, and the processes of two workers that nobody restarts."""
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        command = [sys.executable, "-m", "distributed.cli.dask_worker"]
+        command += [cluster.scheduler_address, "--no-nanny", "--nthreads", "1"]
+        command += ["--no-dashboard"]
+        processes = [
+            subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            for _ in range(2)
+        ]
+        try:
+            client.wait_for_workers(2, timeout=60)
+            yield client, processes
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def at_evaluation(monkeypatch):
+    """Call `function` when so many evaluations have been asked for."""
+
+    def register(number, function):
+        original = ClusterObjective.value_and_gradient
+        count = 0
+
+        def evaluate(self, theta):
+            nonlocal count
+            count += 1
+            if count == number:
+                function()
+            return original(self, theta)
+
+        monkeypatch.setattr(ClusterObjective, "value_and_gradient", evaluate)
+
+    return register
+
+
+@pytest.mark.parametrize("persisted", [False, True])
+def test_a_killed_worker_changes_no_bit(client, data, doomed, at_evaluation, persisted):
+    X, y, _ = data
+    expected = classifier(client=client).fit(cut(X), cut(y))
+    doomed_client, processes = doomed
+    dX, dy = cut(X), cut(y)
+    if persisted:
+        dX, dy = doomed_client.persist([dX, dy])
+        wait([dX, dy])
+    at_evaluation(9, processes[0].kill)
+    clf = classifier(client=doomed_client).fit(dX, dy)
+    assert processes[0].wait() == -signal.SIGKILL
+    assert len(doomed_client.nthreads()) == 1
+    same_bits(clf, expected)
+    if persisted:  # what the user holds is still there
+        np.testing.assert_array_equal(doomed_client.compute(dX).result(), X)
+
+
+def test_killed_in_the_midst_of_an_evaluation(client, doomed, at_evaluation):
+    X = da.random.default_rng(0).standard_normal((60_000, 20), chunks=(9000, 20))
+    y = (X[:, 0] > X[:, 1]).astype(int)
+    parameters = {"hidden_layer_sizes": 60, "max_iter": 6}
+    expected = classifier(client=client, **parameters).fit(X, y)
+    doomed_client, processes = doomed
+    at_evaluation(4, Timer(0.03, processes[1].kill).start)
+    clf = classifier(client=doomed_client, **parameters).fit(X, y)
+    assert processes[1].wait() == -signal.SIGKILL
+    same_bits(clf, expected)
+
+
+def test_all_workers_gone_keeps_the_best_weights(data, doomed, at_evaluation):
+    X, y, _ = data
+    client, processes = doomed
+
+    def kill():
+        for process in processes:
+            process.kill()
+
+    at_evaluation(9, kill)
+    clf = classifier(client=client, worker_timeout=2.0)
+    start = time.monotonic()
+    with pytest.raises(ClusterLostError, match=r"no worker.*best weights") as caught:
+        clf.fit(cut(X), cut(y))
+    assert time.monotonic() - start < 30
+    best = caught.value.best
+    assert type(best) is PairedMLPClassifier
+    assert clf.solver_result_["reason"] == "interrupted"
+    assert clf.n_iter_ >= 5
+    assert clf.loss_ == min(clf.loss_curve_)
+    np.testing.assert_array_equal(best.predict(X), clf.predict(X))
+    # before the first iteration there is nothing to keep
+    with pytest.raises(ClusterLostError, match="no worker") as caught:
+        clone(clf).fit(cut(X), cut(y))
+    assert caught.value.best is None
+    coefs = clf.coefs_
+    with pytest.raises(ClusterLostError):
+        clf.fit(cut(X), cut(y))
+    assert clf.coefs_ is coefs
+
+
+def test_scattered_data_cannot_be_made_again(data, doomed, at_evaluation):
+    X, y, _ = data
+    client, processes = doomed
+    parts = [slice(i, i + 1000) for i in (0, 1000, 2000)]
+    futures = client.scatter([X[part] for part in parts])
+    there = [da.from_delayed(f, (1000, 5), X.dtype) for f in futures]
+    at_evaluation(9, lambda: [process.kill() for process in processes])
+    clf = classifier(client=client, worker_timeout=2.0)
+    with pytest.raises(ClusterLostError) as caught:
+        clf.fit(da.concatenate(there), cut(y, 1000))
+    assert caught.value.best is not None
+
+
+def test_a_nanny_brings_the_only_worker_back(client, data, at_evaluation):
+    X, y, _ = data
+    expected = classifier(client=client).fit(cut(X), cut(y))
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=":0"
+        ) as cluster,
+        Client(cluster) as alone,
+    ):
+        (pid,) = alone.run(os.getpid).values()
+        at_evaluation(9, lambda: os.kill(pid, signal.SIGKILL))
+        clf = classifier(client=alone, worker_timeout=60).fit(cut(X), cut(y))
+    same_bits(clf, expected)
+
+
+def test_ctrl_c_keeps_the_best_weights(client, data, at_evaluation):
+    X, y, _ = data
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    at_evaluation(9, interrupt)
+    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
+        clf = classifier().fit(cut(X), cut(y))
+    assert clf.solver_result_["reason"] == "interrupted"
+    assert 0 < clf.n_iter_ < 9
+    clf.predict(X)
+
+
+def test_an_error_of_a_user_s_penalty_arrives(client, data):
+    from problems import Huber
+
+    class Broken(Huber):
+        def derivative(self, t, y):
+            raise ZeroDivisionError("in the penalty")
+
+    X, y, _ = data
+    with pytest.raises(ZeroDivisionError, match="in the penalty"):
+        classifier(penalty=Broken()).fit(cut(X), cut(y))
+
+
+def test_a_search_over_pairings_on_the_cluster(client, data):
+    X, y, _ = data
+    X, y = X[:300], y[:300]
+    grid = pairing_grid()
+    local = PairedMLPClassifier(hidden_layer_sizes=3, alpha=1, random_state=0)
+    expected = GridSearchCV(local, grid, cv=3).fit(X, y)
+    with joblib.parallel_config("dask", wait_for_workers_timeout=60):
+        search = GridSearchCV(local, grid, cv=3).fit(X, y)
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
+    )
+    assert search.best_params_ == expected.best_params_
