@@ -652,7 +652,7 @@ def test_all_workers_gone_keeps_the_best_weights(data, doomed, at_evaluation):
     start = time.monotonic()
     with pytest.raises(ClusterLostError, match=r"no worker.*best weights") as caught:
         clf.fit(cut(X), cut(y))
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 120
     best = caught.value.best
     assert type(best) is PairedMLPClassifier
     assert clf.solver_result_["reason"] == "interrupted"
@@ -735,3 +735,33 @@ def test_a_search_over_pairings_on_the_cluster(client, data):
         search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
     )
     assert search.best_params_ == expected.best_params_
+
+
+def test_a_checkpoint_is_taken_up_again(client, data, tmp_path):
+    X, y, _ = data
+    path = tmp_path / "fit"
+    whole = classifier(max_iter=20).fit(cut(X), cut(y))
+    classifier(max_iter=5).fit(cut(X), cut(y), checkpoint=path)
+    clf = classifier(max_iter=20).fit(cut(X), cut(y), checkpoint=path)
+    same_bits(clf, whole)
+    with pytest.raises(ValueError, match="other rows"):
+        classifier(max_iter=20).fit(cut(X), cut((y + 1) % 3), checkpoint=path)
+
+
+class StopAfterTwo:
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if context.task_name == "iteration":
+            fitted_estimator.predict(np.zeros((1, 5)))
+        return context.task_name == "iteration" and context.task_id == 1
+
+
+def test_callbacks_stop_a_fit_on_a_cluster(client, data):
+    pytest.importorskip("sklearn.callback")
+    clf = classifier().set_callbacks(StopAfterTwo()).fit(cut(data[0]), cut(data[1]))
+    assert clf.n_iter_ == 2
+    assert clf.solver_result_["reason"] == "stopped"
