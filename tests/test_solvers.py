@@ -93,7 +93,8 @@ def test_a_tighter_tol_goes_nearer_to_the_optimum(solver):
 
 def test_verbose_prints_a_line_an_iteration(capsys, solver):
     fitted = classifier(solver=solver, verbose=True).fit(X, y)
-    lines = capsys.readouterr().out.splitlines()
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last == fitted.solver_result_["message"]
     assert len(lines) == fitted.n_iter_
     assert f"objective {fitted.loss_:.8g}" in lines[-1]
 
