@@ -29,6 +29,17 @@ class BrokenFitError(ValueError):
     best : PairedMLPClassifier or None
         A copy of the estimator that predicts with the last good weights; None if no
         iteration had ended.
+
+    Examples
+    --------
+    >>> from skce import BrokenFitError, PairedMLPClassifier
+    >>> X, y = [[1e300], [-1e300], [2e300]], [0, 1, 0]
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=(), alpha=0)
+    >>> try:
+    ...     clf.fit(X, y)
+    ... except BrokenFitError as error:
+    ...     print(error.best)
+    None
     """
 
     def __init__(self, message, best=None):

@@ -116,6 +116,17 @@ def register():
     ------
     ImportError
         If skl2onnx is not installed.
+
+    Examples
+    --------
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.onnx import register
+    >>> from skl2onnx import to_onnx
+    >>> register()
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=2, random_state=0)
+    >>> clf = clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> [output.name for output in to_onnx(clf, clf.coefs_[0]).graph.output]
+    ['output_label', 'output_probability']
     """
     optional("skl2onnx", PURPOSE).update_registered_converter(
         PairedMLPClassifier,
@@ -151,6 +162,16 @@ class Graph:
         What the graph computes in, float32 or float64.
     n_outputs : int
         Output units q.
+
+    Examples
+    --------
+    ONNX operators of a hidden activation of one's own:
+
+    >>> from skce import onnx
+    >>> from skce.hidden import HiddenActivation
+    >>> class Softplus(HiddenActivation):
+    ...     "y = log(1 + exp(a)), with apply and derivative"
+    >>> onnx.HIDDEN[Softplus] = lambda graph, activation, a: graph("Softplus", a)
     """
 
     def __init__(self, scope, container, dtype, n_outputs):
