@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from _pytest.doctest import DoctestItem
 
 # Made by Sphinx, or run by it
 collect_ignore_glob = [
@@ -20,3 +21,10 @@ def figures_closed():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(autouse=True)
+def doctests_in_a_folder_of_their_own(request):
+    """What an example writes stays out of the checkout."""
+    if isinstance(request.node, DoctestItem):
+        request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
