@@ -27,4 +27,6 @@ def figures_closed():
 def doctests_in_a_folder_of_their_own(request):
     """What an example writes stays out of the checkout."""
     if isinstance(request.node, DoctestItem):
-        request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
+        request.getfixturevalue("monkeypatch").chdir(
+            request.getfixturevalue("tmp_path")
+        )

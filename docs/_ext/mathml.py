@@ -2,35 +2,31 @@
 
 import re
 
+from docutils.nodes import SkipNode
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
-from sphinx.util.math import get_node_equation_number
+from sphinx.util.logging import getLogger
+
+logger = getLogger(__name__)
 
 
 def _markup(node, block):
-    text = node.astext()
-    if block and (r"\\" in text or "&" in text) and r"\begin" not in text:
-        text = rf"\begin{{aligned}}{text}\end{{aligned}}"
-    return re.sub(r"\n+", " ", tex2mathml(text, as_block=block))
+    try:
+        return re.sub(r"\n+", " ", tex2mathml(node.astext(), as_block=block))
+    except MathError as error:
+        logger.warning("%s in %r", error, node.astext(), location=node)
+        return ""
 
 
 def _inline(translator, node):
     translator.body.append(_markup(node, block=False))
-    raise _skip()
+    raise SkipNode
 
 
 def _block(translator, node):
     translator.body.append(translator.starttag(node, "div", CLASS="formula"))
-    if node["number"]:
-        number = get_node_equation_number(translator, node)
-        translator.body.append(f'<span class="eqno">({number})</span>')
     translator.body.append(_markup(node, block=True) + "</div>\n")
-    raise _skip()
-
-
-def _skip():
-    from docutils.nodes import SkipNode
-
-    return SkipNode()
+    raise SkipNode
 
 
 def setup(app):
