@@ -244,6 +244,18 @@ def project_on_simplex(graph, z):
 
     The threshold tau is the largest of (z_(1) + ... + z_(k) - 1) / k: while z_(k) is
     over the threshold of the k - 1 before it, it raises it, and after that none does.
+
+    Examples
+    --------
+    Probabilities of a sparsemax of 2 z:
+
+    >>> from skce.activations import Sparsemax
+    >>> from skce.onnx import PROBABILITIES, project_on_simplex
+    >>> class Sharper(Sparsemax):
+    ...     "y = sparsemax(2 z), with value and its derivatives"
+    >>> PROBABILITIES[Sharper] = lambda graph, activation, z: project_on_simplex(
+    ...     graph, graph("Mul", z, 2.0)
+    ... )
     """
     q = graph.n_outputs
     descending = graph("TopK", z, [q], axis=1, spare=1)
@@ -256,7 +268,20 @@ def project_on_simplex(graph, z):
 
 
 def clip_to_unit_interval(graph, y):
-    """min(max(y, 0), 1)."""
+    """min(max(y, 0), 1).
+
+    Examples
+    --------
+    P(unit on) of a linear unit of slope 2:
+
+    >>> from skce.activations import Identity
+    >>> from skce.onnx import MARGINALS, clip_to_unit_interval
+    >>> class Steeper(Identity):
+    ...     "y = 2 z, with value and its derivatives"
+    >>> MARGINALS[Steeper] = lambda graph, activation, z: clip_to_unit_interval(
+    ...     graph, graph("Mul", z, 2.0)
+    ... )
+    """
     return graph("Min", graph("Max", y, 0.0), 1.0)
 
 
