@@ -10,6 +10,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "_ext")]
 # The problems of the gallery are too small for BLAS threads to pay
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+os.environ["TQDM_DISABLE"] = "1"  # no progress bars among the output
 warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
 
 import skce  # noqa: E402
@@ -26,6 +27,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
     "api_pages",
+    "code_blocks",
     "mathml",
 ]
 exclude_patterns = [
@@ -37,7 +39,7 @@ exclude_patterns = [
     "**sg_execution_times.rst",
 ]
 templates_path = ["_templates"]
-nitpick_ignore_regex = []
+toc_object_entries_show_parents = "hide"
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 4
@@ -52,6 +54,7 @@ sphinx_gallery_conf = {
     "examples_dirs": [str(ROOT / "examples")],
     "gallery_dirs": ["gallery"],
     "filename_pattern": "/plot_",
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "abort_on_example_error": True,
     "show_memory": False,
     "show_signature": False,
