@@ -5,7 +5,9 @@ from docutils import nodes
 
 def _without_last_blank(app, doctree):
     for block in doctree.findall(nodes.literal_block):
-        block.children = [nodes.Text(block.astext().rstrip("\n"))]
+        # a block that differs from its source is taken for one with markup
+        block.rawsource = block.astext().rstrip("\n")
+        block[:] = [nodes.Text(block.rawsource)]
 
 
 def setup(app):
