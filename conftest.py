@@ -3,7 +3,6 @@
 import sys
 
 import pytest
-from _pytest.doctest import DoctestItem
 
 # Made by Sphinx, or run by it
 collect_ignore_glob = [
@@ -26,7 +25,7 @@ def figures_closed():
 @pytest.fixture(autouse=True)
 def doctests_in_a_folder_of_their_own(request):
     """What an example writes stays out of the checkout."""
-    if isinstance(request.node, DoctestItem):
+    if isinstance(request.node, pytest.DoctestItem):
         request.getfixturevalue("monkeypatch").chdir(
             request.getfixturevalue("tmp_path")
         )

@@ -46,6 +46,8 @@ myst_heading_anchors = 4
 html_math_renderer = "mathml"
 
 autosummary_generate = True
+# where files differ by more than small and capital letters
+autosummary_filename_map = {"skce.Summary": "skce.Summary_of_a_fit"}
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
