@@ -8,6 +8,7 @@ folds that took no part in the choice.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -137,10 +138,10 @@ def draw(all_scores, file):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[-1])
+    parser = argparse.ArgumentParser(description="All pairs on two data sets.")
     parser.add_argument("--repeats", type=int, default=1, help="of the 5-fold CV")
     parser.add_argument("--n-jobs", type=int, default=2)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--output", type=Path, default=Path(sys.argv[0]).parent)
     options = parser.parse_args()
 
     all_scores, tables = {}, []

@@ -67,6 +67,27 @@ class Activation(Named):
         The penalty whose pairing with this activation is the natural one; None
         where the natural loss is not a function of the outputs. A subclass with
         another `value` has no natural loss unless it defines `natural_loss` as well.
+
+    Examples
+    --------
+    Temperature: softmax of z / 2, with the derivatives that a solver needs:
+
+    >>> import numpy as np
+    >>> from skce import PairedMLPClassifier, check_gradient
+    >>> from skce.activations import Activation, Softmax
+    >>> from skce.intervals import Interval
+    >>> class Tempered(Activation):
+    ...     range = Interval(0, 1)
+    ...     on_simplex = True
+    ...     def value(self, z):
+    ...         return Softmax().value(z / 2)
+    ...     def jacobian_product(self, z, y, u):
+    ...         return Softmax().jacobian_product(z / 2, y, u) / 2
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> y = X.argmax(axis=1)
+    >>> clf = PairedMLPClassifier(Tempered(), "least_squares", hidden_layer_sizes=3)
+    >>> check_gradient(clf, X, y)["gradient"] < 1e-7
+    True
     """
 
     on_simplex = False
@@ -172,6 +193,23 @@ class ElementwiseActivation(Activation):
 
     Subclasses define `value`, `derivative` and `second_derivative`; the Jacobian
     is diagonal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce import pairing_status
+    >>> from skce.activations import ElementwiseActivation
+    >>> from skce.intervals import Interval
+    >>> class Arctan(ElementwiseActivation):
+    ...     range = Interval(0, 1)
+    ...     def value(self, z):
+    ...         return 0.5 + np.arctan(z) / np.pi
+    ...     def derivative(self, z, y):
+    ...         return 1 / (np.pi * (1 + z * z))
+    ...     def second_derivative(self, z, y):
+    ...         return -2 * z / (np.pi * (1 + z * z) ** 2)
+    >>> pairing_status(Arctan(), "binary_cross_entropy")
+    'workable'
     """
 
     elementwise = True
@@ -221,6 +259,16 @@ class Identity(ElementwiseActivation):
     approximation, within the network's reach) without keeping to [0, 1];
     `probabilities` projects it on the simplex, which can only bring it nearer to
     any posterior.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.activations import Identity
+    >>> z = np.array([[1.2], [-0.4], [0.1]])
+    >>> Identity().probabilities(z)
+    array([[1.],
+           [0.],
+           [0.]])
     """
 
     name = "identity"
@@ -250,7 +298,20 @@ class Identity(ElementwiseActivation):
 
 
 class Logistic(ElementwiseActivation):
-    """y = 1 / (1 + exp(-z)); natural loss: binary cross-entropy."""
+    """y = 1 / (1 + exp(-z)); natural loss: binary cross-entropy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.activations import Logistic
+    >>> z = np.array([[800.0], [0.0]])
+    >>> Logistic().value(z)
+    array([[1. ],
+           [0.5]])
+    >>> Logistic().log_marginals(z)[0].round(2)
+    array([[-8.0e+02],
+           [-6.9e-01]])
+    """
 
     name = "logistic"
     range = Interval(0, 1)
@@ -331,7 +392,18 @@ class Logistic(ElementwiseActivation):
 
 
 class Softmax(Activation):
-    """y_k = exp(z_k) / sum_j exp(z_j); natural loss: cross-entropy."""
+    """y_k = exp(z_k) / sum_j exp(z_j); natural loss: cross-entropy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.activations import Softmax
+    >>> z = np.array([[2.0], [0.0], [-800.0]])
+    >>> Softmax().log_value(z)
+    array([[-1.26928011e-01],
+           [-2.12692801e+00],
+           [-8.02126928e+02]])
+    """
 
     name = "softmax"
     range = Interval(0, 1)
@@ -414,6 +486,16 @@ class Sparsemax(Activation):
     References
     ----------
     Martins & Astudillo (2016), "From softmax to sparsemax", ICML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.activations import Sparsemax
+    >>> z = np.array([[1.0], [0.5], [-1.0]])
+    >>> Sparsemax().value(z)
+    array([[0.75],
+           [0.25],
+           [0.  ]])
     """
 
     name = "sparsemax"
@@ -467,6 +549,12 @@ def get_activation(activation):
     ValueError
         If `activation` is neither a name in `ACTIVATIONS` nor an instance of
         `Activation`.
+
+    Examples
+    --------
+    >>> from skce.activations import get_activation
+    >>> get_activation("softmax")
+    Softmax()
     """
     found = look_up(activation, Activation, ACTIVATIONS)
     if found is not None:

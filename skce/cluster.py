@@ -37,6 +37,15 @@ class ClusterLostError(RuntimeError):
     ----------
     best : PairedMLPClassifier or None
         Fitted, with the best weights so far; None if there was no iteration.
+
+    Examples
+    --------
+    >>> from skce.dask import ClusterLostError
+    >>> try:
+    ...     raise ClusterLostError("The cluster has had no worker for 30 seconds.")
+    ... except ClusterLostError as error:
+    ...     print(error.best)
+    None
     """
 
     best = None

@@ -26,6 +26,17 @@ def table_1(seed=0):
         A row a pair: the printed and the derived formula, the largest absolute errors
         of the printed one, the derived one and the package's delta against central
         differences of the loss, and whether the printed one is an erratum.
+
+    Examples
+    --------
+    >>> from skce.paper import table_1
+    >>> table_1()["erratum"]
+    pair
+    logistic x least_squares    False
+    logistic x cross_entropy     True
+    softmax x least_squares      True
+    softmax x cross_entropy     False
+    Name: erratum, dtype: bool
     """
     frame = optional("pandas", "table_1").DataFrame
     rows = []
@@ -68,6 +79,17 @@ def errata(trials):
     Returns
     -------
     errata : list of str
+
+    Examples
+    --------
+    >>> from skce.paper import errata
+    >>> from skce.trials import run_trials
+    >>> for erratum in errata(run_trials(2)):
+    ...     print(erratum[:40])
+    Table 1, logistic x cross-entropy, print
+    Table 1, softmax x least squares, prints
+    Quantity (4), printed with 1/N, is at mo
+    The protocol leaves out the hidden units
     """
     first = _one_case(LOGISTIC_CE)
     second = _one_case(SOFTMAX_LS)
@@ -87,7 +109,15 @@ def errata(trials):
 
 
 def figure_1_minimum():
-    """A sentence on the minimum of t log(t / y) over [0, 1]^2, found numerically."""
+    """A sentence on the minimum of t log(t / y) over [0, 1]^2, found numerically.
+
+    Examples
+    --------
+    >>> from skce.paper import figure_1_minimum
+    >>> print(figure_1_minimum())
+    Right as printed: the minimum of figure 1, -0.367879 = -1/e at
+    t = 0.367879 = 1/e, y = 1.
+    """
     rho = get_penalty("cross_entropy").value
     lowest = minimize(
         lambda ty: float(rho(*ty)), (0.5, 0.5), bounds=[(1e-9, 1)] * 2, tol=1e-12

@@ -30,6 +30,17 @@ class BrokenFitError(ValueError):
         A copy of the estimator, fitted with the last good weights, for which
         `solver_result_["reason"]` is "overflow"; its probabilities are not moderated.
         None if no iteration had ended.
+
+    Examples
+    --------
+    >>> from skce import BrokenFitError, PairedMLPClassifier
+    >>> X, y = [[1e300], [-1e300], [2e300]], [0, 1, 0]
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=(), alpha=0)
+    >>> try:
+    ...     clf.fit(X, y)
+    ... except BrokenFitError as error:
+    ...     print(error.best)
+    None
     """
 
     def __init__(self, message, best=None):

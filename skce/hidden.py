@@ -36,6 +36,23 @@ class HiddenActivation(Named):
     core, inner, outer, shift : HiddenActivation or None, and float
         f(a) = shift + outer core(inner a), where another activation is the cheaper one
         to compute, and has outputs about 0; without a core the three are not used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce import PairedMLPClassifier, check_gradient
+    >>> from skce.hidden import HiddenActivation
+    >>> class Softplus(HiddenActivation):
+    ...     def apply(self, a):
+    ...         np.logaddexp(0, a, out=a)
+    ...     def derivative(self, y):
+    ...         return -np.expm1(-y)
+    ...     def second_derivative(self, y):
+    ...         return -np.expm1(-y) * np.exp(-y)
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> clf = PairedMLPClassifier(hidden_activation=Softplus(), hidden_layer_sizes=3)
+    >>> check_gradient(clf, X, X.argmax(axis=1))["hessian"] < 1e-7
+    True
     """
 
     # 1 for all: Glorot & Bengio (2010) widen it to 4 for the logistic function, whose
@@ -77,7 +94,15 @@ class HiddenActivation(Named):
 
 
 class HiddenIdentity(HiddenActivation):
-    """y = a."""
+    """y = a.
+
+    Examples
+    --------
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.hidden import HiddenIdentity
+    >>> PairedMLPClassifier(hidden_activation=HiddenIdentity())
+    PairedMLPClassifier(hidden_activation=HiddenIdentity())
+    """
 
     name = "identity"
 
@@ -97,7 +122,17 @@ class HiddenIdentity(HiddenActivation):
 
 
 class HiddenTanh(HiddenActivation):
-    """y = tanh(a)."""
+    """y = tanh(a).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.hidden import HiddenTanh
+    >>> a = np.array([0.0, 1.0])
+    >>> HiddenTanh().apply(a)
+    >>> HiddenTanh().derivative(a).round(2)
+    array([1.  , 0.42])
+    """
 
     name = "tanh"
     saturates = True
@@ -124,7 +159,17 @@ class HiddenTanh(HiddenActivation):
 
 
 class HiddenLogistic(HiddenActivation):
-    """y = 1 / (1 + exp(-a)), to an absolute error of one spacing of floats at 1."""
+    """y = 1 / (1 + exp(-a)), to an absolute error of one spacing of floats at 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.hidden import HiddenLogistic
+    >>> a = np.array([0.0, 800.0])
+    >>> HiddenLogistic().apply(a)
+    >>> a
+    array([0.5, 1. ])
+    """
 
     name = "logistic"
     saturates = True
@@ -150,7 +195,17 @@ class HiddenLogistic(HiddenActivation):
 
 
 class HiddenReLU(HiddenActivation):
-    """y = max(a, 0), with derivative 0 at a = 0."""
+    """y = max(a, 0), with derivative 0 at a = 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.hidden import HiddenReLU
+    >>> a = np.array([-1.0, 2.0])
+    >>> HiddenReLU().apply(a)
+    >>> a
+    array([0., 2.])
+    """
 
     name = "relu"
 
@@ -186,6 +241,12 @@ def get_hidden_activation(hidden_activation):
     ValueError
         If it is neither a name in `HIDDEN_ACTIVATIONS` nor an instance of
         `HiddenActivation`.
+
+    Examples
+    --------
+    >>> from skce.hidden import get_hidden_activation
+    >>> get_hidden_activation("tanh")
+    HiddenTanh()
     """
     found = look_up(hidden_activation, HiddenActivation, HIDDEN_ACTIVATIONS)
     if found is not None:

@@ -152,6 +152,20 @@ class CoefficientTable:
     covariance : ndarray
         Of `estimates.ravel()`.
     title : str
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier, standard_errors
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=(), alpha=0, max_iter=5000)
+    >>> table = standard_errors(clf.fit(X[50:, 2:], y[50:]), X[50:, 2:], y[50:])
+    >>> table.names
+    ['x0', 'x1', 'intercept']
+    >>> table.z.shape
+    (3, 2)
+    >>> table.to_frame().columns.tolist()
+    ['estimate', 'error', 'z', 'p']
     """
 
     names: list

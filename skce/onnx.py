@@ -116,6 +116,17 @@ def register():
     ------
     ImportError
         If skl2onnx is not installed.
+
+    Examples
+    --------
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.onnx import register
+    >>> from skl2onnx import to_onnx
+    >>> register()
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=2, random_state=0)
+    >>> clf = clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> [output.name for output in to_onnx(clf, clf.coefs_[0]).graph.output]
+    ['output_label', 'output_probability']
     """
     optional("skl2onnx", PURPOSE).update_registered_converter(
         PairedMLPClassifier,
@@ -151,6 +162,16 @@ class Graph:
         What the graph computes in, float32 or float64.
     n_outputs : int
         Output units q.
+
+    Examples
+    --------
+    ONNX operators of a hidden activation of one's own:
+
+    >>> from skce import onnx
+    >>> from skce.hidden import HiddenActivation
+    >>> class Softplus(HiddenActivation):
+    ...     "y = log(1 + exp(a)), with apply and derivative"
+    >>> onnx.HIDDEN[Softplus] = lambda graph, activation, a: graph("Softplus", a)
     """
 
     def __init__(self, scope, container, dtype, n_outputs):
@@ -223,6 +244,18 @@ def project_on_simplex(graph, z):
 
     The threshold tau is the largest of (z_(1) + ... + z_(k) - 1) / k: while z_(k) is
     over the threshold of the k - 1 before it, it raises it, and after that none does.
+
+    Examples
+    --------
+    Probabilities of a sparsemax of 2 z:
+
+    >>> from skce.activations import Sparsemax
+    >>> from skce.onnx import PROBABILITIES, project_on_simplex
+    >>> class Sharper(Sparsemax):
+    ...     "y = sparsemax(2 z), with value and its derivatives"
+    >>> PROBABILITIES[Sharper] = lambda graph, activation, z: project_on_simplex(
+    ...     graph, graph("Mul", z, 2.0)
+    ... )
     """
     q = graph.n_outputs
     descending = graph("TopK", z, [q], axis=1, spare=1)
@@ -235,7 +268,20 @@ def project_on_simplex(graph, z):
 
 
 def clip_to_unit_interval(graph, y):
-    """min(max(y, 0), 1)."""
+    """min(max(y, 0), 1).
+
+    Examples
+    --------
+    P(unit on) of a linear unit of slope 2:
+
+    >>> from skce.activations import Identity
+    >>> from skce.onnx import MARGINALS, clip_to_unit_interval
+    >>> class Steeper(Identity):
+    ...     "y = 2 z, with value and its derivatives"
+    >>> MARGINALS[Steeper] = lambda graph, activation, z: clip_to_unit_interval(
+    ...     graph, graph("Mul", z, 2.0)
+    ... )
+    """
     return graph("Min", graph("Max", y, 0.0), 1.0)
 
 

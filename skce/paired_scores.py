@@ -34,6 +34,21 @@ class PairingComparison:
         n_test / n_train, the mean over the folds.
     best_params : list of list of dict or None
         Where a search was given, what it chose for each pair and fold.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier, compare_pairings
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=3, alpha=1, random_state=0)
+    >>> pairs = [("softmax", "cross_entropy"), ("softmax", "least_squares")]
+    >>> comparison = compare_pairings(clf, X, y, pairings=pairs, cv=3)
+    >>> comparison.scores["neg_log_loss"].shape
+    (2, 3)
+    >>> comparison.best("neg_log_loss")
+    ('softmax', 'cross_entropy')
+    >>> sorted(comparison.summary("neg_log_loss"))[:3]
+    ['difference', 'difference_standard_error', 'lower']
     """
 
     pairings: list

@@ -36,7 +36,19 @@ __all__ = [
 
 
 class DegeneratePairingWarning(UserWarning):
-    """The pair can be fitted, but its minimum says nothing about the classes."""
+    """The pair can be fitted, but its minimum says nothing about the classes.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skce import DegeneratePairingWarning, PairedMLPClassifier
+    >>> clf = PairedMLPClassifier("logistic", "cross_entropy", hidden_layer_sizes=())
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     clf = clf.fit([[0.0], [1.0], [2.0]], [0, 1, 2])
+    >>> caught[0].category is DegeneratePairingWarning
+    True
+    """
 
 
 class Pairing:
@@ -48,6 +60,16 @@ class Pairing:
     penalty : Penalty or None
         None for a natural loss that is not a function of the outputs (sparsemax).
     status : {"natural", "workable", "degenerate"}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.pairings import pair
+    >>> pairing = pair("softmax", "least_squares")
+    >>> z, t = np.zeros((3, 1)), np.array([[1.0], [0.0], [0.0]])
+    >>> loss, delta = pairing.loss_and_delta(z, t)
+    >>> delta.ravel().round(3)
+    array([-0.222,  0.111,  0.111])
     """
 
     def __init__(self, activation, penalty, status="workable"):
@@ -98,6 +120,15 @@ class NaturalPairing(Pairing):
     """The activation with its own loss: delta = mass(t) y - t and H dz = mass(t) J dz.
 
     `mass(t)` is sum_j t_j for outputs on the simplex and 1 for element-wise ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.pairings import pair
+    >>> z, t = np.zeros((2, 1)), np.array([[1.0], [0.0]])
+    >>> loss, delta = pair("softmax", "cross_entropy").loss_and_delta(z, t)
+    >>> loss.round(3), delta.ravel()
+    (array([0.693]), array([-0.5,  0.5]))
     """
 
     def loss_and_delta(self, z, t, labels=False, out=None):
@@ -115,7 +146,14 @@ class NaturalPairing(Pairing):
 
 
 class ComposedPairing(Pairing):
-    """The chain rule: delta = J rho'(t, y)."""
+    """The chain rule: delta = J rho'(t, y).
+
+    Examples
+    --------
+    >>> from skce.pairings import ComposedPairing, pair
+    >>> isinstance(pair("sparsemax", "least_squares"), ComposedPairing)
+    True
+    """
 
     def loss_and_delta(self, z, t, labels=False, out=None):
         """The loss of each row, (n,), and J rho'(t, y), (q, n)."""
@@ -137,6 +175,13 @@ class LogComposedPairing(Pairing):
     """The chain rule by log y: delta = D' d rho / d log y, D = d log y / d z.
 
     For penalties and activations that are exact in log y where y underflows.
+
+    Examples
+    --------
+    >>> from skce.pairings import LogComposedPairing, pair
+    >>> from skce.penalties import Focal
+    >>> isinstance(pair("softmax", Focal(gamma=2)), LogComposedPairing)
+    True
     """
 
     def loss_and_delta(self, z, t, labels=False, out=None):
@@ -391,7 +436,14 @@ def check_shapes(pairing, n_outputs):
 
 
 def why_degenerate(pairing):
-    """The warning of a degenerate pair: what will happen, what to take instead."""
+    """The warning of a degenerate pair: what will happen, what to take instead.
+
+    Examples
+    --------
+    >>> from skce.pairings import pair, why_degenerate
+    >>> why_degenerate(pair("logistic", "cross_entropy"))[:43]
+    'logistic x cross_entropy is degenerate: cro'
+    """
     activation, penalty = pairing.activation, pairing.penalty
     better = [name for name in legal_penalties(activation) if name != penalty.name]
     normalised = [name for name, other in ACTIVATIONS.items() if other.on_simplex]

@@ -79,6 +79,18 @@ def table_2(trials):
         published mean and variance, and by how many standard errors of their
         difference our mean is above the published one (NaN for the pair that the paper
         leaves out).
+
+    Examples
+    --------
+    >>> from skce.paper import table_2
+    >>> from skce.trials import run_trials
+    >>> table_2(run_trials(3))["published_mean"].round(2)
+    pairing
+    logistic x least_squares           4.62
+    softmax x least_squares            4.00
+    softmax x cross_entropy            3.94
+    logistic x binary_cross_entropy     NaN
+    Name: published_mean, dtype: float64
     """
     quantity = by_pair(trials, "quantity_4")
     n = len(quantity)
@@ -115,6 +127,13 @@ def paired_differences(trials, column="quantity_4"):
     table : pandas.DataFrame
         A row for two pairs: mean difference, first less second, its standard error,
         and their ratio.
+
+    Examples
+    --------
+    >>> from skce.paper import paired_differences
+    >>> from skce.trials import run_trials
+    >>> paired_differences(run_trials(3)).shape
+    (6, 3)
     """
     wide, rows = by_pair(trials, column), {}
     for first, second in combinations(wide.columns, 2):
@@ -137,6 +156,15 @@ def table_3():
     -------
     table : pandas.DataFrame of shape (4, 4)
         The true class down, the ascribed class across.
+
+    Examples
+    --------
+    >>> from skce.paper import table_3
+    >>> table_3().round(4).to_numpy()
+    array([[0.7079, 0.1335, 0.1335, 0.0252],
+           [0.1335, 0.7079, 0.0252, 0.1335],
+           [0.1335, 0.0252, 0.7079, 0.1335],
+           [0.0252, 0.1335, 0.1335, 0.7079]])
     """
     means = GAUSSIAN_CLASSES.theta
     wrong = (means[:, None] != means).sum(axis=2)
@@ -144,17 +172,51 @@ def table_3():
 
 
 def table_4(trials):
-    """Class-conditional rates of logistic x least_squares; see `class_rates`."""
+    """Class-conditional rates of logistic x least_squares; see `class_rates`.
+
+    Examples
+    --------
+    >>> from skce.paper import table_4
+    >>> from skce.trials import run_trials
+    >>> table_4(run_trials(2)).columns[:4].tolist()
+    ['as 1', 'as 2', 'as 3', 'as 4']
+    """
     return class_rates(trials, LOGISTIC_LS)
 
 
 def table_5(trials):
-    """Class-conditional rates of softmax x cross_entropy; see `class_rates`."""
+    """Class-conditional rates of softmax x cross_entropy; see `class_rates`.
+
+    Examples
+    --------
+    >>> from skce.paper import table_5
+    >>> from skce.trials import run_trials
+    >>> table_5(run_trials(2))["as 1 published"]
+    true class
+    1    0.7046
+    2    0.1333
+    3    0.1302
+    4    0.0297
+    Name: as 1 published, dtype: float64
+    """
     return class_rates(trials, SOFTMAX_CE)
 
 
 def table_6(trials):
-    """Class-conditional rates of softmax x least_squares; see `class_rates`."""
+    """Class-conditional rates of softmax x least_squares; see `class_rates`.
+
+    Examples
+    --------
+    >>> from skce.paper import table_6
+    >>> from skce.trials import run_trials
+    >>> table_6(run_trials(2))["as 1 Bayes"].round(4)
+    true class
+    1    0.7079
+    2    0.1335
+    3    0.1335
+    4    0.0252
+    Name: as 1 Bayes, dtype: float64
+    """
     return class_rates(trials, SOFTMAX_LS)
 
 
@@ -173,6 +235,13 @@ def class_rates(trials, name):
     table : pandas.DataFrame of shape (4, 12)
         The true class down, the ascribed class across: the means, then the
         published figures, then those of the Bayes rule.
+
+    Examples
+    --------
+    >>> from skce.paper import class_rates
+    >>> from skce.trials import run_trials
+    >>> class_rates(run_trials(2), "softmax x cross_entropy").shape
+    (4, 12)
     """
     by_pair(trials, "mean_diagonal")  # raises for several protocols
     rates = trials.loc[trials["pairing"] == name, RATES].mean()
@@ -188,6 +257,18 @@ def mean_diagonals(trials):
     table : pandas.DataFrame
         A row a pair: mean_diagonal, standard_error, published, and bayes, that of
         table 3.
+
+    Examples
+    --------
+    >>> from skce.paper import mean_diagonals
+    >>> from skce.trials import run_trials
+    >>> mean_diagonals(run_trials(2))["bayes"].round(4)
+    pairing
+    logistic x least_squares           0.7079
+    softmax x least_squares            0.7079
+    softmax x cross_entropy            0.7079
+    logistic x binary_cross_entropy    0.7079
+    Name: bayes, dtype: float64
     """
     diagonals = by_pair(trials, "mean_diagonal")
     table = diagonals.mean().to_frame("mean_diagonal")
@@ -207,6 +288,13 @@ def outputs_of_logistic(trials):
     table : pandas.DataFrame
         A row a pair with logistic outputs: the three means, the mean gain of each
         treatment, and its standard error. The projection is that on the simplex.
+
+    Examples
+    --------
+    >>> from skce.paper import outputs_of_logistic
+    >>> from skce.trials import run_trials
+    >>> outputs_of_logistic(run_trials(2)).index.tolist()
+    ['logistic x least_squares', 'logistic x binary_cross_entropy']
     """
     logistic = trials[trials["pairing"].str.startswith("logistic")]
     raw = by_pair(logistic, "quantity_4")
@@ -220,17 +308,38 @@ def outputs_of_logistic(trials):
 
 
 def figure_1(ax=None):
-    """The cross-entropy penalty t log(t / y) over [0, 1]^2, a PenaltyDisplay."""
+    """The cross-entropy penalty t log(t / y) over [0, 1]^2, a PenaltyDisplay.
+
+    Examples
+    --------
+    >>> from skce.paper import figure_1
+    >>> figure_1().minimum
+    (0.368, 1.0, -0.36787942141925983)
+    """
     return PenaltyDisplay.from_penalty("cross_entropy", ax=ax)
 
 
 def figure_2(ax=None):
-    """The least squares penalty over [0, 1]^2, a PenaltyDisplay."""
+    """The least squares penalty over [0, 1]^2, a PenaltyDisplay.
+
+    Examples
+    --------
+    >>> from skce.paper import figure_2
+    >>> figure_2().ax_.get_xlabel()
+    'output y'
+    """
     return PenaltyDisplay.from_penalty("least_squares", ax=ax)
 
 
 def tutorial_figure(ax=None):
-    """The two curves -log y and -log(1 - y) of the two-class cross-entropy."""
+    """The two curves -log y and -log(1 - y) of the two-class cross-entropy.
+
+    Examples
+    --------
+    >>> from skce.paper import tutorial_figure
+    >>> tutorial_figure().ax_.get_ylabel()
+    'rho(t, y) (nats)'
+    """
     return PenaltyDisplay.from_penalty(
         "binary_cross_entropy",
         kind="curves",
@@ -274,6 +383,13 @@ def report(trials, map_trials=None, seed=0):
     -------
     tables : dict of str to (str, pandas.DataFrame)
         The name of a table, which is also that of its file: title and table.
+
+    Examples
+    --------
+    >>> from skce.paper import report
+    >>> from skce.trials import run_trials
+    >>> sorted(report(run_trials(2)))[:3]
+    ['diagonals', 'diagonals_differences', 'section_3']
     """
     n_trials = trials["trial"].nunique()
     most = trials.groupby("pairing")[RATES].sem().to_numpy().max()

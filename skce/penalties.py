@@ -45,6 +45,23 @@ class Penalty(Named):
         that are smallest elsewhere under it, as `Focal` is.
     unit : str
         Unit of the values, for displays: "nats" if they are natural logarithms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce import pairing_status
+    >>> from skce.intervals import REAL_LINE
+    >>> from skce.penalties import Penalty
+    >>> class LogCosh(Penalty):
+    ...     domain = REAL_LINE
+    ...     def value(self, t, y):
+    ...         return np.log(np.cosh(y - t))
+    ...     def derivative(self, t, y):
+    ...         return np.tanh(y - t)
+    ...     def second_derivative(self, t, y):
+    ...         return 1 - np.tanh(y - t) ** 2
+    >>> pairing_status("identity", LogCosh())
+    'workable'
     """
 
     needs_simplex = False
@@ -79,7 +96,16 @@ class Penalty(Named):
 
 
 class LeastSquares(Penalty):
-    """rho(t, y) = (t - y)^2 / 2."""
+    """rho(t, y) = (t - y)^2 / 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.penalties import LeastSquares
+    >>> t, y = np.array([1.0, 0.0]), np.array([0.7, 0.2])
+    >>> LeastSquares().value(t, y)
+    array([0.045, 0.02 ])
+    """
 
     name = "least_squares"
     domain = REAL_LINE
@@ -103,6 +129,14 @@ class CrossEntropy(Penalty):
 
     For t > 0 it falls in y without end, so that only outputs that must sum to 1
     (softmax) are held back from y = 1 for every class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.penalties import CrossEntropy
+    >>> t, y = np.array([1.0, 0.0]), np.array([0.5, 0.9])
+    >>> CrossEntropy().value(t, y)
+    array([0.69314718, 0.        ])
     """
 
     name = "cross_entropy"
@@ -127,6 +161,14 @@ class BinaryCrossEntropy(Penalty):
     """rho(t, y) = t log(t / y) + (1 - t) log((1 - t) / (1 - y)).
 
     The paper's two-class cross-entropy, one Bernoulli variable for each output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.penalties import BinaryCrossEntropy
+    >>> t, y = np.array([1.0, 0.0]), np.array([0.5, 0.5])
+    >>> BinaryCrossEntropy().value(t, y)
+    array([0.69314718, 0.69314718])
     """
 
     name = "binary_cross_entropy"
@@ -154,6 +196,22 @@ class LogPenalty(Penalty):
     `log_second_derivative`. With an activation that has a `log_value` (softmax,
     logistic) the loss is computed from log y, which the logits give to the last digit
     where y itself underflows.
+
+    Examples
+    --------
+    Cross-entropy of y to the power 1/2, exact where y underflows:
+
+    >>> import numpy as np
+    >>> from skce.penalties import LogPenalty
+    >>> class Half(LogPenalty):
+    ...     def log_value(self, t, log_y):
+    ...         return -t * log_y / 2
+    ...     def log_derivative(self, t, log_y):
+    ...         return -t / 2
+    ...     def log_second_derivative(self, t, log_y):
+    ...         return np.zeros_like(log_y)
+    >>> Half().value(np.array([1.0]), np.array([0.25]))
+    array([0.69314718])
     """
 
     domain = Interval(0, np.inf)
@@ -261,7 +319,7 @@ class Focal(LogPenalty):
 
 
 class GeneralizedCrossEntropy(LogPenalty):
-    """rho(t, y) = t (1 - y^q) / q: between cross-entropy (q -> 0) and |t - y| (q = 1).
+    """rho(t, y) = t (1 - y^q) / q: from cross-entropy (q -> 0) to t - t y (q = 1).
 
     It is bounded by 1 / q, so that a wrong label has a limited say. It is not proper:
     the outputs are surer than the posterior probabilities (for a target of 0.8 it is
@@ -338,6 +396,12 @@ def get_penalty(penalty):
     ------
     ValueError
         If `penalty` is neither a name in `PENALTIES` nor an instance of `Penalty`.
+
+    Examples
+    --------
+    >>> from skce.penalties import get_penalty
+    >>> get_penalty("cross_entropy")
+    CrossEntropy()
     """
     found = look_up(penalty, Penalty, PENALTIES)
     if found is not None:

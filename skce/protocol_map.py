@@ -15,12 +15,30 @@ def map_protocols(
     max_iter=(4, 8, 16, 32, 64, 128, 256, 512, 1024),
     alpha=(0.0, 0.1, 1.0),
 ):
-    """The settings of the map: hidden units x training length x alpha."""
+    """The settings of the map: hidden units x training length x alpha.
+
+    Examples
+    --------
+    >>> from skce.protocol_map import map_protocols
+    >>> len(map_protocols())
+    108
+    >>> map_protocols(hidden=(4,), max_iter=(8,), alpha=(0.1,))
+    [Protocol(hidden=4, max_iter=8, alpha=0.1)]
+    """
     return [Protocol(h, k, a) for a in alpha for h in hidden for k in max_iter]
 
 
 def map_table(trials):
-    """Mean of (4) and mean diagonal of each setting and pair, with standard errors."""
+    """Mean of (4) and mean diagonal of each setting and pair, with standard errors.
+
+    Examples
+    --------
+    >>> from skce.protocol_map import map_protocols, map_table
+    >>> from skce.trials import run_trials
+    >>> trials = run_trials(2, map_protocols(hidden=(2,), max_iter=(4, 8), alpha=(0,)))
+    >>> map_table(trials).shape
+    (8, 8)
+    """
     keys = ["alpha", "hidden", "max_iter", "pairing"]
     table = trials.groupby(keys, sort=False)[["quantity_4", "mean_diagonal"]]
     table = table.agg(["mean", "sem"])
@@ -48,6 +66,14 @@ def rankings(trials):
         cross_entropy, B for logistic x binary_cross_entropy; ">" stands between
         neighbours that differ by more than two standard errors of their paired
         difference, "~" between others. The paper's order is L > S > C.
+
+    Examples
+    --------
+    >>> from skce.protocol_map import map_protocols, rankings
+    >>> from skce.trials import run_trials
+    >>> trials = run_trials(3, map_protocols(hidden=(2,), max_iter=(4, 8), alpha=(0,)))
+    >>> rankings(trials).columns.tolist()
+    [4, 8]
     """
     frame = optional("pandas", "rankings").DataFrame
     rows = []
@@ -78,6 +104,14 @@ def figure_map(table, column="quantity_4"):
     Returns
     -------
     figure : matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from skce.protocol_map import figure_map, map_protocols, map_table
+    >>> from skce.trials import run_trials
+    >>> settings = map_protocols(hidden=(2, 4), max_iter=(4, 8), alpha=(0,))
+    >>> trials = run_trials(2, settings)
+    >>> figure = figure_map(map_table(trials))
     """
     pyplot = optional("matplotlib.pyplot", "figure_map")
     ticker = optional("matplotlib.ticker", "figure_map")

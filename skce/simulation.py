@@ -30,6 +30,16 @@ class ExponentialClasses:
     ----------
     theta : array-like of shape (q, p)
         The natural parameters of each class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.simulation import GAUSSIAN_CLASSES, ExponentialClasses
+    >>> isinstance(GAUSSIAN_CLASSES, ExponentialClasses)
+    True
+    >>> X, y = GAUSSIAN_CLASSES.sample(100, np.random.default_rng(0))
+    >>> X.shape, GAUSSIAN_CLASSES.posterior(X).shape
+    ((400, 2), (400, 4))
     """
 
     def __init__(self, theta):
@@ -62,7 +72,15 @@ class ExponentialClasses:
 
 
 class GaussianClasses(ExponentialClasses):
-    """Gaussian features of unit covariance; theta_k is the mean of class k."""
+    """Gaussian features of unit covariance; theta_k is the mean of class k.
+
+    Examples
+    --------
+    >>> from skce.simulation import GaussianClasses
+    >>> GaussianClasses([(1, 1), (-1, -1)]).posterior([(0.0, 0.0), (1.0, 1.0)]).round(3)
+    array([[0.5  , 0.5  ],
+           [0.982, 0.018]])
+    """
 
     def log_normaliser(self):
         """|mu_k|^2 / 2."""
@@ -74,7 +92,16 @@ class GaussianClasses(ExponentialClasses):
 
 
 class PoissonClasses(ExponentialClasses):
-    """Independent Poisson counts; theta_k are the logarithms of their means."""
+    """Independent Poisson counts; theta_k are the logarithms of their means.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.simulation import PoissonClasses
+    >>> PoissonClasses(np.log([(1,), (4,)])).posterior([(0.0,), (5.0,)]).round(3)
+    array([[0.953, 0.047],
+           [0.019, 0.981]])
+    """
 
     def log_normaliser(self):
         """The sum of the means."""
@@ -142,6 +169,13 @@ def section_3(sizes=(400, 1600, 6400, 25600), n_repeats=25, seed=0):
         A row a family and n: rms_error; asymptotic, its value by theory; their ratio;
         ratio_error, its standard error, by theory as well; and slope, that of log
         rms_error against log n over all sizes, which is -1/2 by theory.
+
+    Examples
+    --------
+    >>> from skce.simulation import section_3
+    >>> table = section_3(sizes=(400,), n_repeats=2)
+    >>> table.index.tolist()
+    [('Gaussian', 400), ('Poisson', 400)]
     """
     frame = optional("pandas", "section_3").DataFrame
     families = {"Gaussian": GAUSSIAN_CLASSES, "Poisson": POISSON_CLASSES}

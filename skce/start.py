@@ -21,7 +21,20 @@ __all__ = [
 
 
 class ScaleWarning(UserWarning):
-    """The features are so large or so small that the network will hardly learn."""
+    """The features are so large or so small that the network will hardly learn.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from skce import PairedMLPClassifier, ScaleWarning
+    >>> X = 1e6 * np.random.default_rng(0).normal(size=(40, 3))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     clf = PairedMLPClassifier(max_iter=5, random_state=0).fit(X, X[:, 0] > 0)
+    >>> any(issubclass(w.category, ScaleWarning) for w in caught)
+    True
+    """
 
 
 def given_parameters(network, coefs, intercepts):

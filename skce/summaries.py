@@ -78,6 +78,16 @@ class Summary:
     n_starts : int
     best_validation_score : float or None
     calibration : Calibration or None
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier, summary
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=3, alpha=1, random_state=0)
+    >>> found = summary(clf.fit(X, y))
+    >>> found.layer_sizes, found.n_parameters, found.converged
+    ((4, 3, 3), 27, True)
     """
 
     pairing: str

@@ -42,6 +42,12 @@ class Protocol:
         Iterations of L-BFGS, after which training stops.
     alpha : float
         Of the L2 term; the paper has none.
+
+    Examples
+    --------
+    >>> from skce.trials import Protocol
+    >>> Protocol(hidden=8)
+    Protocol(hidden=8, max_iter=8, alpha=0.0)
     """
 
     hidden: int = 4
@@ -88,6 +94,15 @@ def run_trials(
         simplex; mean_diagonal, the mean of the four rates of right decisions; and
         rate_11 ... rate_44, the part of each true class (first digit) that is
         ascribed to each class (second digit) by the largest output.
+
+    Examples
+    --------
+    >>> from skce.trials import run_trials
+    >>> trials = run_trials(2)
+    >>> trials[["trial", "pairing", "max_iter"]].head(2)
+       trial                   pairing  max_iter
+    0      0  logistic x least_squares         8
+    1      0   softmax x least_squares         8
     """
     pandas = optional("pandas", "run_trials")
     tqdm = optional("tqdm", "A progress bar").tqdm if progress else None
@@ -153,6 +168,12 @@ def by_pair(trials, column):
     ------
     ValueError
         If a trial has a pair twice, as with several protocols.
+
+    Examples
+    --------
+    >>> from skce.trials import by_pair, run_trials
+    >>> by_pair(run_trials(3), "quantity_4").shape
+    (3, 4)
     """
     if trials.duplicated(["trial", "pairing"]).any():
         raise ValueError(

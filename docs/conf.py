@@ -1,0 +1,89 @@
+"""The site: `python -m sphinx -W --keep-going -b html docs docs/_build`."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "_ext")]
+# The problems of the gallery are too small for BLAS threads to pay
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+os.environ["TQDM_DISABLE"] = "1"  # no progress bars among the output
+warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
+
+import skce  # noqa: E402
+
+project = "skce"
+author = "the skce developers"
+copyright = author
+version = release = skce.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+    "api_pages",
+    "code_blocks",
+    "mathml",
+]
+exclude_patterns = [
+    "_build",
+    "_templates",
+    "gallery/*.ipynb",
+    "gallery/*.py",
+    # its table takes its JavaScript from the network
+    "**sg_execution_times.rst",
+]
+templates_path = ["_templates"]
+toc_object_entries_show_parents = "hide"
+
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
+myst_heading_anchors = 4
+html_math_renderer = "mathml"
+
+autosummary_generate = True
+# where files differ by more than small and capital letters
+autosummary_filename_map = {"skce.Summary": "skce.Summary_of_a_fit"}
+autodoc_member_order = "groupwise"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": [str(ROOT / "examples")],
+    "gallery_dirs": ["gallery"],
+    "filename_pattern": "/plot_",
+    "within_subsection_order": "gallery_order.GalleryOrder",
+    "abort_on_example_error": True,
+    "show_memory": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "backreferences_dir": "generated/examples",
+    "doc_module": ("skce",),
+    "exclude_implicit_doc": {"skce.__version__"},
+    "download_all_examples": False,
+    "plot_gallery": True,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skce {release}"
+html_static_path = ["_static"]
+html_css_files = ["skce.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "show_prev_next": True,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "navigation_with_keys": False,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_sidebars = {"index": [], "features": [], "changelog": [], "contributing": []}

@@ -1,0 +1,129 @@
+"""Every public name has a page and an example; every link leads somewhere."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import skce
+
+ROOT = Path(__file__).parents[1]
+API = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+PAGES = [
+    path
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
+    if path.name != "CHANGELOG.md"
+]
+
+
+def listed_names():
+    """The names on the API page, in full."""
+    module = None
+    for line in API.splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   \w+", line):
+            yield f"{module}.{line.strip()}"
+
+
+NAMES = list(listed_names())
+MODULES = sorted({name.rpartition(".")[0] for name in NAMES})
+
+
+def found(name):
+    module, _, last = name.rpartition(".")
+    return getattr(importlib.import_module(module), last)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_api_page_lists_every_public_class_and_function(module):
+    listed = {id(found(name)) for name in NAMES}
+    public = importlib.import_module(module)
+    for name in public.__all__:
+        entry = getattr(public, name)
+        if inspect.isclass(entry) or inspect.isfunction(entry):
+            assert id(entry) in listed, f"{module}.{name}"
+
+
+def test_the_api_page_lists_a_name_once():
+    assert len(NAMES) == len(set(NAMES)) > 70
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_has_an_example(name):
+    text = inspect.getdoc(found(name))
+    assert ">>> " in text.partition("Examples\n--------\n")[2]
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.count(".") == 1])
+def test_parameters_are_documented(name):
+    entry = found(name)
+    if inspect.isclass(entry) and issubclass(entry, Exception):
+        return
+    text = inspect.getdoc(entry)
+    for parameter in inspect.signature(entry).parameters:
+        described = rf"^\**(\w+, )*\**{parameter}(, \w+)*( :.*)?$"
+        assert re.search(described, text, flags=re.MULTILINE), parameter
+
+
+def slug(heading):
+    """The anchor that a forge, and the site, give a heading."""
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def without_code(page):
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page):
+    headings = re.findall(r"^#+ (.*)$", without_code(page), flags=re.MULTILINE)
+    return {slug(heading) for heading in headings}
+
+
+def links(page):
+    return re.findall(r"\]\(([^)\s]+)\)", without_code(page))
+
+
+def is_made_by_the_build(target):
+    return target.parts[-2:-1] == ("gallery",) or target.name == "api"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_project_lead_to_a_file_and_a_heading(page):
+    for link in links(page):
+        if re.match(r"https?://", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        if is_made_by_the_build(target):
+            name = target.name
+            examples = (ROOT / "examples").glob("*.py")
+            assert name in {"index", "api", *(e.stem for e in examples)}, link
+            continue
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_the_source_is_described_room_by_room():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"^\| `(\w+)\.py` \| .", text, flags=re.MULTILINE)
+    files = {file.stem for file in Path(skce.__file__).parent.glob("*.py")}
+    assert set(rooms) == files - {"__init__"}
+
+
+def test_every_page_of_the_guide_is_in_a_table_of_contents():
+    pages = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
+    tables = re.findall(
+        r"^```\{toctree\}\n(.*?)^```",
+        "".join(
+            (ROOT / "docs" / f"{name}.md").read_text() for name in ("index", "guide")
+        ),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    named = set(re.findall(r"^(?:.*<)?(\w+)>?$", "".join(tables), flags=re.MULTILINE))
+    assert pages <= named
