@@ -1,7 +1,10 @@
-"""Fit a Parquet or CSV file that is larger than memory.
+"""
+A file larger than memory
+=========================
 
-The file is streamed once into a .npy file of float32, batch by batch, which is then
-mapped into memory: a fit reads its blocks and lets them go. Needs pyarrow.
+Fits a Parquet or CSV file. It is streamed once into a .npy file of float32,
+batch by batch, which is then mapped into memory: a fit reads its blocks and lets them
+go. Needs pyarrow::
 
     python examples/large_file.py rows.parquet label
 """
