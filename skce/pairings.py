@@ -26,7 +26,6 @@ __all__ = [
     "LogComposedPairing",
     "NaturalPairing",
     "Pairing",
-    "check_shapes",
     "legal_penalties",
     "pair",
     "pairing_grid",
