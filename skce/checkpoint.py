@@ -31,6 +31,7 @@ __all__ = ["Tape", "digest_of", "tape_at"]
 FORMAT = "skce checkpoint 1"
 # Parameters that change nothing of the way
 FREE = {"n_jobs", "verbose", "moderated", "warm_start", "scoring"}
+FREE |= {"client", "worker_timeout"}  # of DaskPairedMLPClassifier
 # and those that only end it sooner or later, where there is one stage and one start
 LIMITS = {"max_iter", "max_fun", "tol"}
 # Evaluations after the last iteration, in records
@@ -147,6 +148,11 @@ class _OnTape:
         self._objective = objective
         self._tape = tape
         self._first = True
+
+    @property
+    def lost(self):
+        """Why nothing can be asked any more; see `ClusterObjective`."""
+        return getattr(self._objective, "lost", None)
 
     def _ask(self, question, compute):
         first, self._first = self._first, False

@@ -27,7 +27,11 @@ def weigh_classes(rows, factors):
     """
     X, codes, weights = rows
     if factors is not None:
-        weights = factors(codes) if weights is None else weights * factors(codes)
+        of_classes = factors(codes)
+        if weights is not None:
+            with np.errstate(over="ignore"):
+                of_classes *= weights
+        weights = of_classes
     if weights is not None and not 0 < mass((X, codes, weights)) < np.inf:
         raise ValueError(
             "sample_weight times class_weight is zero for every row, or overflows: at "
@@ -102,6 +106,8 @@ class ClassFactors:
 
     def __call__(self, codes):
         """The weight of each row, (n,)."""
+        if len(self.tables) == 1 and codes.ndim == 1:
+            return self.tables[0][codes]
         pairs = zip(self.tables, _columns(codes), strict=True)
         with np.errstate(over="ignore"):
             return np.prod([table[column] for table, column in pairs], axis=0)

@@ -153,13 +153,19 @@ class Holders:
                 self._give_up_cancelled(futures, error)
                 alone_since = self._alone_since(alone_since)
 
+    def _of_scheduler(self, call, **arguments):
+        """What the scheduler answers; a TimeoutError if it stays silent."""
+        return self.client.sync(call, callback_timeout=10 * LOOK_EVERY, **arguments)
+
     def who_has(self, futures):
         """The holders of each future in memory: key to addresses."""
         alone_since = None
         while True:
             self.wait(futures)
             try:
-                holders = self.client.who_has(futures)
+                keys = [future.key for future in futures]
+                ask = self.client.scheduler.who_has
+                holders = self._of_scheduler(ask, keys=keys)
             except BROKEN:
                 holders = {}
             if all(holders.get(future.key) for future in futures):
@@ -179,7 +185,9 @@ class Holders:
     def _alone_since(self, since):
         """When the last worker was seen; raises if that is too long ago."""
         try:
-            if self.client.status == "running" and self.client.nthreads():
+            if self.client.status == "running" and self._of_scheduler(
+                self.client.scheduler.ncores
+            ):
                 return None
         except (*BROKEN, RuntimeError):
             pass
@@ -270,11 +278,24 @@ class ClusterObjective:
             "n_threads": self._n_threads,
         }
         while True:
-            if self._plan is None:
-                self._plan = self._new_plan()
+            if client.status in ("closing", "closed"):
+                raise ClusterLostError("The client was closed.")
+            try:
+                if self._plan is None:
+                    self._plan = self._new_plan()
+            except ClusterLostError:
+                raise
+            except Exception as error:
+                raise ClusterLostError(
+                    f"A partition is lost and cannot be computed again: {error!r}"
+                ) from error
             try:
                 answers = client.sync(self._ask, message)
             except BROKEN:
+                answers = None
+            except RuntimeError:
+                if client.status == "running":
+                    raise
                 answers = None
             if answers is not None and not any("missing" in a for a in answers):
                 break
@@ -331,7 +352,9 @@ class ClusterObjective:
                 if not waiting:
                     return [call.result() for call in calls]
                 # a connection to a dead machine can stay silent for long
-                if not set(self._plan) <= set(await client.scheduler.ncores()):
+                ask = client.scheduler.ncores()
+                there = await asyncio.wait_for(ask, 10 * LOOK_EVERY)
+                if not set(self._plan) <= set(there):
                     return None
         finally:
             for call in calls:

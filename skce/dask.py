@@ -2,13 +2,13 @@
 
 import inspect
 import warnings
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from math import fsum
 from numbers import Real
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -127,10 +127,12 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
     )
 
     def __sklearn_clone__(self):
-        parameters = self.get_params(deep=False)
-        client = parameters.pop("client")
-        copies = {name: clone(p, safe=False) for name, p in parameters.items()}
-        return type(self)(client=client, **copies)
+        # what clone copies besides the parameters stays scikit-learn's business
+        bare = copy(self)
+        bare.client = None
+        cloned = super(DaskPairedMLPClassifier, bare).__sklearn_clone__()
+        cloned.client = self.client
+        return cloned
 
     def __getstate__(self):
         return {**super().__getstate__(), "client": None}
@@ -155,6 +157,8 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
                     "Client(LocalCluster())`, for a running cluster with "
                     "`Client('tcp://address:8786')`, or pass client=."
                 ) from error
+        if client.status in ("closing", "closed"):
+            raise AttributeError("The client is closed: pass one that is not.")
         if client.asynchronous:
             raise AttributeError(
                 "The client is asynchronous, but fit is not: pass a Client made "
@@ -364,6 +368,13 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
             )
 
     def _client(self):
+        if hasattr(distributed.worker.thread_state, "execution_state"):
+            raise ValueError(
+                "A fit cannot run in a task of dask (as a search does in "
+                "joblib.parallel_config('dask')): it would wait for ever for the "
+                "thread that it occupies. Fit from the client, or take "
+                "PairedMLPClassifier for rows that fit into a worker."
+            )
         try:
             return self.client_
         except AttributeError as error:
@@ -406,6 +417,10 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         local = self.to_local()
         if not dask.is_dask_collection(X):
             return getattr(local, method)(X)
+        if X.ndim != 2:
+            raise ValueError(
+                f"X has {X.ndim} dimensions; it must have 2: rows, features."
+            )
         local.n_jobs = 1  # dask has a thread a partition
         if isinstance(X, da.Array):
             X = _one_chunk_of_columns(X)
@@ -455,6 +470,11 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         else:
             sums = dask.compute(*sums)
         hits, total = (fsum(column) for column in zip(*sums, strict=True))
+        if not 0 < total < np.inf:
+            raise ValueError(
+                f"The weights of the rows sum to {total:g}, which must be a positive "
+                "number."
+            )
         return hits / total
 
 
@@ -628,7 +648,8 @@ def _cut_as(X, name, values):
         if not known:
             raise TypeError(
                 f"{name} is in memory, and where X is cut is not known: make {name} a "
-                "dask collection with X's partitions, or call X.compute_chunk_sizes()."
+                "dask collection with X's partitions, or X an array of known chunks "
+                "(compute_chunk_sizes(); of a data frame, to_dask_array(lengths=True))."
             )
         if len(values) != sum(chunks):
             raise ValueError(f"X has {sum(chunks)} rows and {name} has {len(values)}.")
@@ -669,7 +690,12 @@ def _predict_part(X, model, method):
     if X.shape[0]:
         predicted = getattr(model, method)(X)
     else:
-        predicted = getattr(model, method)(np.ones((1, model.n_features_in_)))[:0]
+        row = np.ones((1, X.shape[1]))
+        if hasattr(X, "columns"):
+            row = optional("pandas", "A dask DataFrame").DataFrame(
+                row, columns=X.columns
+            )
+        predicted = getattr(model, method)(row)[:0]
     if not hasattr(X, "columns"):
         return predicted
     pandas = optional("pandas", "A dask DataFrame")

@@ -29,7 +29,7 @@ __all__ = [
     "minimize_in_stages",
     "n_bytes",
     "new_objective",
-    "order_of_runs",
+    "random_order",
     "sample_sizes",
     "stratified_order",
 ]
@@ -45,9 +45,9 @@ CHECK_EVERY = 5
 MOST_ITERATIONS = 100
 MOST_STAGES = 4  # shares of 1/16, 1/8, 1/4, 1/2
 
-# Neighbours that go into a sample together where X is larger than `MOST_BYTES`, as it
-# may be a file: at 50 float32 features, six pages of it
-RUN = 128
+# Bytes of the neighbours that go into a sample together where X is larger than
+# `MOST_BYTES`, as it may be a file, which is read by pages
+RUN_BYTES = 2**15
 
 # Copies of a sample and its fresh rows, in bytes
 MOST_BYTES = 2**27
@@ -290,7 +290,7 @@ def minimize_in_stages(
             **options,
         )
     if watch is not None:
-        solution = _moved(solution, watch.best, whole, options["tol"])
+        solution = _moved(solution, watch.best, whole, options["tol"], interrupt)
     return solution, [*stages, _stage(n, solution)]
 
 
@@ -310,12 +310,19 @@ def _known_to_errors(theta, stages, n_rows):
 
 
 @np.errstate(**QUIET)
-def _moved(solution, theta, objective, tol):
-    """The solution with another theta."""
+def _moved(solution, theta, objective, tol, interrupt):
+    """The solution with another theta; of NaN, if it cannot be evaluated any more."""
     if np.array_equal(theta, solution.theta):
         return solution
-    value, gradient = objective.value_and_gradient(theta)
-    norm = objective.network.largest_slope(gradient)
+    value = norm = np.nan
+    if getattr(objective, "lost", None) is None:
+        try:
+            value, gradient = objective.value_and_gradient(theta)
+            norm = objective.network.largest_slope(gradient)
+        except KeyboardInterrupt:
+            if interrupt is None:
+                raise
+            interrupt.set()
     record = solution.record | {
         "message": "Back to the best validation score. " + solution.record["message"],
         "gradient_norm": norm,
@@ -353,29 +360,36 @@ def _stage(n_rows, solution, fresh_loss=None):
     return Stage(n_rows, *counts, curve, seconds, fresh_loss)
 
 
-def order_of_runs(n, random_state, most):
+def random_order(X, codes, random_state, most):
+    """At least `most` rows of X, if it has as many, in a random order.
+
+    Of an X of at most `MOST_BYTES`, or of wide rows, stratified by class. Of a larger
+    one runs of neighbours: thousands of them, so that all classes are there however X
+    is sorted. It depends on the size of X, and not on whether that is a file: joblib
+    makes files of large arrays that it gives to other processes.
+    """
+    n = len(codes)
+    run = RUN_BYTES * n // max(n_bytes(X), 1)
+    if n_bytes(X) <= MOST_BYTES or run < 2:
+        return stratified_order(codes, random_state)
+    return order_of_runs(n, random_state, most, run)
+
+
+def order_of_runs(n, random_state, most, run):
     """At least `most` of n rows, in a random order of runs of neighbours.
 
-    A file is read by pages, and a few thousand runs have all its classes, however it is
-    sorted. The last run may be shorter.
+    The last `run` rows may be fewer.
     """
-    narrow = np.int32 if n + RUN <= np.iinfo(np.int32).max else np.int64
-    runs = random_state.permutation(-(-n // RUN))[: -(-most // RUN) + 1].astype(narrow)
-    order = (runs[:, np.newaxis] * RUN + np.arange(RUN, dtype=narrow)).ravel()
+    narrow = np.int32 if n + run <= np.iinfo(np.int32).max else np.int64
+    runs = random_state.permutation(-(-n // run))[: -(-most // run) + 1].astype(narrow)
+    order = (runs[:, np.newaxis] * run + np.arange(run, dtype=narrow)).ravel()
     return order[order < n]
 
 
 def _order(rows, random_state, most):
-    """At most the first `most` rows of a random order of those that weigh.
-
-    It depends on the size of X, and not on whether that is a file: joblib makes files
-    of large arrays that it gives to other processes.
-    """
+    """At most the first `most` rows of a random order of those that weigh."""
     X, codes, weights = rows
-    if n_bytes(X) > MOST_BYTES:
-        order = order_of_runs(len(codes), random_state, most)
-    else:
-        order = stratified_order(codes, random_state)
+    order = random_order(X, codes, random_state, most)
     if weights is not None:
         order = order[weights[order] > 0]
     return order[:most].copy()

@@ -323,8 +323,8 @@ def prepare(number, X, y, weights, expected, recipe, kept):
     owned = codes.nbytes + (0 if weights is None else weights.nbytes)
     if sparse.issparse(X):
         owned += X.data.nbytes + X.indices.nbytes
-    elif not (kept and _shares_memory(X, given)):
-        owned += X.nbytes
+    elif not (kept and _shares_memory(blocks[0].X, given)):
+        owned += sum(block.X.nbytes for block in blocks)
     return Part(
         number, recipe.network, expected.dtype, shares(blocks, MOST_SHARES), owned
     )

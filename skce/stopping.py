@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from skce.growth import MOST_BYTES, n_bytes, order_of_runs, stratified_order
+from skce.growth import MOST_BYTES, n_bytes, random_order, stratified_order
 from skce.validation import check_rows, check_weights
 
 __all__ = [
@@ -162,14 +162,14 @@ def split_rows(rows, fraction, random_state, weighted):
 def _split_large(rows, fraction, random_state, weighted):
     """The same for a large X, of which no more than the validation rows is copied.
 
-    They are runs of neighbours, at most `MOST_VALIDATED`, and weigh nothing in
-    training. Every class keeps a training row.
+    They are at most `MOST_VALIDATED`, and weigh nothing in training. Every class keeps
+    a training row.
     """
     X, codes, weights = rows
     n = len(codes)
     n_there = n if weights is None else np.count_nonzero(weights)
     most = min(int(np.ceil(fraction * n_there)), MOST_VALIDATED * n // n_bytes(X))
-    order = order_of_runs(n, random_state, most if weights is None else n)
+    order = random_order(X, codes, random_state, most if weights is None else n)
     if weights is not None:
         order = order[weights[order] > 0]
     validation = np.sort(order[:most])

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from problems import NAMES
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -33,6 +34,7 @@ from skce.start import start_parameters
 
 pytest.importorskip("distributed")
 
+import dask
 import dask.array as da
 import dask.dataframe as dd
 from distributed import Client, LocalCluster, wait
@@ -765,3 +767,92 @@ def test_callbacks_stop_a_fit_on_a_cluster(client, data):
     clf = classifier().set_callbacks(StopAfterTwo()).fit(cut(data[0]), cut(data[1]))
     assert clf.n_iter_ == 2
     assert clf.solver_result_["reason"] == "stopped"
+
+
+def test_all_workers_gone_in_early_stopping_keeps_the_best(data, doomed, at_evaluation):
+    X, y, _ = data
+    client, processes = doomed
+    at_evaluation(40, lambda: [process.kill() for process in processes])
+    clf = classifier(
+        client=client, worker_timeout=2.0, early_stopping=True, n_iter_no_change=100
+    )
+    clf.set_params(hidden_layer_sizes=30, alpha=1e-6, max_iter=100)
+    with pytest.raises(ClusterLostError) as caught:
+        clf.fit(cut(X), cut(y), X_val=X[:40], y_val=y[:40])
+    assert clf.best_validation_score_ == max(clf.validation_scores_)
+    np.testing.assert_array_equal(caught.value.best.predict(X), clf.predict(X))
+
+
+def test_partitions_whose_files_are_gone_keep_the_best(
+    data, doomed, at_evaluation, tmp_path
+):
+    X, y, _ = data
+    client, processes = doomed
+    parts = []
+    for i in range(4):
+        np.save(tmp_path / f"{i}.npy", X[500 * i : 500 * (i + 1)])
+        part = dask.delayed(np.load)(tmp_path / f"{i}.npy")
+        parts.append(da.from_delayed(part, (500, 5), X.dtype))
+
+    def lose():
+        for path in tmp_path.glob("*.npy"):
+            path.unlink()
+        processes[0].kill()
+
+    at_evaluation(9, lose)
+    clf = classifier(client=client, worker_timeout=2.0)
+    with pytest.raises(ClusterLostError, match=r"FileNotFound") as caught:
+        clf.fit(da.concatenate(parts), cut(y[:2000], 500))
+    assert caught.value.best.n_iter_ >= 5
+
+
+def test_a_client_closed_in_the_midst_keeps_the_best(data, doomed, at_evaluation):
+    X, y, _ = data
+    client, _ = doomed
+    at_evaluation(9, client.close)
+    clf = classifier(client=client, worker_timeout=2.0)
+    with pytest.raises(ClusterLostError, match=r"closed|lost") as caught:
+        clf.fit(cut(X), cut(y))
+    assert caught.value.best.n_iter_ >= 5
+    with pytest.raises(ValueError, match=r"client is closed"):
+        clf.fit(cut(X), cut(y))
+
+
+def test_a_checkpoint_goes_on_with_another_number_of_workers(
+    client, data, doomed, tmp_path
+):
+    X, y, _ = data
+    one = classifier(client=doomed[0], max_iter=5, worker_timeout=7)
+    one.fit(cut(X), cut(y), checkpoint=tmp_path / "fit")
+    other = classifier(client=client, max_iter=20)
+    other.fit(cut(X), cut(y), checkpoint=tmp_path / "fit")
+    same_bits(other, classifier(client=client, max_iter=20).fit(cut(X), cut(y)))
+
+
+def test_a_fit_in_a_task_is_an_error(client, data):
+    X, y, _ = data
+    search = GridSearchCV(classifier(max_iter=2), {"alpha": [1, 10]}, cv=2)
+    with (
+        client.as_current(),
+        joblib.parallel_config("dask"),
+        pytest.raises(ValueError, match=r"cannot run in a task of dask"),
+    ):
+        search.set_params(error_score="raise").fit(cut(X), cut(y))
+
+
+def test_copies_keep_what_scikit_learn_copies(client):
+    with config_context(enable_metadata_routing=True):
+        clf = classifier(client=client).set_fit_request(sample_weight=True)
+        copied = clone(clf)
+        assert copied.client is client
+        assert clf.client is client
+        assert copied.get_metadata_routing().fit.requests["sample_weight"] is True
+
+
+def test_scores_of_weights_that_are_none(client, data):
+    X, y, _ = data
+    clf = classifier(client=client, max_iter=5).fit(cut(X), cut(y))
+    with pytest.raises(ValueError, match=r"sum to 0"):
+        clf.score(cut(X), cut(y), cut(np.zeros(len(y))))
+    with pytest.raises(ValueError, match=r"1 dimensions"):
+        clf.predict(cut(X)[:, 0])

@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import PairedMLPClassifier, growth, stopping
-from skce.growth import RUN, order_of_runs
+from skce.growth import MOST_BYTES, order_of_runs, random_order
 from skce.labels import MOST_AT_ONCE
 
 N, P = 800_000, 50
@@ -100,29 +100,42 @@ def test_validation_rows_of_a_file_weigh_nothing_in_training(path):
         assert 0.4 < validation.rows[1].mean() < 0.6
 
 
+RUN = 128
+
+
 def test_every_class_of_a_large_array_keeps_a_training_row(monkeypatch):
     monkeypatch.setattr(stopping, "MOST_BYTES", 0)
     X, codes = np.zeros((20 * RUN, 1)), np.zeros(20 * RUN, dtype=np.int8)
-    codes[:RUN] = 1  # a class of one run
+    codes[:RUN] = 1
     weights = np.where(np.arange(len(codes)) % 2, 1.0, 0.0)
-    for seed in range(30):
-        for given in (None, weights):
-            (_, _, kept), validation = stopping.split_rows(
-                (X, codes, given), 0.3, np.random.RandomState(seed), False
-            )
-            assert set(codes[kept > 0]) == {0, 1}
-            assert len(validation.rows[1]) > 0
-            if given is not None:
-                assert (validation.rows[2] > 0).all()
+    monkeypatch.setattr(
+        stopping, "random_order", lambda X, codes, *_: np.arange(len(codes))
+    )  # all of a class first
+    for given in (None, weights):
+        (_, _, kept), validation = stopping.split_rows(
+            (X, codes, given), 0.3, np.random.RandomState(0), False
+        )
+        assert set(codes[kept > 0]) == {0, 1}
+        assert len(validation.rows[1]) > 0
+        if given is not None:
+            assert (validation.rows[2] > 0).all()
 
 
 @pytest.mark.parametrize("n", [2, RUN, 5 * RUN + 3])
 def test_runs_are_neighbours_and_cover_all_rows_once(n):
-    order = order_of_runs(n, np.random.RandomState(0), n)
+    order = order_of_runs(n, np.random.RandomState(0), n, RUN)
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
     assert np.mean(np.diff(order) == 1) >= 1 - 1 / RUN - 6 / n
-    some = order_of_runs(10 * n, np.random.RandomState(0), n)
+    some = order_of_runs(10 * n, np.random.RandomState(0), n, RUN)
     assert n <= len(some) <= n + 2 * RUN
+
+
+def test_wide_rows_are_drawn_one_by_one_and_stratified():
+    n = 600
+    X = np.broadcast_to(np.float64(0), (n, MOST_BYTES // (8 * n) + 1))
+    order = random_order(X, np.repeat([0, 1, 2], n // 3), np.random.RandomState(0), 60)
+    counts = np.bincount(order[:60] // (n // 3))
+    assert counts.min() >= 18
 
 
 @pytest.mark.parametrize("labels", [[3, 7, -2], ["b", "a", "c"], [True, False, True]])
