@@ -5,7 +5,7 @@ from threading import Event
 
 import numpy as np
 
-from skce.growth import MOST_STAGES, minimize_in_stages
+from skce.growth import MOST_BYTES, MOST_STAGES, minimize_in_stages, n_bytes
 from skce.labels import class_frequencies
 from skce.solvers import NonFiniteObjectiveError, Solution
 from skce.start import constant_start
@@ -214,7 +214,9 @@ def fit_from_starts(
         except NonFiniteObjectiveError as error:
             outcome.error = error
 
-    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START and whole is None
+    # those of a large X would each copy samples, and its blocks keep the threads busy
+    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START
+    several = several and whole is None and n_bytes(rows[0]) <= MOST_BYTES
     several = several and task is None and tape is None and not options["verbose"]
     with workers(work * len(starts) if several else work, n_jobs) as run:
         try:
