@@ -48,7 +48,6 @@ from skce.validation import check_layer_sizes, check_parameters
 
 dask = optional("dask", "skce.dask")
 da = optional("dask.array", "skce.dask")
-dd = optional("dask.dataframe", "skce.dask")
 
 __all__ = ["ClusterLostError", "DaskPairedMLPClassifier"]
 
@@ -286,7 +285,7 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
             network, labels, factors, whole.exponent, None, self._smoothing(network)
         )
         digests = rows.digests(recipe) if checkpoint is not None else []
-        objective, frequencies, total_weight = rows.objective(recipe, self._decay)
+        objective, frequencies, decay = rows.objective(recipe, self._decay)
         new_watch = None
         held_out = given_rows(self, validation, labels)
         if held_out is not None:
@@ -315,7 +314,7 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
                 starts,
                 None,
                 dtype,
-                decay=self._decay(total_weight),
+                decay=decay,
                 new_watch=new_watch,
                 told={},
                 context=context,
@@ -533,9 +532,9 @@ class _Rows:
         return [np.frombuffer(digest.encode(), dtype=np.uint8) for digest in digests]
 
     def objective(self, recipe, decay_of):
-        """The ClusterObjective, the class frequencies, and the sum of the weights.
+        """The ClusterObjective, the class frequencies, and alpha / S.
 
-        `decay_of` gives alpha / S of that sum.
+        `decay_of` gives the last of the sum of the weights.
         """
         n_rows, n_outputs = self.summary.n_rows, recipe.labels.n_outputs
         of_labels = [(y, w) for _, y, w in self.partitions]
@@ -562,7 +561,7 @@ class _Rows:
         objective = ClusterObjective(
             recipe.network, parts, n_rows, decay, self.holders, self.n_jobs
         )
-        return objective, frequencies, total
+        return objective, frequencies, decay
 
 
 def _spread(client, lists):

@@ -187,10 +187,8 @@ def fit_from_starts(
     """
     if whole is None:
         X, codes, weights = rows
-        n, frequencies = (
-            X.shape[0],
-            class_frequencies(codes, weights, network.n_outputs),
-        )
+        n = X.shape[0]
+        frequencies = class_frequencies(codes, weights, network.n_outputs)
     else:
         n = whole.n_rows
     work = n * network.n_parameters
