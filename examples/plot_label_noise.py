@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from skce import PairedMLPClassifier
-from skce.penalties import GeneralizedCrossEntropy
+from skce.losses.penalties import GeneralizedCrossEntropy
 
 X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(X / 16, y, stratify=y, random_state=0)

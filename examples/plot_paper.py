@@ -10,7 +10,7 @@ exact posterior probabilities: 20 of the paper's 100 trials, all pairs on the sa
 import matplotlib.pyplot as plt
 
 from skce.paper import mean_diagonals, paired_differences, table_2
-from skce.trials import by_pair, run_trials
+from skce.paper.trials import by_pair, run_trials
 
 trials = run_trials(20, seed=0)
 for table in (table_2(trials), paired_differences(trials), mean_diagonals(trials)):

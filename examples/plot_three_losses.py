@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap, to_rgba
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier
-from skce.simulation import GAUSSIAN_CLASSES
+from skce.paper.simulation import GAUSSIAN_CLASSES
 
 X, y = GAUSSIAN_CLASSES.sample(100, np.random.default_rng(0))
 pairs = [

@@ -1,20 +1,21 @@
 """A multilayer perceptron whose output activation and training loss pair freely."""
 
+from skce._fitting.fits import BrokenFitError
+from skce._fitting.starts import ScaleWarning
 from skce.classifier import PairedMLPClassifier
-from skce.comparison import compare_pairings
-from skce.diagnosis import check_gradient
-from skce.displays import (
+from skce.inspection import (
     LossCurveDisplay,
+    PairingComparison,
     PairingComparisonDisplay,
     PenaltyDisplay,
+    Summary,
+    alpha_path,
+    check_gradient,
+    compare_pairings,
+    summary,
 )
-from skce.fitting import BrokenFitError
-from skce.inference import CoefficientTable, hessian, standard_errors
-from skce.paired_scores import PairingComparison
-from skce.pairings import DegeneratePairingWarning, pairing_grid, pairing_status
-from skce.paths import alpha_path
-from skce.start import ScaleWarning
-from skce.summaries import Summary, summary
+from skce.losses import DegeneratePairingWarning, pairing_grid, pairing_status
+from skce.uncertainty import CoefficientTable, hessian, standard_errors
 
 __version__ = "0.1.0"
 

@@ -11,25 +11,42 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
-from skce.activations import get_activation
-from skce.blocks import dense_if_small, merge_repeated_rows
-from skce.callbacks import CallbackSupportMixin, fit_task, with_callbacks
-from skce.checkpoint import digest_of, tape_at
-from skce.class_weights import class_factors, mass, weigh_classes
-from skce.documentation import link_template
-from skce.fitting import (
+from skce._fitting.callbacks import CallbackSupportMixin, fit_task, with_callbacks
+from skce._fitting.checkpoint import digest_of, tape_at
+from skce._fitting.fits import (
     BrokenFitError,
     Fits,
     Outcome,
     fit_from_starts,
     most_subtasks,
 )
-from skce.growth import LEAST_ROWS, new_objective
-from skce.hidden import get_hidden_activation
-from skce.labels import encode, encode_targets
-from skce.moderation import check_moderated, posterior_covariance
-from skce.network import Network
-from skce.pairings import (
+from skce._fitting.parameters import check_parameters
+from skce._fitting.solvers import NonFiniteObjectiveError
+from skce._fitting.stages import LEAST_ROWS, new_objective
+from skce._fitting.starts import new_starts
+from skce._fitting.stopping import (
+    ValidationWatch,
+    given_rows,
+    negative_loss,
+    score_of,
+    split_rows,
+)
+from skce._inputs.labels import encode, encode_targets
+from skce._inputs.validation import (
+    check_layer_sizes,
+    check_training_rows,
+    check_weights,
+    largest,
+    with_unit_mean,
+)
+from skce._inputs.weights import class_factors, mass, weigh_classes
+from skce._network.blocks import dense_if_small, merge_repeated_rows
+from skce._network.executors import workers
+from skce._network.kernels import Network
+from skce._support.documentation import link_template
+from skce.losses.activations import get_activation
+from skce.losses.hidden import get_hidden_activation
+from skce.losses.pairings import (
     DegeneratePairingWarning,
     check_shapes,
     pair,
@@ -37,24 +54,7 @@ from skce.pairings import (
     why_degenerate,
 )
 from skce.prediction import Predictions
-from skce.solvers import NonFiniteObjectiveError
-from skce.start import new_starts
-from skce.stopping import (
-    ValidationWatch,
-    given_rows,
-    negative_loss,
-    score_of,
-    split_rows,
-)
-from skce.threads import workers
-from skce.validation import (
-    check_layer_sizes,
-    check_parameters,
-    check_training_rows,
-    check_weights,
-    largest,
-    with_unit_mean,
-)
+from skce.uncertainty._laplace import check_moderated, posterior_covariance
 
 __all__ = ["PairedMLPClassifier", "unchanged_on_failure"]
 
@@ -134,9 +134,9 @@ class PairedMLPClassifier(
         stratified part of the training rows, or X_val and y_val of `fit`. In a growing
         sample the last stage alone is watched.
     validation_fraction : float, default=0.1
-        Part of the training rows that is kept for validation. Rows that are the same,
-        of up to `skce.blocks.FEW_ROWS`, are not parted. Of an X of more than 128 MB
-        they are runs of neighbours, at most 32 MB.
+        Fraction of the training rows that is kept for validation. Of at most 2048
+        rows, duplicates are kept in the same split. Of an X of more than 128 MB, runs
+        of neighbouring rows are taken, at most 32 MB.
     n_iter_no_change : int, default=10
         See `early_stopping`.
     scoring : "penalty", str or callable, default="penalty"
@@ -148,17 +148,17 @@ class PairedMLPClassifier(
         Whether `predict_proba` averages over the weights that the training rows leave
         open, by the Laplace approximation of their posterior (MacKay 1992), so that it
         is less certain far from them. For the natural pairs of softmax and logistic,
-        alpha > 0 and at most `skce.curvature.MOST_PARAMETERS` = 5000 parameters P: fit
-        then takes some n q P^2 operations more, and a prediction as many. Set to False,
-        a fitted classifier predicts without it.
+        alpha > 0 and at most 5000 parameters P: fit then takes some n q P^2 operations
+        more, and a prediction as many. Set to False, a fitted classifier predicts
+        without it.
     random_state : int, RandomState instance or None, default=None
         Of the start weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
         Whether to begin on random parts of the rows, a sixteenth, an eighth, and so
         on, stratified by class, each for as long as the loss of as many fresh rows
         falls; the last stage is always on all rows. (Of an X of more than 128 MB, a
-        file perhaps, they are runs of neighbours, not stratified.) "auto": from
-        `skce.growth.LEAST_ROWS` = 32768 rows on. Not after a warm start. No part is
+        file perhaps, they are runs of neighbours, not stratified.) "auto": from 32768
+        rows on. Not after a warm start. No part is
         larger than what can be copied in 64 MB.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
@@ -197,9 +197,8 @@ class PairedMLPClassifier(
         stages count against `max_iter`, at most three quarters of it, so that less
         than `max_iter` does not mean convergence: see `solver_result_["success"]`.
     stages_ : list of Stage
-        One `skce.growth.Stage` a stage, with its n_rows, n_iter, nfev, loss_curve and
-        fresh_loss. The last is that on all rows, and without a growing sample the
-        only one.
+        One record per stage, with its n_rows, n_iter, nfev, loss_curve and fresh_loss.
+        The last is that on all rows, and without a growing sample the only one.
     solver_result_ : dict
         SciPy's record of how the last stage stopped: status, message, success, nit,
         nfev (evaluations of the objective with its gradient), nhev (Hessian products),
@@ -391,10 +390,9 @@ class PairedMLPClassifier(
             element-wise.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. An integer weight equals so many repetitions, and
-            the order of the rows does not matter: to the last bit up to
-            `skce.blocks.FEW_ROWS` rows, to rounding beyond. (A growing sample, and
-            beyond FEW_ROWS a validation part, draw rows by their numbers, and so lead
-            elsewhere.)
+            the order of the rows does not matter: to the last bit up to 2048 rows, to
+            rounding beyond. (A growing sample, and beyond 2048 rows a validation split,
+            draw rows by their position, and so give other results.)
         X_val, y_val : like X and y, default=None
             Rows for early stopping. In a pipeline, `transform_input=["X_val"]` has
             them go through its steps.

@@ -8,7 +8,7 @@ Which operators belong to an activation stands in `PROBABILITIES`, `MARGINALS`,
 `DECISIONS` and `HIDDEN`, for classes of one's own as well:
 
 >>> from skce import onnx
->>> from skce.hidden import HiddenActivation
+>>> from skce.losses.hidden import HiddenActivation
 >>> class SoftSign(HiddenActivation):
 ...     def apply(self, a):
 ...         a /= 1 + abs(a)
@@ -21,10 +21,10 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skce.activations import Identity, Logistic, Softmax, Sparsemax
+from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
-from skce.hidden import HiddenIdentity, HiddenLogistic, HiddenReLU, HiddenTanh
-from skce.optional import optional
+from skce.losses.activations import Identity, Logistic, Softmax, Sparsemax
+from skce.losses.hidden import HiddenIdentity, HiddenLogistic, HiddenReLU, HiddenTanh
 
 __all__ = [
     "DECISIONS",
@@ -168,7 +168,7 @@ class Graph:
     ONNX operators of a hidden activation of one's own:
 
     >>> from skce import onnx
-    >>> from skce.hidden import HiddenActivation
+    >>> from skce.losses.hidden import HiddenActivation
     >>> class Softplus(HiddenActivation):
     ...     "y = log(1 + exp(a)), with apply and derivative"
     >>> onnx.HIDDEN[Softplus] = lambda graph, activation, a: graph("Softplus", a)
@@ -240,7 +240,7 @@ def _tensor_type(name):
 
 
 def project_on_simplex(graph, z):
-    """The points of the simplex nearest to the rows of z, as skce.numerics.
+    """The points of the simplex nearest to the rows of z, as skce.losses._numerics.
 
     The threshold tau is the largest of (z_(1) + ... + z_(k) - 1) / k: while z_(k) is
     over the threshold of the k - 1 before it, it raises it, and after that none does.
@@ -249,7 +249,7 @@ def project_on_simplex(graph, z):
     --------
     Probabilities of a sparsemax of 2 z:
 
-    >>> from skce.activations import Sparsemax
+    >>> from skce.losses.activations import Sparsemax
     >>> from skce.onnx import PROBABILITIES, project_on_simplex
     >>> class Sharper(Sparsemax):
     ...     "y = sparsemax(2 z), with value and its derivatives"
@@ -274,7 +274,7 @@ def clip_to_unit_interval(graph, y):
     --------
     P(unit on) of a linear unit of slope 2:
 
-    >>> from skce.activations import Identity
+    >>> from skce.losses.activations import Identity
     >>> from skce.onnx import MARGINALS, clip_to_unit_interval
     >>> class Steeper(Identity):
     ...     "y = 2 z, with value and its derivatives"

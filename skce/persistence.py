@@ -1,11 +1,11 @@
 """What a stored classifier holds, for loaders that ask what they may construct."""
 
-from skce.activations import Activation
+from skce._fitting.stages import Stage
 from skce.classifier import PairedMLPClassifier
-from skce.growth import Stage
-from skce.hidden import HiddenActivation
-from skce.pairings import Pairing
-from skce.penalties import Penalty
+from skce.losses.activations import Activation
+from skce.losses.hidden import HiddenActivation
+from skce.losses.pairings import Pairing
+from skce.losses.penalties import Penalty
 
 __all__ = ["trusted_types"]
 

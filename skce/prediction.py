@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skce.blocks import block_rows, row_slices, shares
-from skce.moderation import moderate
-from skce.network import Layers, Network, Workspace
-from skce.threads import QUIET, workers
-from skce.validation import check_rows, largest
+from skce._inputs.validation import check_rows, largest
+from skce._network.blocks import block_rows, row_slices, shares
+from skce._network.executors import QUIET, workers
+from skce._network.kernels import Layers, Network, Workspace
+from skce.uncertainty._laplace import moderate
 
-__all__ = ["Predictions", "map_logits"]
+__all__ = ["Predictions"]
 
 
 def map_logits(network, coefs, intercepts, X, function, n_jobs=None):
@@ -71,7 +71,15 @@ def _overflow(X):
 
 
 class Predictions:
-    """What a fitted classifier predicts; a mixin of `PairedMLPClassifier`."""
+    """What a fitted classifier predicts; a mixin of `PairedMLPClassifier`.
+
+    Examples
+    --------
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.prediction import Predictions
+    >>> issubclass(PairedMLPClassifier, Predictions)
+    True
+    """
 
     def predict(self, X):
         """The class of each row, or the labels where P > 1/2 after a multilabel fit.

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from skce.activations import ACTIVATIONS, ElementwiseActivation
-from skce.intervals import Interval
-from skce.pairings import ComposedPairing, pair, pairing_grid
-from skce.penalties import PENALTIES, Penalty
+from skce.losses.activations import ACTIVATIONS, ElementwiseActivation
+from skce.losses.intervals import Interval
+from skce.losses.pairings import ComposedPairing, pair, pairing_grid
+from skce.losses.penalties import PENALTIES, Penalty
 
 # Every pair that can be fitted, the degenerate one included
 NAMES = [

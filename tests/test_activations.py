@@ -3,9 +3,9 @@ import pytest
 from problems import central_differences
 from scipy.special import expit
 
-from skce.activations import ACTIVATIONS
-from skce.hidden import HIDDEN_ACTIVATIONS
-from skce.numerics import project_on_simplex
+from skce.losses._numerics import project_on_simplex
+from skce.losses.activations import ACTIVATIONS
+from skce.losses.hidden import HIDDEN_ACTIVATIONS
 
 
 @pytest.fixture(params=ACTIVATIONS.values(), ids=ACTIVATIONS)

@@ -136,7 +136,7 @@ def test_an_interrupted_fit_leaves_the_estimator_as_it_was(monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skce.growth.minimize", interrupted)
+    monkeypatch.setattr("skce._fitting.stages.minimize", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fitted.fit(X[:, :2], y)
     assert_unchanged(fitted, before)

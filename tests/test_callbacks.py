@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier
-from skce.solvers import SOLVERS
+from skce._fitting.solvers import SOLVERS
 
 try:
     from sklearn.callback import ProgressBar, ScoringMonitor

@@ -13,10 +13,11 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
-from skce import PairedMLPClassifier, alpha_path, checkpoint
-from skce.objective import Objective
-from skce.penalties import LeastSquares
-from skce.solvers import SOLVERS
+from skce import PairedMLPClassifier, alpha_path
+from skce._fitting import checkpoint
+from skce._fitting.solvers import SOLVERS
+from skce._network.objective import Objective
+from skce.losses.penalties import LeastSquares
 
 X, Y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)

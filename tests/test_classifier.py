@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier
-from skce.blocks import row_slices
+from skce._network.blocks import row_slices
 
 LEGAL = [names for names in NAMES if names != ("logistic", "cross_entropy")]
 ELEMENTWISE = [names for names in LEGAL if names[0] in ("identity", "logistic")]
@@ -273,7 +273,9 @@ def test_many_rows_are_cut_into_blocks_and_agree_with_one_block(monkeypatch):
     fits = {}
     for rows in (500, len(X)):
         assert len(row_slices(len(X), rows)) == (8 if rows == 500 else 1)
-        monkeypatch.setattr("skce.growth.block_rows", lambda *_, rows=rows: rows)
+        monkeypatch.setattr(
+            "skce._fitting.stages.block_rows", lambda *_, rows=rows: rows
+        )
         fits[rows] = small(tol=1e-2).fit(X, y)
     cut, whole = fits.values()
     np.testing.assert_allclose(cut.predict_proba(X), whole.predict_proba(X), atol=1e-6)

@@ -27,8 +27,8 @@ from skce import (
     compare_pairings,
     pairing_grid,
 )
-from skce.comparison import PairingComparison
-from skce.penalties import CrossEntropy
+from skce.inspection._comparison import PairingComparison
+from skce.losses.penalties import CrossEntropy
 
 X, y = load_iris(return_X_y=True)
 TWO = [("softmax", "cross_entropy"), ("logistic", "least_squares")]

@@ -23,14 +23,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier, pairing_grid
-from skce.activations import get_activation
-from skce.hidden import get_hidden_activation
-from skce.labels import encode
-from skce.network import Network
-from skce.objective import Objective
-from skce.pairings import pair
-from skce.solvers import SOLVERS, minimize
-from skce.start import start_parameters
+from skce._fitting.solvers import SOLVERS, minimize
+from skce._fitting.starts import start_parameters
+from skce._inputs.labels import encode
+from skce._network.kernels import Network
+from skce._network.objective import Objective
+from skce.losses.activations import get_activation
+from skce.losses.hidden import get_hidden_activation
+from skce.losses.pairings import pair
 
 pytest.importorskip("distributed")
 
@@ -39,9 +39,9 @@ import dask.array as da
 import dask.dataframe as dd
 from distributed import Client, LocalCluster, wait
 
-from skce.cluster import ClusterLostError, ClusterObjective
 from skce.dask import DaskPairedMLPClassifier
-from skce.partitions import (
+from skce.dask._cluster import ClusterLostError, ClusterObjective
+from skce.dask._partitions import (
     Expected,
     Part,
     Recipe,

@@ -6,7 +6,12 @@ from problems import NAMES, Exponential, Huber
 from sklearn.datasets import load_iris, make_multilabel_classification
 
 from skce import PairedMLPClassifier, check_gradient
-from skce.penalties import CrossEntropy, Focal, GeneralizedCrossEntropy, LeastSquares
+from skce.losses.penalties import (
+    CrossEntropy,
+    Focal,
+    GeneralizedCrossEntropy,
+    LeastSquares,
+)
 
 X, y = load_iris(return_X_y=True)
 

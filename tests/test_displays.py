@@ -16,9 +16,9 @@ from skce import (
     PenaltyDisplay,
     compare_pairings,
 )
-from skce.displays import line_style
-from skce.intervals import Interval
-from skce.penalties import PENALTIES, Penalty
+from skce.inspection._displays import line_style
+from skce.losses.intervals import Interval
+from skce.losses.penalties import PENALTIES, Penalty
 
 X, y = load_iris(return_X_y=True)
 

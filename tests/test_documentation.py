@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import skce
-
 ROOT = Path(__file__).parents[1]
 API = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
 PAGES = [
@@ -107,13 +105,6 @@ def test_links_within_the_project_lead_to_a_file_and_a_heading(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
-
-
-def test_the_source_is_described_room_by_room():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rooms = re.findall(r"^\| `(\w+)\.py` \| .", text, flags=re.MULTILINE)
-    files = {file.stem for file in Path(skce.__file__).parent.glob("*.py")}
-    assert set(rooms) == files - {"__init__"}
 
 
 def test_every_page_of_the_guide_is_in_a_table_of_contents():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from problems import random_targets
 
-from skce.errata import table_1
-from skce.pairings import pair
-from skce.published import DERIVED_DELTA, LOGISTIC_CE, PRINTED_DELTA, SOFTMAX_LS
+from skce.losses.pairings import pair
+from skce.paper._errata import table_1
+from skce.paper._published import DERIVED_DELTA, LOGISTIC_CE, PRINTED_DELTA, SOFTMAX_LS
 
 ERRATA = {LOGISTIC_CE, SOFTMAX_LS}
 

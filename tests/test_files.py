@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skce import PairedMLPClassifier, growth, stopping
-from skce.growth import MOST_BYTES, order_of_runs, random_order
-from skce.labels import MOST_AT_ONCE
+from skce import PairedMLPClassifier
+from skce._fitting import stages, stopping
+from skce._fitting.stages import MOST_BYTES, order_of_runs, random_order
+from skce._inputs.labels import MOST_AT_ONCE
 
 N, P = 800_000, 50
 
@@ -45,8 +46,8 @@ def classifier(**params):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_rows_are_not_copied(name, path, monkeypatch):
-    for room in (growth, stopping):
-        monkeypatch.setattr(room, "MOST_BYTES", 2**24)
+    for module in (stages, stopping):
+        monkeypatch.setattr(module, "MOST_BYTES", 2**24)
     X = np.load(path, mmap_mode="r")
     tracemalloc.start()
     try:

@@ -10,7 +10,7 @@ from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import PairedMLPClassifier
-from skce.growth import (
+from skce._fitting.stages import (
     CHECK_EVERY,
     LEAST_ROWS,
     MOST_BYTES,
@@ -121,7 +121,7 @@ def test_the_next_stage_starts_where_fresh_rows_were_best(data, monkeypatch):
             stop.look = lambda theta: see((fresh(theta), theta)) or look(theta)
         return minimize(objective, theta, **options)
 
-    monkeypatch.setattr("skce.growth.minimize", spying)
+    monkeypatch.setattr("skce._fitting.stages.minimize", spying)
     fitted = classifier(alpha=1e-4, max_iter=30).fit(*data)
     assert len(starts) == 5
     rejected = 0

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skce import PairedMLPClassifier, documentation
+from skce import PairedMLPClassifier
+from skce._support import documentation
 
 LINK = 'href="https://example.org/skce/generated/skce.PairedMLPClassifier.html"'
 # On 1.7 the word is nowhere in the repr, later in its styles and links

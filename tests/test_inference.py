@@ -9,9 +9,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier, hessian, pairing_grid, standard_errors
-from skce.curvature import flat, unflat
-from skce.hidden import HIDDEN_ACTIVATIONS
-from skce.inference import _refit
+from skce.losses.hidden import HIDDEN_ACTIVATIONS
+from skce.uncertainty._curvature import flat, unflat
+from skce.uncertainty._standard_errors import _refit
 
 X3, Y3 = load_iris(return_X_y=True)
 X3 = StandardScaler().fit_transform(X3)

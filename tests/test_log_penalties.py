@@ -8,9 +8,14 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier, pairing_status
-from skce.activations import Softmax
-from skce.pairings import ComposedPairing, LogComposedPairing, pair
-from skce.penalties import CrossEntropy, Focal, GeneralizedCrossEntropy, LogPenalty
+from skce.losses.activations import Softmax
+from skce.losses.pairings import ComposedPairing, LogComposedPairing, pair
+from skce.losses.penalties import (
+    CrossEntropy,
+    Focal,
+    GeneralizedCrossEntropy,
+    LogPenalty,
+)
 
 INSTANCES = [Focal(g) for g in (0, 1, 1.5, 2, 5)] + [
     GeneralizedCrossEntropy(q) for q in (0.1, 0.7, 1.0)

@@ -11,9 +11,9 @@ from scipy import sparse
 from sklearn.datasets import load_iris, make_multilabel_classification
 
 from skce import PairedMLPClassifier
-from skce.hidden import HIDDEN_ACTIVATIONS
-from skce.penalties import Focal, GeneralizedCrossEntropy
-from skce.solvers import SOLVERS
+from skce._fitting.solvers import SOLVERS
+from skce.losses.hidden import HIDDEN_ACTIVATIONS
+from skce.losses.penalties import Focal, GeneralizedCrossEntropy
 
 X, y = load_iris(return_X_y=True)
 X, y = X[::3], y[::3]

@@ -7,11 +7,13 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from skce import PairedMLPClassifier, hessian, moderation, pairing_grid, threads
-from skce import classifier as classifier_room
-from skce.curvature import flat, unflat
-from skce.hidden import HIDDEN_ACTIVATIONS
-from skce.inference import _refit
+from skce import PairedMLPClassifier, hessian, pairing_grid
+from skce import classifier as classifier_module
+from skce._network import executors as threads
+from skce.losses import HIDDEN_ACTIVATIONS
+from skce.uncertainty import _laplace as moderation
+from skce.uncertainty._curvature import flat, unflat
+from skce.uncertainty._standard_errors import _refit
 
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -194,7 +196,7 @@ def test_ctrl_c_before_the_covariance_keeps_the_fit(monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(classifier_room, "posterior_covariance", interrupted)
+    monkeypatch.setattr(classifier_module, "posterior_covariance", interrupted)
     plain, moderated = fits("softmax")
     with pytest.warns(ConvergenceWarning, match=r"not moderated"):
         moderated.fit(X, Y)

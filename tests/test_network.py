@@ -7,16 +7,16 @@ import pytest
 from problems import PAIRINGS, label
 from scipy import sparse
 
-from skce.blocks import cut, merge_repeated_rows, row_slices
-from skce.hidden import (
+from skce._network.blocks import cut, merge_repeated_rows, row_slices
+from skce._network.kernels import Layers, Network, Workspace
+from skce._network.objective import Objective
+from skce.losses.hidden import (
     HIDDEN_ACTIVATIONS,
     HiddenActivation,
     HiddenLogistic,
     HiddenReLU,
     HiddenTanh,
 )
-from skce.network import Layers, Network, Workspace
-from skce.objective import Objective
 
 N, P = 30, 3
 

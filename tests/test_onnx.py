@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier
 from skce import onnx as skce_onnx
-from skce.activations import ACTIVATIONS, Logistic
-from skce.hidden import HIDDEN_ACTIVATIONS, HiddenActivation
+from skce.losses.activations import ACTIVATIONS, Logistic
+from skce.losses.hidden import HIDDEN_ACTIVATIONS, HiddenActivation
 from skce.onnx import register, to_onnx
 
 skl2onnx = pytest.importorskip("skl2onnx")

@@ -15,9 +15,9 @@ from problems import (
 )
 
 from skce import pairing_grid, pairing_status
-from skce.activations import ACTIVATIONS, Softmax
-from skce.pairings import ComposedPairing, legal_penalties, pair
-from skce.penalties import PENALTIES
+from skce.losses.activations import ACTIVATIONS, Softmax
+from skce.losses.pairings import ComposedPairing, legal_penalties, pair
+from skce.losses.penalties import PENALTIES
 
 TARGETS = ["one-of-q", "sets", "fractions"]
 

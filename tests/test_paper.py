@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skce.errata import errata, figure_1_minimum
 from skce.paper import (
     figure_1,
     figure_2,
@@ -19,9 +18,10 @@ from skce.paper import (
     table_4,
     tutorial_figure,
 )
-from skce.published import PUBLISHED_RATES, PUBLISHED_TABLE_2, PUBLISHED_TABLE_3
-from skce.simulation import GAUSSIAN_CLASSES
-from skce.trials import PAIRINGS, run_trials
+from skce.paper._errata import errata, figure_1_minimum
+from skce.paper._published import PUBLISHED_RATES, PUBLISHED_TABLE_2, PUBLISHED_TABLE_3
+from skce.paper.simulation import GAUSSIAN_CLASSES
+from skce.paper.trials import PAIRINGS, run_trials
 
 GOLDEN = Path(__file__).parent / "golden"
 

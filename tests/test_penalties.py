@@ -3,8 +3,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import xlogy
 
-from skce.numerics import negentropy
-from skce.penalties import PENALTIES, Penalty
+from skce.losses._numerics import negentropy
+from skce.losses.penalties import PENALTIES, Penalty
 
 
 @pytest.fixture(params=PENALTIES.values(), ids=PENALTIES)

@@ -13,10 +13,10 @@ from sklearn.preprocessing import StandardScaler
 
 import skce
 from skce import PairedMLPClassifier
-from skce.hidden import HIDDEN_ACTIVATIONS
-from skce.penalties import Focal, GeneralizedCrossEntropy
+from skce._fitting.solvers import SOLVERS
+from skce.losses.hidden import HIDDEN_ACTIVATIONS
+from skce.losses.penalties import Focal, GeneralizedCrossEntropy
 from skce.persistence import trusted_types
-from skce.solvers import SOLVERS
 
 GOLDEN = Path(__file__).parent / "golden"
 X, y = load_iris(return_X_y=True)

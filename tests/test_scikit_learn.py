@@ -16,9 +16,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skce import PairedMLPClassifier, pairing_grid
-from skce.activations import Softmax
-from skce.penalties import LeastSquares
-from skce.solvers import SOLVERS
+from skce._fitting.solvers import SOLVERS
+from skce.losses.activations import Softmax
+from skce.losses.penalties import LeastSquares
 
 X, y = load_iris(return_X_y=True)
 OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}

@@ -5,7 +5,7 @@ import pytest
 from problems import central_differences
 from scipy import stats
 
-from skce.simulation import (
+from skce.paper.simulation import (
     GAUSSIAN_CLASSES,
     POISSON_CLASSES,
     _asymptotic_variances,

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.datasets import load_iris, make_multilabel_classification
 
 from skce import PairedMLPClassifier
-from skce.activations import get_activation
+from skce.losses.activations import get_activation
 
 X, y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)

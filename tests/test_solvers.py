@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier
-from skce.solvers import SOLVERS
+from skce._fitting.solvers import SOLVERS
 
 X, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -138,7 +138,7 @@ def test_a_breakdown_of_the_solver_keeps_the_last_point_and_names_others(monkeyp
         callback(optimize.OptimizeResult(x=theta - 0.1 * options["jac"](theta)))
         hessp(theta, np.full_like(theta, np.nan))
 
-    monkeypatch.setattr("skce.solvers.optimize.minimize", broken)
+    monkeypatch.setattr("skce._fitting.solvers.optimize.minimize", broken)
     fit = classifier(hidden_layer_sizes=(), alpha=0, solver="trust-krylov")
     with pytest.warns(ConvergenceWarning, match="singular: raise alpha, or.*newton-cg"):
         fit.fit(X, y)

@@ -24,16 +24,16 @@ from skce import (
     ScaleWarning,
     alpha_path,
     check_gradient,
-    growth,
     summary,
 )
-from skce.blocks import FEW_ROWS, merge_repeated_rows
-from skce.growth import minimize_in_stages
-from skce.objective import Objective
-from skce.penalties import LeastSquares
-from skce.solvers import SOLVERS
-from skce.stopping import split
-from skce.threads import share_out
+from skce._fitting import stages
+from skce._fitting.solvers import SOLVERS
+from skce._fitting.stages import minimize_in_stages
+from skce._fitting.stopping import split
+from skce._network.blocks import FEW_ROWS, merge_repeated_rows
+from skce._network.executors import share_out
+from skce._network.objective import Objective
+from skce.losses.penalties import LeastSquares
 
 X, y = load_digits(return_X_y=True)
 X = X[:600] / 16
@@ -217,8 +217,8 @@ def test_the_best_of_several_starts_is_kept():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_same_bits_for_any_number_of_threads(early_stopping, monkeypatch):
-    monkeypatch.setattr("skce.threads.LEAST_WORK", 1000)
-    monkeypatch.setattr("skce.fitting.LEAST_WORK_OF_A_START", 1000)
+    monkeypatch.setattr("skce._network.executors.LEAST_WORK", 1000)
+    monkeypatch.setattr("skce._fitting.fits.LEAST_WORK_OF_A_START", 1000)
     options = {"n_init": 3, "max_iter": 30, "early_stopping": early_stopping}
     fits = [classifier(n_jobs=n, **options).fit(X, y) for n in (1, 2, 4)]
     for fit in fits[1:]:
@@ -263,7 +263,7 @@ def test_ctrl_c_ends_the_later_stages_and_starts_as_well(monkeypatch):
         calls.append(result)
         return result
 
-    monkeypatch.setattr("skce.fitting.minimize_in_stages", counted)
+    monkeypatch.setattr("skce._fitting.fits.minimize_in_stages", counted)
     estimator = classifier(scoring=InterruptedAfter(8), n_init=3)
     with pytest.warns(ConvergenceWarning, match="was interrupted"):
         estimator.fit(X, y, X_val=X_val, y_val=y_val)
@@ -519,7 +519,7 @@ def test_a_fit_that_breaks_off_gives_the_best_of_several_starts():
 def test_ctrl_c_between_stages_keeps_the_last_of_them(stage, monkeypatch):
     X, labels = load_digits(return_X_y=True)
     clf = PairedMLPClassifier(hidden_layer_sizes=5, random_state=0, growing_sample=True)
-    begun, part = [], growth._part
+    begun, part = [], stages._part
 
     def interrupted(*args):
         begun.append(0)
@@ -527,7 +527,7 @@ def test_ctrl_c_between_stages_keeps_the_last_of_them(stage, monkeypatch):
             raise KeyboardInterrupt
         return part(*args)
 
-    monkeypatch.setattr(growth, "_part", interrupted)
+    monkeypatch.setattr(stages, "_part", interrupted)
     with pytest.warns(ConvergenceWarning, match=r"Ctrl-C"):
         clf.fit(X / 16, labels)
     assert len(clf.stages_) == stage

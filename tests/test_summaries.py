@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier, pairing_grid, summary
-from skce.summaries import calibration
+from skce.inspection._summary import calibration
 
 X, Y = load_iris(return_X_y=True)
 WEIGHTS = np.random.default_rng(0).uniform(0.5, 2, len(X))

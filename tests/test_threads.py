@@ -10,8 +10,8 @@ from problems import NAMES
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skce import PairedMLPClassifier
-from skce.blocks import LEAST_WORK
-from skce.threads import LEAST_HELD, blas_held, serial, workers
+from skce._network.blocks import LEAST_WORK
+from skce._network.executors import LEAST_HELD, blas_held, serial, workers
 
 LARGE = LEAST_WORK
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skce.pairings import pair
-from skce.protocol_map import figure_map, map_protocols, map_table, rankings
-from skce.trials import PAIRINGS, Protocol, by_pair, run_trials
+from skce.losses.pairings import pair
+from skce.paper.sweep import figure_map, map_protocols, map_table, rankings
+from skce.paper.trials import PAIRINGS, Protocol, by_pair, run_trials
 
 
 @pytest.fixture(scope="module")

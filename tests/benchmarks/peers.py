@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from skce.blocks import block_rows, cut
-from skce.hidden import get_hidden_activation
-from skce.network import Network
-from skce.objective import Objective
-from skce.pairings import pair
+from skce._network.blocks import block_rows, cut
+from skce._network.kernels import Network
+from skce._network.objective import Objective
+from skce.losses.hidden import get_hidden_activation
+from skce.losses.pairings import pair
 
 HAS_TORCH = find_spec("torch") is not None
 HAS_JAX = find_spec("jax") is not None

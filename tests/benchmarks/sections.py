@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from timing import exponent, in_turn, once, repeated
 
 from skce import PairedMLPClassifier, pairing_grid
-from skce.threads import workers
+from skce._network.executors import workers
 
 SKCE = "skce"
 

@@ -1,0 +1,1 @@
+"""From a training problem to its minimum: starts, stages, solvers, stopping."""

@@ -1,0 +1,1 @@
+"""Stateless kernels of the network, and the objective as a sum over blocks of rows."""

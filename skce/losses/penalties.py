@@ -1,0 +1,434 @@
+"""Penalties rho(t, y): value and derivatives in the output y, and where it is defined.
+
+A penalty is a function of one target t and one output y, in nats for the
+logarithmic ones; the loss of a row is its sum over the outputs. All methods are
+element-wise and take arrays of one shape. To add a penalty, subclass `Penalty`;
+pass an instance of it to the classifier, or enter it in `PENALTIES` to give it a
+name.
+"""
+
+from numbers import Real
+
+import numpy as np
+from scipy.special import xlogy
+
+from skce.losses._base import Named, look_up
+from skce.losses.intervals import REAL_LINE, Interval
+
+__all__ = [
+    "PENALTIES",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Focal",
+    "GeneralizedCrossEntropy",
+    "LeastSquares",
+    "LogPenalty",
+    "Penalty",
+    "get_penalty",
+]
+
+
+class Penalty(Named):
+    """Base class of the penalties.
+
+    Attributes
+    ----------
+    name : str
+        The name in `PENALTIES`, or that of the class.
+    domain : Interval
+        The outputs y for which the penalty and its derivatives are finite, whatever
+        the target.
+    needs_simplex : bool
+        Whether the penalty is minimal at y = t only under the constraint that
+        the outputs of a row sum to 1. Without the constraint such a penalty
+        drives all outputs to one end, whatever the targets. True also of penalties
+        that are smallest elsewhere under it, as `Focal` is.
+    unit : str
+        Unit of the values, for displays: "nats" if they are natural logarithms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce import pairing_status
+    >>> from skce.losses.intervals import REAL_LINE
+    >>> from skce.losses.penalties import Penalty
+    >>> class LogCosh(Penalty):
+    ...     domain = REAL_LINE
+    ...     def value(self, t, y):
+    ...         return np.log(np.cosh(y - t))
+    ...     def derivative(self, t, y):
+    ...         return np.tanh(y - t)
+    ...     def second_derivative(self, t, y):
+    ...         return 1 - np.tanh(y - t) ** 2
+    >>> pairing_status("identity", LogCosh())
+    'workable'
+    """
+
+    needs_simplex = False
+    unit = ""
+    # A method log_derivative(t, l) where the penalty is one of log y: `LogPenalty`
+    log_derivative = None
+
+    @property
+    def domain(self):
+        """Subclasses set it; see above."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define domain, the skce.losses.Interval of "
+            "the outputs for which it is finite."
+        )
+
+    def value(self, t, y):
+        """rho(t, y)."""
+        raise NotImplementedError(f"{type(self).__name__} must define value(t, y).")
+
+    def derivative(self, t, y):
+        """d rho / d y."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define derivative(t, y)."
+        )
+
+    def second_derivative(self, t, y):
+        """d^2 rho / d y^2."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define second_derivative(t, y); the solvers "
+            "newton-cg, trust-ncg and trust-krylov need it."
+        )
+
+
+class LeastSquares(Penalty):
+    """rho(t, y) = (t - y)^2 / 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.losses.penalties import LeastSquares
+    >>> t, y = np.array([1.0, 0.0]), np.array([0.7, 0.2])
+    >>> LeastSquares().value(t, y)
+    array([0.045, 0.02 ])
+    """
+
+    name = "least_squares"
+    domain = REAL_LINE
+
+    def value(self, t, y):
+        """(t - y)^2 / 2."""
+        residual = y - t
+        return 0.5 * residual * residual
+
+    def derivative(self, t, y):
+        """y - t."""
+        return y - t
+
+    def second_derivative(self, t, y):
+        """1."""
+        return np.ones_like(y)
+
+
+class CrossEntropy(Penalty):
+    """rho(t, y) = t log(t / y), the paper's rho_c: no (1 - t) term.
+
+    For t > 0 it falls in y without end, so that only outputs that must sum to 1
+    (softmax) are held back from y = 1 for every class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.losses.penalties import CrossEntropy
+    >>> t, y = np.array([1.0, 0.0]), np.array([0.5, 0.9])
+    >>> CrossEntropy().value(t, y)
+    array([0.69314718, 0.        ])
+    """
+
+    name = "cross_entropy"
+    unit = "nats"
+    domain = Interval(0, np.inf)
+    needs_simplex = True
+
+    def value(self, t, y):
+        """t log(t / y) with 0 log 0 = 0."""
+        return xlogy(t, t) - xlogy(t, y)
+
+    def derivative(self, t, y):
+        """-t / y."""
+        return -t / y
+
+    def second_derivative(self, t, y):
+        """t / y^2."""
+        return t / (y * y)
+
+
+class BinaryCrossEntropy(Penalty):
+    """rho(t, y) = t log(t / y) + (1 - t) log((1 - t) / (1 - y)).
+
+    The paper's two-class cross-entropy, one Bernoulli variable for each output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.losses.penalties import BinaryCrossEntropy
+    >>> t, y = np.array([1.0, 0.0]), np.array([0.5, 0.5])
+    >>> BinaryCrossEntropy().value(t, y)
+    array([0.69314718, 0.69314718])
+    """
+
+    name = "binary_cross_entropy"
+    unit = "nats"
+    domain = Interval(0, 1)
+
+    def value(self, t, y):
+        """t log(t / y) + (1 - t) log((1 - t) / (1 - y)) with 0 log 0 = 0."""
+        cross = xlogy(t, y) + xlogy(1 - t, 1 - y)
+        return xlogy(t, t) + xlogy(1 - t, 1 - t) - cross
+
+    def derivative(self, t, y):
+        """-t / y + (1 - t) / (1 - y)."""
+        return -t / y + (1 - t) / (1 - y)
+
+    def second_derivative(self, t, y):
+        """t / y^2 + (1 - t) / (1 - y)^2."""
+        return t / (y * y) + (1 - t) / ((1 - y) * (1 - y))
+
+
+class LogPenalty(Penalty):
+    """Base class of the penalties that are functions of log y.
+
+    Subclasses define `log_value`, `log_derivative` and, for the Newton solvers,
+    `log_second_derivative`. With an activation that has a `log_value` (softmax,
+    logistic) the loss is computed from log y, which the logits give to the last digit
+    where y itself underflows.
+
+    Examples
+    --------
+    Cross-entropy of y to the power 1/2, exact where y underflows:
+
+    >>> import numpy as np
+    >>> from skce.losses.penalties import LogPenalty
+    >>> class Half(LogPenalty):
+    ...     def log_value(self, t, log_y):
+    ...         return -t * log_y / 2
+    ...     def log_derivative(self, t, log_y):
+    ...         return -t / 2
+    ...     def log_second_derivative(self, t, log_y):
+    ...         return np.zeros_like(log_y)
+    >>> Half().value(np.array([1.0]), np.array([0.25]))
+    array([0.69314718])
+    """
+
+    domain = Interval(0, np.inf)
+    needs_simplex = True
+    unit = "nats"
+
+    def log_value(self, t, log_y):
+        """rho(t, exp(log_y))."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_value(t, log_y)."
+        )
+
+    def log_derivative(self, t, log_y):
+        """d rho / d log y."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_derivative(t, log_y)."
+        )
+
+    def log_second_derivative(self, t, log_y):
+        """d^2 rho / d (log y)^2."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_second_derivative(t, log_y); the "
+            "solvers newton-cg, trust-ncg and trust-krylov need it."
+        )
+
+    def value(self, t, y):
+        """rho(t, y), by log y."""
+        with np.errstate(divide="ignore"):
+            return self.log_value(t, np.log(y))
+
+    def derivative(self, t, y):
+        """d rho / d y = (d rho / d log y) / y."""
+        return self.log_derivative(t, np.log(y)) / y
+
+    def second_derivative(self, t, y):
+        """(d^2 rho / d (log y)^2 - d rho / d log y) / y^2."""
+        log_y = np.log(y)
+        slope = self.log_derivative(t, log_y)
+        return (self.log_second_derivative(t, log_y) - slope) / (y * y)
+
+
+class Focal(LogPenalty):
+    """rho(t, y) = -t (1 - y)^gamma log y: rows that are right already count less.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        At least 0, where it is cross-entropy.
+
+    Notes
+    -----
+    The loss is not proper: for a target of 0.8 it is smallest at y = 0.63 (gamma = 2),
+    so that the outputs rank the classes but are no posterior probabilities.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He & Dollar (2017), "Focal loss for dense object detection",
+    ICCV.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.losses.penalties import Focal
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifier(
+    ...     "softmax", Focal(gamma=1.5), hidden_layer_sizes=5, alpha=0.1, random_state=0
+    ... )
+    >>> clf.fit(X, y).pairing_
+    <softmax x focal(gamma=1.5): workable>
+    """
+
+    def __init__(self, gamma=2.0):
+        if not (isinstance(gamma, Real) and 0 <= gamma < np.inf):
+            raise ValueError(f"gamma={gamma!r} must be a finite number of at least 0.")
+        self.gamma = gamma
+
+    def _parts(self, log_y):
+        """1 - y and log y / (1 - y), which is -1 at y = 1."""
+        m = -np.expm1(log_y)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return m, np.where(m == 0, -1, log_y / m)
+
+    def log_value(self, t, log_y):
+        """-t (1 - y)^gamma log_y, 0 where t is 0."""
+        m, _ = self._parts(log_y)
+        return np.where(t == 0, 0, -t * m ** float(self.gamma) * log_y)
+
+    def log_derivative(self, t, log_y):
+        """-t (1 - y)^gamma (1 - gamma y log_y / (1 - y))."""
+        m, ratio = self._parts(log_y)
+        gamma = float(self.gamma)
+        return -t * m**gamma * (1 - gamma * np.exp(log_y) * ratio)
+
+    def log_second_derivative(self, t, log_y):
+        """t gamma y (1 - y)^(gamma - 1) (2 + log_y - (gamma - 1) y log_y / (1 - y))."""
+        if self.gamma == 0:
+            return np.zeros_like(log_y)
+        m, ratio = self._parts(log_y)
+        y, gamma = np.exp(log_y), float(self.gamma)
+        # at y = 1 it meets a change of log y that is 0 as well, and faster
+        with np.errstate(divide="ignore"):
+            power = np.where(m > 0, m ** (gamma - 1), 0)
+        return t * gamma * power * y * (2 + log_y - (gamma - 1) * y * ratio)
+
+
+class GeneralizedCrossEntropy(LogPenalty):
+    """rho(t, y) = t (1 - y^q) / q: from cross-entropy (q -> 0) to t - t y (q = 1).
+
+    It is bounded by 1 / q, so that a wrong label has a limited say. It is not proper:
+    the outputs are surer than the posterior probabilities (for a target of 0.8 it is
+    smallest at y = 0.95 with q = 0.7).
+
+    Parameters
+    ----------
+    q : float, default=0.7
+        In (0, 1].
+
+    References
+    ----------
+    Zhang & Sabuncu (2018), "Generalized cross entropy loss for training deep neural
+    networks with noisy labels", NeurIPS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.losses.penalties import GeneralizedCrossEntropy
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifier(
+    ...     "softmax", GeneralizedCrossEntropy(q=0.5), hidden_layer_sizes=5, alpha=0.1,
+    ...     random_state=0,
+    ... )
+    >>> clf.fit(X, y).pairing_
+    <softmax x generalizedcrossentropy(q=0.5): workable>
+    """
+
+    unit = ""
+
+    def __init__(self, q=0.7):
+        if not (isinstance(q, Real) and 0 < q <= 1):
+            raise ValueError(f"q={q!r} must be a number in (0, 1].")
+        self.q = q
+
+    def log_value(self, t, log_y):
+        """-t (exp(q log_y) - 1) / q."""
+        q = float(self.q)
+        return -t * np.expm1(q * log_y) / q
+
+    def log_derivative(self, t, log_y):
+        """-t y^q."""
+        return -t * np.exp(float(self.q) * log_y)
+
+    def log_second_derivative(self, t, log_y):
+        """-t q y^q."""
+        return -t * float(self.q) * np.exp(float(self.q) * log_y)
+
+
+PENALTIES = {
+    penalty.name: penalty
+    for penalty in (LeastSquares(), CrossEntropy(), BinaryCrossEntropy())
+}
+
+
+# What other libraries call them
+SYNONYMS = {
+    "mse": "least_squares",
+    "squared_error": "least_squares",
+    "brier": "least_squares",
+    "log_loss": "cross_entropy",
+    "categorical_crossentropy": "cross_entropy",
+    "crossentropy": "cross_entropy",
+    "bce": "binary_cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+} | {name.replace("_", "-"): name for name in PENALTIES}
+
+
+def get_penalty(penalty):
+    """The penalty of that name, or the instance itself.
+
+    Raises
+    ------
+    ValueError
+        If `penalty` is neither a name in `PENALTIES` nor an instance of `Penalty`.
+
+    Examples
+    --------
+    >>> from skce.losses.penalties import get_penalty
+    >>> get_penalty("cross_entropy")
+    CrossEntropy()
+    """
+    found = look_up(penalty, Penalty, PENALTIES)
+    if found is not None:
+        return found
+    raise ValueError(
+        f"penalty={penalty!r} is not a training loss. It may be 'natural' (the natural "
+        f"loss of the activation), {', '.join(map(repr, PENALTIES))}, or an instance "
+        f"of a subclass of skce.losses.Penalty{_penalty_hint(penalty)}"
+    )
+
+
+def _penalty_hint(penalty):
+    """What the user may have meant, as the end of the error."""
+    if isinstance(penalty, type) and issubclass(penalty, Penalty):
+        return f": write {penalty.__name__}(), with the parentheses."
+    if penalty is None or penalty in ("l1", "l2", "elasticnet", "none"):
+        return (
+            ". Here the penalty is the training loss, as in the paper; the strength "
+            "of the L2 regularisation is alpha (alpha=0 for none)."
+        )
+    if penalty in ("sparsemax", "sparsemax_loss"):
+        return ". The sparsemax loss is activation='sparsemax', penalty='natural'."
+    with_parameters = {"focal": "Focal(gamma=2)"} | dict.fromkeys(
+        ("generalized_cross_entropy", "gce"), "GeneralizedCrossEntropy(q=0.7)"
+    )
+    name = str(penalty).lower().removesuffix("_loss")
+    if name in with_parameters:
+        return f". It has a parameter: write skce.losses.{with_parameters[name]}."
+    meant = SYNONYMS.get(str(penalty).lower())
+    return f". Did you mean {meant!r}?" if meant else "."

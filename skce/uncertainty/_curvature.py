@@ -1,0 +1,66 @@
+"""Matrices of second derivatives, in the parameters that the estimator shows."""
+
+import numpy as np
+
+from skce._network.executors import QUIET
+
+__all__ = ["MOST_PARAMETERS", "check_size", "flat", "hessian_matrix", "unflat"]
+
+# A matrix of 200 MB, and so many Hessian products
+MOST_PARAMETERS = 5000
+
+
+def check_size(network):
+    """Raise a ValueError if the matrix would be too large."""
+    if network.n_parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"The network has {network.n_parameters} parameters; a matrix of second "
+            f"derivatives is for at most {MOST_PARAMETERS}: take fewer hidden units."
+        )
+
+
+def flat(coefs, intercepts):
+    """One vector: coefs[0] row by row, intercepts[0], coefs[1], and so on."""
+    pairs = zip(coefs, intercepts, strict=True)
+    return np.concatenate([part.ravel() for pair in pairs for part in pair])
+
+
+def unflat(network, vector):
+    """The inverse of `flat`: lists of arrays (n_in, n_out) and (n_out,)."""
+    coefs, intercepts, start = [], [], 0
+    for n_out, n_in in network.weight_shapes:
+        middle, stop = start + n_in * n_out, start + (n_in + 1) * n_out
+        coefs.append(vector[start:middle].reshape(n_in, n_out))
+        intercepts.append(vector[middle:stop])
+        start = stop
+    return coefs, intercepts
+
+
+@np.errstate(**QUIET)
+def hessian_matrix(objective, theta, gauss_newton=False):
+    """The Hessian of an objective, or its Gauss-Newton part, column by column.
+
+    Parameters
+    ----------
+    objective : Objective
+    theta : ndarray of shape (n_parameters,)
+        In the parameters of the core network.
+    gauss_newton : bool
+        Whether to leave out the curvature of the network in its parameters.
+
+    Returns
+    -------
+    matrix : ndarray of shape (n_parameters, n_parameters), float64
+        In the order of `flat`. Symmetric.
+    """
+    network = objective.network
+    # theta is linear in the parameters: one in the place of each gives a column
+    places = network.unpack(np.arange(network.n_parameters))
+    order = flat([A[:, :-1].T for A in places], [A[:, -1] for A in places])
+    matrix = np.empty((network.n_parameters, network.n_parameters))
+    for k, unit in enumerate(np.eye(network.n_parameters)):
+        coefs, intercepts = unflat(network, unit)
+        v = network.pack([coef.T for coef in coefs], intercepts)
+        product = objective.hessian_product(theta, v, gauss_newton)
+        matrix[k] = network.slopes(product)[order]
+    return (matrix + matrix.T) / 2

@@ -1,0 +1,183 @@
+"""Moderated probabilities: averaged over what the training rows leave open.
+
+About its maximum the posterior of the parameters, of which the objective times the
+number of rows is minus the logarithm, is nearly normal, with the inverse of that
+objective's Hessian A as covariance (Laplace). Then the logits of a row are nearly
+normal too, with covariance J A^-1 J', J = dz / d parameters, and the probabilities
+averaged over them are (MacKay 1992; the form for q classes after Lu, Ie & Sha 2020)
+
+    p_k = 1 / sum_j exp(-(z_k - z_j) / sqrt(1 + pi/8 var(z_k - z_j))),
+
+divided by their sum, which for two classes is 1. All of it is computed in float64.
+
+References
+----------
+MacKay (1992), "The evidence framework applied to classification networks", Neural
+Computation 4. Lu, Ie & Sha (2020), "Mean-field approximation to Gaussian-softmax
+integral with application to uncertainty estimation", arXiv:2006.07584.
+"""
+
+import numpy as np
+
+from skce._network.blocks import cut, shares
+from skce._network.executors import QUIET
+from skce.losses._numerics import log_sum_exp
+from skce.uncertainty._curvature import check_size, flat
+
+__all__ = ["check_moderated", "moderate", "posterior_covariance"]
+
+# Of the Jacobian of a block of rows
+MOST_VALUES = 2**21
+
+
+def check_moderated(network, alpha):
+    """Raise a ValueError where probabilities cannot be moderated."""
+    if not network.pairing.is_likelihood:
+        raise ValueError(
+            f"moderated=True needs a penalty that is a log-likelihood, which "
+            f"{network.pairing} is not: take penalty='natural' with "
+            "activation='softmax' or 'logistic'."
+        )
+    if alpha == 0:
+        raise ValueError(
+            "moderated=True needs alpha > 0: it is the precision of the prior, without "
+            "which weights that the rows leave open have no finite variance."
+        )
+    check_size(network)
+
+
+@np.errstate(**QUIET)
+def posterior_covariance(network, coefs, intercepts, rows, smoothing, n, alpha, run):
+    """The covariance of the parameters, in the order of `curvature.flat`.
+
+    The Hessian is that of Gauss-Newton, sum_i w_i J_i' H_i J_i + alpha on the weights,
+    with H the Hessian of the loss in the logits; it has no negative eigenvalues, also
+    short of the minimum. Directions in which rounding leaves none are given a variance
+    of 0: a common shift of softmax's biases, which moves no probability, or the bias
+    of a unit that is saturated for all rows.
+
+    Parameters
+    ----------
+    network : Network
+    coefs, intercepts : lists of ndarray of shape (n_in, n_out) and (n_out,)
+    rows : tuple
+        X, codes and weights with a mean of 1 (or None).
+    smoothing : tuple of float or None
+        See `Block`.
+    n : float
+        Sum of the weights as the user gave them.
+    alpha : float
+    run : callable
+        See `Objective`; over columns of the matrix.
+
+    Returns
+    -------
+    covariance : ndarray of shape (n_parameters, n_parameters)
+    """
+    X, codes, weights = rows
+    size, q = network.n_parameters, network.n_outputs
+    A = np.zeros((size, size))
+    columns = [slice(s[0], s[-1] + 1) for s in shares(range(size))]
+    for block in cut(X, codes, weights, _most_rows(size, q), smoothing):
+        z, J = _logits_and_jacobian(
+            block.X[:, : X.shape[1]], coefs, intercepts, network.hidden_activation
+        )
+        t = block.targets(q).astype(float)
+        units = np.eye(q)[:, :, np.newaxis] * np.ones(block.n_rows)
+        H = np.array([network.pairing.delta_derivative(z.T, t, u) for u in units])
+        if block.weights is not None:
+            H *= block.weights
+        bent = (np.moveaxis(H, 2, 0) @ J).reshape(-1, size)
+        _add_product(A, J.reshape(-1, size).T, bent, columns, run)
+    A *= n / X.shape[0]
+    penalised = [np.ones_like(coef) for coef in coefs], [0 * b for b in intercepts]
+    A[np.diag_indices(size)] += alpha * flat(*penalised)
+    # in units in which the diagonal is 1, so that scales of features do not matter
+    scale = 1 / np.sqrt(np.maximum(np.diag(A), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(scale[:, np.newaxis] * A * scale)
+    kept = values > values[-1] * size * np.finfo(float).eps
+    vectors = scale[:, np.newaxis] * vectors[:, kept]
+    return (vectors / values[kept]) @ vectors.T
+
+
+def _add_product(A, left, right, columns, run):
+    def add(part):
+        A[:, part] += left @ right[:, part]
+
+    run(add, columns)
+
+
+def _most_rows(n_parameters, n_outputs):
+    """Rows of a block whose Jacobian is not too large."""
+    return max(1, MOST_VALUES // (n_outputs * n_parameters))
+
+
+def moderate(X, coefs, intercepts, hidden_activation, covariance, elementwise, run):
+    """What takes the place of the logits.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n, p)
+    coefs, intercepts : lists of ndarray of shape (n_in, n_out) and (n_out,)
+    hidden_activation : HiddenActivation
+    covariance : ndarray of shape (n_parameters, n_parameters)
+    elementwise : bool
+        Whether each output answers for itself.
+    run : callable
+        See `Objective`; over blocks of rows.
+
+    Returns
+    -------
+    result : ndarray of shape (n, q), float64
+        Moderated logits of element-wise outputs, z_k / sqrt(1 + pi/8 var z_k); else
+        moderated log probabilities.
+    """
+    size, q = len(covariance), len(intercepts[-1])
+    result = np.empty((X.shape[0], q))
+
+    @np.errstate(**QUIET)
+    def of_rows(start):
+        rows = slice(start, start + most)
+        z, J = _logits_and_jacobian(X[rows], coefs, intercepts, hidden_activation)
+        # all in units of the largest slope of the row, whose square may overflow
+        unit = np.maximum(np.abs(J).max(axis=(1, 2)), 1)[:, np.newaxis]
+        J /= unit[:, :, np.newaxis]
+        product = (J.reshape(-1, size) @ covariance).reshape(J.shape)
+        spread = product @ J.swapaxes(1, 2)  # (n, q, q)
+        variance = np.einsum("nkk->nk", spread)
+        z, one = z / unit, 1 / unit**2
+        if elementwise:
+            result[rows] = z / np.sqrt(one + np.pi / 8 * variance)
+            return
+        of_difference = variance[:, :, np.newaxis] + variance[:, np.newaxis]
+        of_difference = np.maximum(of_difference - 2 * spread, 0)
+        gap = z[:, :, np.newaxis] - z[:, np.newaxis]
+        squared = one[:, np.newaxis] + np.pi / 8 * of_difference
+        gap /= np.sqrt(np.maximum(squared, np.finfo(float).tiny))
+        log_p = -log_sum_exp(np.moveaxis(-gap, 2, 0))
+        result[rows] = log_p - log_sum_exp(log_p.T)[:, np.newaxis]
+
+    most = _most_rows(size, q)
+    run(of_rows, range(0, X.shape[0], most))
+    return result
+
+
+def _logits_and_jacobian(X, coefs, intercepts, hidden_activation):
+    """Logits, (n, q), and dz / d parameters, (n, q, n_parameters), in float64."""
+    n, q = X.shape[0], len(intercepts[-1])
+    X = X if isinstance(X, np.ndarray) else X.toarray()
+    outputs = [X.astype(float, copy=False)]
+    for coef, intercept in zip(coefs, intercepts, strict=True):
+        a = outputs[-1] @ coef.astype(float) + intercept
+        if len(outputs) < len(coefs):
+            hidden_activation.apply(a)
+        outputs.append(a)
+    z = outputs.pop()
+    slope = np.broadcast_to(np.eye(q), (n, q, q))  # dz / d pre-activations of a layer
+    parts = []
+    for coef, y in zip(reversed(coefs), reversed(outputs), strict=True):
+        in_coef = y[:, np.newaxis, :, np.newaxis] * slope[:, :, np.newaxis, :]
+        parts = [in_coef.reshape(n, q, -1), slope, *parts]
+        if len(parts) < 2 * len(coefs):
+            slope = (slope @ coef.T) * hidden_activation.derivative(y)[:, np.newaxis]
+    return z, np.concatenate(parts, axis=2)
