@@ -1,8 +1,10 @@
 """check_gradient finds wrong derivatives and passes right ones."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from problems import NAMES, Exponential, Huber
+from scipy import sparse
 from sklearn.datasets import load_iris, make_multilabel_classification
 
 from skce import PairedMLPClassifier, check_gradient
@@ -68,6 +70,35 @@ def test_wrong_derivatives_are_found():
     assert errors["gradient"] < 1e-6
     assert errors["hessian"] > 1e-3
     assert check_gradient(classifier("softmax", NoBend()), X, y)["hessian"] is None
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        sparse.csr_array,
+        sparse.coo_matrix,
+        np.float32,
+        np.ndarray.tolist,
+        lambda X: sparse.csc_array(X.astype(np.float32)),
+        lambda X: pd.DataFrame(X, columns=list("abcd")).astype({"a": "float32"}),
+    ],
+    ids=["csr", "coo", "float32", "list", "csc-float32", "frame"],
+)
+def test_every_kind_of_features_that_fit_accepts(convert):
+    estimator = classifier(alpha=0.1)
+    errors = check_gradient(estimator, convert(X), y)
+    assert errors["gradient"] < 1e-6
+    assert errors["hessian"] < 1e-6
+    wrong = check_gradient(classifier("softmax", WrongSlope()), convert(X), y)
+    assert wrong["gradient"] > 1e-3
+    assert not hasattr(estimator, "n_features_in_")
+
+
+def test_features_that_fit_refuses_are_refused():
+    with pytest.raises(ValueError, match="contains NaN"):
+        check_gradient(classifier(), np.where(X > 5, np.nan, X), y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        check_gradient(classifier(), X, y[:-1])
 
 
 def test_labels_of_any_kind():

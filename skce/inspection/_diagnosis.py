@@ -1,10 +1,16 @@
-"""Diagnosis: whether the derivatives of a pair are those of its value."""
+"""Check the derivatives of activations and penalties against central differences."""
+
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from skce._inputs.labels import encode
-from skce._inputs.validation import check_layer_sizes
+from skce._inputs.validation import check_layer_sizes, check_training_rows
 from skce._network.blocks import cut
 from skce._network.kernels import Network
 from skce._network.objective import Objective
@@ -15,33 +21,49 @@ from skce.losses.pairings import check_shapes, pair
 __all__ = ["check_gradient"]
 
 # Enough to find a wrong derivative, few enough to be quick
-MOST_ROWS, MOST_PARAMETERS = 200, 200
+MAX_ROWS, MAX_PARAMETERS = 200, 200
 
 
-def check_gradient(estimator, X, y, *, step=1e-5, random_state=0):
+def check_gradient(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    step: float = 1e-5,
+    random_state: int | np.random.RandomState | None = 0,
+) -> dict[str, float | None]:
     """Compare gradients and Hessian products with central differences.
 
-    For activations, penalties and hidden activations of your own: a wrong derivative
-    does not stop a solver, it only leads it astray.
+    Use it for user-defined activations, penalties and hidden activations: a wrong
+    derivative raises no error in a solver, which just converges badly or to a point
+    that is no minimum.
 
     Parameters
     ----------
     estimator : PairedMLPClassifier
-        Itself, not a pipeline. Need not be fitted, and stays as it is.
-    X : array-like of shape (n_samples, n_features)
-        Of which at most 200 rows are used, scaled to mean 0 and variance 1.
+        The classifier itself, not a pipeline. It need not be fitted and is not changed.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        At most 200 of its rows, drawn at random, are used. They are converted to
+        float64 and scaled to variance 1, and to mean 0 unless X is sparse.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
     step : float, default=1e-5
-        Of the differences.
+        Step of the central differences.
     random_state : int, RandomState instance or None, default=0
-        Of the parameters at which they are compared.
+        Determines the rows, and the parameters at which derivatives are compared.
 
     Returns
     -------
     errors : dict of str to float
-        "gradient" and "hessian": the largest absolute error over the largest absolute
-        component, of order 1e-9 where all is right. "hessian" is None where a second
-        derivative is not defined.
+        "gradient" and "hessian": the largest absolute error, relative to the largest
+        absolute component. Correct derivatives give errors of order 1e-9. "hessian" is
+        None where a second derivative is not defined.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is a pipeline.
+    ValueError
+        If `fit` would refuse X or y, or `step` is not positive.
 
     Examples
     --------
@@ -66,11 +88,25 @@ def check_gradient(estimator, X, y, *, step=1e-5, random_state=0):
     if not step > 0:
         raise ValueError(f"step={step!r} must be a number above 0.")
     random_state = check_random_state(random_state)
-    X, y = np.asarray(X, dtype=np.float64), np.asarray(y)
-    rows = random_state.permutation(len(X))[:MOST_ROWS]
-    X = X - X.mean(axis=0)
-    X = (X / np.where(X.std(axis=0) > 0, X.std(axis=0), 1))[rows]
+    objective = _objective_of_some_rows(estimator, X, y, random_state)
+    theta = random_state.uniform(-1, 1, objective.network.n_parameters)
+    return {
+        "gradient": _gradient_error(objective, theta, step, random_state),
+        "hessian": _hessian_error(objective, theta, step, random_state),
+    }
+
+
+def _objective_of_some_rows(
+    estimator: Any, X: Any, y: ArrayLike, random_state: np.random.RandomState
+) -> Objective:
+    """Return the objective that `fit` would minimise on a scaled sample of the rows."""
+    # Validation records the features of X on the estimator: here on a copy
+    X, y = check_training_rows(clone(estimator), X, y)
     labels = encode(y, get_activation(estimator.activation))
+    rows = random_state.permutation(X.shape[0])[:MAX_ROWS]
+    # Centring would fill a sparse X, which may be too wide for that
+    scaler = StandardScaler(with_mean=not sparse.issparse(X))
+    X = scaler.fit_transform(X[rows].astype(np.float64))
     network = Network(
         (
             X.shape[1],
@@ -82,26 +118,36 @@ def check_gradient(estimator, X, y, *, step=1e-5, random_state=0):
     )
     check_shapes(network.pairing, network.n_outputs)
     decay = float(estimator.alpha) / len(rows)
-    objective = Objective(network, cut(X, labels.codes[rows]), decay)
-    theta = random_state.uniform(-1, 1, network.n_parameters)
-    where = random_state.permutation(theta.size)[:MOST_PARAMETERS]
-    gradient = objective.value_and_gradient(theta)[1][where]
+    return Objective(network, cut(X, labels.codes[rows]), decay)
+
+
+def _gradient_error(
+    objective: Objective,
+    theta: NDArray[np.float64],
+    step: float,
+    random_state: np.random.RandomState,
+) -> float:
+    """Return the error of some random components of the gradient."""
+    components = random_state.permutation(theta.size)[:MAX_PARAMETERS]
+    gradient = objective.value_and_gradient(theta)[1][components]
     differences = np.empty_like(gradient)
-    for i, k in enumerate(where):
+    for i, k in enumerate(components):
         shift = np.zeros_like(theta)
         shift[k] = step
         above, below = (
             objective.value_and_gradient(theta + s)[0] for s in (shift, -shift)
         )
         differences[i] = (above - below) / (2 * step)
-    return {
-        "gradient": _error(gradient, differences),
-        "hessian": _hessian_error(objective, theta, step, random_state),
-    }
+    return _relative_error(gradient, differences)
 
 
-def _hessian_error(objective, theta, step, random_state):
-    """The error of one product in a random direction; None if it is not defined."""
+def _hessian_error(
+    objective: Objective,
+    theta: NDArray[np.float64],
+    step: float,
+    random_state: np.random.RandomState,
+) -> float | None:
+    """Return the error of a product in a random direction; None if not defined."""
     v = random_state.uniform(-1, 1, theta.size)
     try:
         product = objective.hessian_product(theta, v)
@@ -110,8 +156,8 @@ def _hessian_error(objective, theta, step, random_state):
     above, below = (
         objective.value_and_gradient(theta + s * v)[1] for s in (step, -step)
     )
-    return _error(product, (above - below) / (2 * step))
+    return _relative_error(product, (above - below) / (2 * step))
 
 
-def _error(found, expected):
+def _relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
