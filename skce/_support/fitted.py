@@ -1,44 +1,69 @@
-"""The fitted classifier inside a pipeline, a search or a wrapper."""
+"""Find the fitted classifier inside pipelines, searches and wrappers."""
+
+from collections.abc import Iterator
+from typing import Any
 
 __all__ = ["innermost", "unwrapped"]
 
 
-def innermost(estimator):
-    """The last step of a pipeline, the best of a search, what a wrapper has fitted.
+def innermost(estimator: Any) -> Any:
+    """Return the fitted estimator at the innermost level of nesting.
+
+    It is the last step of a pipeline, the best estimator of a search, and what a
+    wrapper such as CalibratedClassifierCV or FrozenEstimator has fitted.
 
     Raises
     ------
     ValueError
         If a wrapper has fitted several.
     """
+    *_, last = _levels(estimator)
+    return last
+
+
+def unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the last estimator of nested pipelines and searches, and X as it sees it.
+
+    Wrappers of other kinds change predictions, and are returned as they are.
+    """
+    for level in _levels(estimator):
+        if hasattr(level, "best_estimator_"):
+            continue
+        if not hasattr(level, "steps"):
+            break
+        X = level[:-1].transform(X)
+    return level, X
+
+
+def _levels(estimator: Any) -> Iterator[Any]:
+    """Yield an estimator and those nested in it, from the outside inwards."""
+    while estimator is not None:
+        yield estimator
+        estimator = _nested(estimator)
+
+
+def _nested(estimator: Any) -> Any:
+    """Return the estimator one level further in, or None at the innermost."""
     if hasattr(estimator, "best_estimator_"):
-        return innermost(estimator.best_estimator_)
+        return estimator.best_estimator_
     if hasattr(estimator, "steps"):
-        return innermost(estimator.steps[-1][1])
+        return estimator.steps[-1][1]
     if hasattr(estimator, "calibrated_classifiers_"):
-        return innermost(_only(estimator, estimator.calibrated_classifiers_).estimator)
-    if hasattr(estimator, "estimator_"):
-        return innermost(estimator.estimator_)
+        return _only(estimator, estimator.calibrated_classifiers_).estimator
+    # First, as an ensemble keeps the unfitted template in estimator_
     if hasattr(estimator, "estimators_"):
-        return innermost(_only(estimator, estimator.estimators_))
+        return _only(estimator, estimator.estimators_)
+    if hasattr(estimator, "estimator_"):
+        return estimator.estimator_
     if type(estimator).__name__ == "FrozenEstimator":
-        return innermost(estimator.estimator)
-    return estimator
+        return estimator.estimator
+    return None
 
 
-def _only(estimator, fits):
+def _only(estimator: Any, fits: Any) -> Any:
     fits = list(fits)
     if len(fits) > 1:
         raise ValueError(
             f"{type(estimator).__name__} holds {len(fits)} fits: pass one of them."
         )
     return fits[0]
-
-
-def unwrapped(estimator, X):
-    """The classifier at the end of pipelines and searches, and X as it sees it."""
-    if hasattr(estimator, "best_estimator_"):
-        return unwrapped(estimator.best_estimator_, X)
-    if hasattr(estimator, "steps"):
-        return unwrapped(estimator.steps[-1][1], estimator[:-1].transform(X))
-    return estimator, X
