@@ -1,4 +1,4 @@
-"""compare_pairings: same folds, paired differences, intervals, one warning."""
+"""compare_pairings: shared folds, paired differences, intervals, few warnings."""
 
 import warnings
 
@@ -27,7 +27,7 @@ from skce import (
     compare_pairings,
     pairing_grid,
 )
-from skce.inspection._comparison import PairingComparison
+from skce.inspection import PairingComparison
 from skce.losses.penalties import CrossEntropy
 
 X, y = load_iris(return_X_y=True)
@@ -35,7 +35,7 @@ TWO = [("softmax", "cross_entropy"), ("logistic", "least_squares")]
 
 
 class SameCrossEntropy(CrossEntropy):
-    """A penalty of another name: the same fits by the chain rule."""
+    """Cross-entropy under another name, which is fitted by the chain rule."""
 
     name = "the_same"
 
@@ -112,12 +112,12 @@ def coverage(corrected, n_train=80, n_test=20, n_folds=15):
     return covered / 1000
 
 
-def test_intervals_have_their_level_and_without_the_correction_would_not():
+def test_intervals_have_their_level_only_with_the_correction():
     assert coverage(corrected=True) == pytest.approx(0.95, abs=0.03)
     assert coverage(corrected=False) < 0.75
 
 
-def test_all_pairs_by_default_and_all_as_the_grid_has_them():
+def test_default_pairs_are_those_of_the_grid():
     scorer = "accuracy"
     found = compare_pairings(pipeline(), X, y, scoring=scorer, cv=2)
     grid = compare_pairings(
@@ -127,13 +127,13 @@ def test_all_pairs_by_default_and_all_as_the_grid_has_them():
     np.testing.assert_array_equal(found.scores[scorer], grid.scores[scorer])
 
 
-def test_same_figures_for_any_n_jobs(comparison):
+def test_scores_do_not_depend_on_n_jobs(comparison):
     other = compare_pairings(pipeline(), X, y, pairings=TWO, n_jobs=2)
     for name, scores in comparison.scores.items():
         np.testing.assert_array_equal(scores, other.scores[name])
 
 
-def test_prints_a_line_a_pair_best_first_and_goes_into_pandas(comparison):
+def test_table_and_frame_have_a_line_per_pair_best_first(comparison):
     text = str(comparison)
     assert repr(comparison) == text
     first, second = [line for line in text.splitlines() if " x " in line][:2]
@@ -149,7 +149,7 @@ def test_prints_a_line_a_pair_best_first_and_goes_into_pandas(comparison):
     assert (frame["not_converged"] == 0).all()
 
 
-def test_a_search_is_searched_anew_for_every_pair():
+def test_a_search_is_repeated_for_every_pair_and_fold():
     grid = {"clf__alpha": [0.1, 10]}
     search = GridSearchCV(pipeline(), grid, cv=2, scoring="neg_log_loss")
     found = compare_pairings(search, X, y, pairings=TWO, cv=2, scoring="neg_log_loss")
@@ -170,7 +170,7 @@ def test_a_search_is_searched_anew_for_every_pair():
         )
 
 
-def test_estimator_stays_as_it_was():
+def test_estimator_is_not_changed():
     estimator = pipeline()
     before = repr(estimator.get_params())
     compare_pairings(estimator, X, y, pairings=TWO, cv=2, scoring="accuracy")
@@ -187,7 +187,7 @@ def test_random_folds_are_drawn_once():
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
-def test_groups_weights_frames_and_repeated_folds():
+def test_groups_weights_dataframes_and_repeated_folds():
     groups = np.arange(150) % 5
     frame = pd.DataFrame(X, columns=list("abcd"))
     labels = pd.Series(np.array(["x", "y", "z"])[y])
@@ -223,7 +223,7 @@ def test_groups_weights_frames_and_repeated_folds():
     assert repeated.scores["accuracy"].shape == (2, 4)
 
 
-def test_scorers_by_name_list_callable_and_dict():
+def test_scoring_can_be_a_name_list_callable_or_dict():
     def scores(scoring):
         return compare_pairings(
             pipeline(), X, y, pairings=TWO, cv=2, scoring=scoring
@@ -241,26 +241,26 @@ def test_scorers_by_name_list_callable_and_dict():
     np.testing.assert_array_equal(scores({"mine": scorer})["mine"], named)
 
 
-def test_multilabel_takes_the_pairs_that_fit_it():
+def test_multilabel_labels_are_fitted_by_the_pairs_that_suit_them():
     rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
     found = compare_pairings(pipeline(), rows, labels, cv=2, scoring="f1_macro")
     assert len(found.pairings) == len(pairing_grid(multilabel=True))
 
 
-def test_scorers_that_a_multilabel_y_does_not_have():
+def test_scorers_that_are_undefined_for_multilabel_labels_are_refused():
     rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
     with pytest.raises(ValueError, match="y is multilabel: take scoring="):
         compare_pairings(pipeline(), rows, labels)
 
 
-def test_missing_labels():
+def test_missing_labels_are_refused():
     labels = np.array(["a", None] * 75, dtype=object)
     with pytest.raises(ValueError, match="Drop the rows without a label"):
         compare_pairings(pipeline(), X, labels)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_convergence_is_that_of_the_classifier_that_a_search_chose(sign):
+def test_convergence_of_a_search_is_that_of_the_chosen_classifier(sign):
     # 30 iterations are enough for alpha=100 and too few for alpha=1e-3
     search = GridSearchCV(
         pipeline(max_iter=30),
@@ -274,13 +274,13 @@ def test_convergence_is_that_of_the_classifier_that_a_search_chose(sign):
     assert (found.converged == (sign == 1)).all()
 
 
-def test_a_fit_that_was_stopped_early_counts_as_converged():
+def test_early_stopping_counts_as_convergence():
     early = pipeline(early_stopping=True, alpha=0, tol=0, n_iter_no_change=2)
     found = compare_pairings(early, X, y, pairings=TWO[:1], cv=3)
     assert found.converged.all()
 
 
-def test_warnings_as_errors_are_raised_by_the_fit_that_gives_them():
+def test_warnings_turned_into_errors_are_raised_by_the_fit():
     with pytest.raises(ConvergenceWarning) as error:
         compare_pairings(pipeline(max_iter=2), X, y, pairings=TWO, cv=2)
     assert "softmax x cross_entropy" in error.value.__notes__[0]
@@ -291,7 +291,7 @@ class OddWarning(UserWarning):
         super().__init__("odd")
 
 
-def test_a_warning_that_is_not_made_from_a_text_loses_nothing():
+def test_a_warning_category_without_a_message_argument_is_passed_on():
     def scorer(estimator, rows, labels):
         warnings.warn(OddWarning(), stacklevel=1)
         return 0.0
@@ -301,19 +301,19 @@ def test_a_warning_that_is_not_made_from_a_text_loses_nothing():
     assert found.scores["score"].shape == (2, 2)
 
 
-def test_instances_of_users_are_pairs_as_well():
+def test_pairs_may_contain_user_defined_instances():
     found = compare_pairings(
         pipeline(),
         X,
         y,
-        pairings=[("softmax", Huber()), *TWO],
+        pairings=iter([("softmax", Huber()), *TWO]),  # any iterable
         cv=2,
         scoring="accuracy",
     )
     assert found.names[0] == "softmax x huber"
 
 
-def test_fits_that_did_not_converge_are_counted_and_said_once():
+def test_convergence_warnings_are_counted_and_issued_once():
     with pytest.warns(ConvergenceWarning, match="On some folds") as record:
         found = compare_pairings(
             pipeline(max_iter=2), X, y, pairings=TWO, cv=3, scoring="accuracy"
@@ -327,7 +327,7 @@ def test_fits_that_did_not_converge_are_counted_and_said_once():
     assert "3 of 3" in str(found)
 
 
-def test_other_warnings_are_said_once_with_their_pair():
+def test_other_warnings_are_issued_once():
     with pytest.warns(DegeneratePairingWarning) as record:
         compare_pairings(
             pipeline(),
@@ -340,7 +340,7 @@ def test_other_warnings_are_said_once_with_their_pair():
     assert len(record) == 1
 
 
-def test_a_score_that_is_undefined_is_nan_and_never_best():
+def test_a_pair_with_an_undefined_score_is_never_best():
     def scorer(estimator, rows, labels):
         nan = estimator["clf"].penalty == "cross_entropy"
         return np.nan if nan else estimator.score(rows, labels)
@@ -356,7 +356,7 @@ def test_a_score_that_is_undefined_is_nan_and_never_best():
     assert "undefined on 2" in str(nothing)
 
 
-def test_infinite_scores_are_last_and_silent():
+def test_infinite_scores_rank_last_without_a_warning():
     def scorer(estimator, rows, labels):
         return -np.inf if estimator["clf"].penalty == "least_squares" else 0.5
 
@@ -393,12 +393,12 @@ def test_infinite_scores_are_last_and_silent():
         (pipeline(), {"scoring": "acuracy"}, "acuracy"),
     ],
 )
-def test_clear_errors(estimator, keywords, message):
+def test_invalid_arguments_are_refused(estimator, keywords, message):
     with pytest.raises(ValueError, match=message):
         compare_pairings(estimator, X, y, **keywords)
 
 
-def test_an_error_of_a_fit_names_its_pair():
+def test_an_error_raised_by_a_fit_names_its_pair():
     rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
     with pytest.raises(ValueError, match="multilabel") as error:
         compare_pairings(
@@ -407,12 +407,12 @@ def test_an_error_of_a_fit_names_its_pair():
     assert "softmax x cross_entropy" in error.value.__notes__[0]
 
 
-def test_unknown_scorer_of_a_comparison(comparison):
+def test_a_scorer_that_was_not_computed_is_refused(comparison):
     with pytest.raises(ValueError, match="'f1' was not computed; there are 'accuracy'"):
         comparison.best("f1")
 
 
-def test_splitters_with_folds_of_different_sizes_take_their_mean_ratio():
+def test_ratio_of_test_to_training_rows_is_averaged_over_the_folds():
     folds = list(StratifiedKFold(4).split(X, y))
     found = compare_pairings(
         pipeline(), X, y, pairings=TWO, cv=folds, scoring="accuracy"

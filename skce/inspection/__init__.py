@@ -1,14 +1,13 @@
 """Comparing, checking and looking at fits."""
 
 from skce.inspection._alpha_path import alpha_path
-from skce.inspection._comparison import compare_pairings
+from skce.inspection._comparison import PairingComparison, compare_pairings
 from skce.inspection._diagnosis import check_gradient
 from skce.inspection._displays import (
     LossCurveDisplay,
     PairingComparisonDisplay,
     PenaltyDisplay,
 )
-from skce.inspection._paired_scores import PairingComparison
 from skce.inspection._summary import Calibration, Summary, calibration, summary
 
 __all__ = [

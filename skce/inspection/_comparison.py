@@ -1,12 +1,14 @@
-"""compare_pairings: every pair on the same folds, with honest intervals."""
+"""Compare pairs on the same folds, with Nadeau-Bengio corrected intervals."""
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student_t
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv, cross_validate
@@ -15,91 +17,309 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skce._inputs.labels import kind_of_labels
 from skce._support.fitted import innermost
-from skce.inspection._paired_scores import PairingComparison
-from skce.losses.pairings import pair, pairing_grid
+from skce._support.optional import optional
+from skce._support.warn import warn
+from skce.inspection._candidates import Candidate, Pair, make_candidates
 
-__all__ = ["compare_pairings"]
+__all__ = ["PairingComparison", "compare_pairings"]
+
+CONFIDENCE = 0.95  # of the intervals
+
+
+@dataclass(repr=False, eq=False)
+class PairingComparison:
+    """Scores of pairs on the same folds, as `compare_pairings` returns them.
+
+    Attributes
+    ----------
+    pairings : list of (activation, penalty)
+        The pairs as they were given.
+    names : list of str
+        Their names.
+    scores : dict of str to ndarray of shape (n_pairings, n_folds)
+        The scores of each scorer; greater is better.
+    fit_times : ndarray of shape (n_pairings, n_folds)
+        Seconds per fit; where a search was given, of the whole search.
+    converged : ndarray of bool of shape (n_pairings, n_folds)
+        Whether the fit ended with its gradient within tol or by early stopping; where
+        a search was given, the fit of the classifier that it chose.
+    test_to_train : float
+        n_test / n_train, averaged over the folds.
+    best_params : list of list of dict or None
+        Where a search was given, what it chose for each pair and fold.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier, compare_pairings
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=3, alpha=1, random_state=0)
+    >>> pairs = [("softmax", "cross_entropy"), ("softmax", "least_squares")]
+    >>> comparison = compare_pairings(clf, X, y, pairings=pairs, cv=3)
+    >>> comparison.scores["neg_log_loss"].shape
+    (2, 3)
+    >>> comparison.best("neg_log_loss")
+    ('softmax', 'cross_entropy')
+    >>> sorted(comparison.summary("neg_log_loss"))[:3]
+    ['difference', 'difference_standard_error', 'lower']
+    """
+
+    pairings: list[Pair]
+    names: list[str]
+    scores: dict[str, NDArray[np.float64]]
+    fit_times: NDArray[np.float64]
+    converged: NDArray[np.bool_]
+    test_to_train: float
+    best_params: list[list[dict[str, Any]]] | None = None
+
+    def best(self, scoring: str | None = None) -> Pair:
+        """Return the pair with the best mean score.
+
+        Parameters
+        ----------
+        scoring : str, default=None
+            Name of the scorer; the first by default.
+
+        Returns
+        -------
+        pairing : (activation, penalty)
+            For `PairedMLPClassifier(*comparison.best())`. It is the best on these
+            folds; whether it differs significantly from the next is for the intervals
+            to show.
+
+        Raises
+        ------
+        ValueError
+            If every pair has an undefined score on some fold.
+        """
+        best = self.order(scoring)[0]
+        scoring = self._scorer_name(scoring)
+        if np.isnan(self.scores[scoring][best]).any():
+            raise ValueError(f"no pair has a finite {scoring} on all folds.")
+        return self.pairings[best]
+
+    def order(self, scoring: str | None = None) -> NDArray[np.intp]:
+        """Return the indices of the pairs, best mean score first, undefined last."""
+        means = self.scores[self._scorer_name(scoring)].mean(axis=1)
+        return np.argsort(-means, kind="stable")  # NaN last
+
+    def summary(self, scoring: str | None = None) -> dict[str, NDArray[np.float64]]:
+        """Return the mean scores and their paired differences to the best.
+
+        Parameters
+        ----------
+        scoring : str, default=None
+            Name of the scorer; the first by default.
+
+        Returns
+        -------
+        summary : dict of str to ndarray of shape (n_pairings,)
+            mean and standard_error of each pair; difference, its mean less that of
+            the best pair, with difference_standard_error and the ends of its
+            interval of 95 %, lower and upper, all three NaN for the best itself. All
+            standard errors are corrected for the overlap of the training sets; see
+            `compare_pairings`.
+        """
+        scores = self.scores[self._scorer_name(scoring)]
+        best = self.order(scoring)[0]
+        with np.errstate(invalid="ignore"):  # of infinite scores
+            differences = scores - scores[best]
+            difference = differences.mean(axis=1)
+            error = self._standard_error(differences)
+            error_of_mean = self._standard_error(scores)
+        difference[best], error[best] = 0, np.nan
+        reach = error * student_t.ppf((1 + CONFIDENCE) / 2, scores.shape[1] - 1)
+        return {
+            "mean": scores.mean(axis=1),
+            "standard_error": error_of_mean,
+            "difference": difference,
+            "difference_standard_error": error,
+            "lower": difference - reach,
+            "upper": difference + reach,
+        }
+
+    def to_frame(self) -> Any:
+        """Return a pandas.DataFrame with one row per scorer and pair, best first.
+
+        Columns: scoring, pairing (its name), those of `summary`, fit_time (mean
+        seconds) and not_converged (number of folds).
+        """
+        pandas = optional("pandas", "to_frame")
+        frames = []
+        for scoring in self.scores:
+            columns = {
+                "scoring": scoring,
+                "pairing": self.names,
+                **self.summary(scoring),
+                "fit_time": self.fit_times.mean(axis=1),
+                "not_converged": (~self.converged).sum(axis=1),
+            }
+            frames.append(pandas.DataFrame(columns).iloc[self.order(scoring)])
+        return pandas.concat(frames, ignore_index=True)
+
+    def __str__(self) -> str:
+        width = max(map(len, [*self.names, *self.scores]))
+        n_folds = self.fit_times.shape[1]
+        pairs = "1 pair" if len(self.names) == 1 else f"{len(self.names)} pairs"
+        lines = [f"{pairs} on the same {n_folds} folds; greater scores are better"]
+        for scoring in self.scores:
+            lines += ["", *self._score_lines(scoring, width)]
+        lines += ["", *self._fit_lines(width)]
+        if len(self.names) > 1:
+            lines += [
+                "",
+                "Where an interval contains 0, the difference to the best is not "
+                "significant. The",
+                "intervals account for shared training rows, but not for having chosen "
+                "the best",
+                "pair on these same folds.",
+            ]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _score_lines(self, scoring: str, width: int) -> Iterator[str]:
+        """Yield a heading and a line per pair, best first."""
+        yield (
+            f"{scoring:{width}}  {'mean (s.e.)':>17}  {'minus best (s.e.)':>17}"
+            f"  {'95 % interval':>19}"
+        )
+        table, order = self.summary(scoring), self.order(scoring)
+        for i in order:
+            row = {key: column[i] for key, column in table.items()}
+            mean = f"{row['mean']:.4f} ({row['standard_error']:.4f})"
+            minus = f"{row['difference']:.4f} ({row['difference_standard_error']:.4f})"
+            interval = f"{row['lower']:.4f} to {row['upper']:.4f}"
+            undefined = np.isnan(self.scores[scoring][i]).sum()
+            if undefined:
+                mean, interval = f"undefined on {undefined}", ""
+                minus = f"of {self.scores[scoring].shape[1]} folds"
+            elif i == order[0]:
+                minus, interval = "best", ""
+            line = f"{self.names[i]:{width}}  {mean:>17}  {minus:>17}  {interval:>19}"
+            yield line.rstrip()
+
+    def _fit_lines(self, width: int) -> Iterator[str]:
+        """Yield a heading and a line per pair: times, convergence, searched choices."""
+        heading = f"{'':{width}}  {'seconds per fold':>17}  {'not converged':>17}"
+        chosen = [""] * len(self.names)
+        if self.best_params is not None:
+            heading += "  chosen (folds)"
+            chosen = [f"  {_counts(of_folds)}" for of_folds in self.best_params]
+        yield heading
+        n_folds = self.fit_times.shape[1]
+        for name, times, converged, params in zip(
+            self.names, self.fit_times, self.converged, chosen, strict=True
+        ):
+            missed = f"{(~converged).sum()} of {n_folds}"
+            yield f"{name:{width}}  {times.mean():17.3g}  {missed:>17}{params}"
+
+    def _scorer_name(self, scoring: str | None) -> str:
+        """Return the name of a scorer that was computed, the first by default."""
+        if scoring is None:
+            return next(iter(self.scores))
+        if scoring not in self.scores:
+            raise ValueError(
+                f"scoring={scoring!r} was not computed; there are "
+                f"{', '.join(map(repr, self.scores))}."
+            )
+        return scoring
+
+    def _standard_error(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """sqrt((1/J + n_test / n_train) S^2) of each row of values, (n, n_folds)."""
+        factor = 1 / values.shape[1] + self.test_to_train
+        return np.sqrt(factor * values.var(axis=1, ddof=1))
+
+
+def _counts(choices: list[dict[str, Any]]) -> str:
+    """Count how often each choice was made: "alpha=0.1 (3), alpha=1 (2)"."""
+    texts = (
+        ", ".join(f"{key.split('__')[-1]}={value}" for key, value in params.items())
+        for params in choices
+    )
+    return ", ".join(f"{text} ({n})" for text, n in Counter(texts).most_common())
 
 
 def compare_pairings(
-    estimator,
-    X,
-    y,
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
     *,
-    pairings=None,
-    cv=5,
-    scoring=("accuracy", "neg_log_loss", "neg_brier_score"),
-    groups=None,
-    params=None,
-    n_jobs=None,
-    verbose=0,
-):
+    pairings: Iterable[Pair | Mapping[str, Any]] | None = None,
+    cv: Any = 5,
+    scoring: Any = ("accuracy", "neg_log_loss", "neg_brier_score"),
+    groups: ArrayLike | None = None,
+    params: Mapping[str, Any] | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> PairingComparison:
     """Cross-validate all pairs of activation and penalty on the same folds.
 
     Parameters
     ----------
     estimator : estimator
-        A PairedMLPClassifier, or what contains one: a pipeline, or a search over
-        alpha, whose choice is then made anew for every pair and fold. It is cloned,
-        and stays as it was. With an integer `random_state` all folds begin with the
-        same weights (and all pairs, if their networks have the same layers), so that
-        the luck of one start is in all differences and in no interval; with None every
-        fit has a start of its own.
+        A PairedMLPClassifier, or an estimator that contains one: a pipeline, or a
+        search over alpha, which is then repeated for every pair and fold. It is cloned
+        and not changed. With an integer `random_state` all folds start from the same
+        weights (and all pairs, if their networks have the same layers): how lucky that
+        start is affects all differences, and no interval shows it. With None every fit
+        draws its own start.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
     pairings : list of (activation, penalty), default=None
-        The pairs, each by names or instances; `pairing_grid()` is understood as
-        well. None: all pairs that can be fitted to y and are not degenerate.
+        The pairs, each by names or instances, or `pairing_grid()`. None: all pairs
+        that can be fitted to y and are not degenerate.
     cv : int, cross-validation generator or iterable, default=5
-        Folds as in `cross_validate`; for classes an int stands for stratified ones.
+        Folds as in `cross_validate`; an int gives stratified folds.
         Repeated folds give narrower intervals.
     scoring : str, callable, sequence of str or dict, default=("accuracy", \
             "neg_log_loss", "neg_brier_score")
         Scorers of scikit-learn; greater is better. A multilabel y needs others than
-        the default; for imbalanced classes "balanced_accuracy" says more than
-        "accuracy".
+        the default; for imbalanced classes "balanced_accuracy" is more informative
+        than "accuracy".
     groups : array-like of shape (n_samples,), default=None
         Groups that `cv` keeps together.
     params : dict, default=None
-        Passed to fit, such as `{"clf__sample_weight": weights}`, cut to each fold.
-        The scores stay unweighted.
+        Passed to fit, such as `{"clf__sample_weight": weights}`, with the rows of
+        each fold. The scores are unweighted.
     n_jobs : int or None, default=None
-        Fits at a time, as in joblib.
+        Number of parallel jobs, as in joblib.
     verbose : int, default=0
-        joblib's reports of progress.
+        Verbosity of joblib's progress messages.
 
     Returns
     -------
     comparison : PairingComparison
-        Prints as a table; `comparison.to_frame()` goes into pandas.
+        Prints as a table; `comparison.to_frame()` is a pandas.DataFrame.
 
     Raises
     ------
     ValueError
-        If no PairedMLPClassifier or more than one is found in `estimator`, if it
+        If `estimator` contains no PairedMLPClassifier or more than one, if it
         searches the pair itself, if a pair is undefined or given twice, if a scorer
-        does not suit y, or if there are fewer than two folds. An error of a fit is
-        passed on, with a note that names its pair.
+        does not suit y, or if there are fewer than two folds. An error raised by a fit
+        is passed on, with a note that names its pair.
 
     Warns
     -----
     ConvergenceWarning and others
-        Each category that a fit gave once, with the numbers of folds for each pair.
+        Each category that the fits issued, once, with the number of folds per pair.
 
     Notes
     -----
-    One alpha is not the same for every penalty: where alpha matters, compare the
-    pairs each at its own, by giving a GridSearchCV over alpha as `estimator`.
+    The same alpha regularises more with one penalty than with another: where alpha
+    matters, compare each pair at its own best alpha, by giving a GridSearchCV over
+    alpha as `estimator`.
 
     The J folds share training rows, so that their scores are correlated and the
-    standard error of J independent ones is too small. With the variance S^2 of the
-    J differences between two pairs, the standard error of their mean is taken as
+    standard error of J independent scores would be too small. With the variance S^2 of
+    the J differences between two pairs, the standard error of their mean is taken as
 
         sqrt((1/J + n_test / n_train) S^2)
 
     (Nadeau & Bengio 2003), and the intervals are those of Student's t with J - 1
     degrees of freedom. The best pair is chosen on the same folds: where many pairs
-    are close, it owes part of its lead to luck, and the intervals do not know that.
+    are close, it owes part of its lead to luck, which the intervals do not include.
 
     References
     ----------
@@ -125,159 +345,47 @@ def compare_pairings(
     >>> bool(frame.loc["logistic x least_squares", "difference"] < 0)
     True
     """
-    path = _path_of_classifier(estimator)
     X, y, groups = indexable(X, y, groups)
     multilabel = kind_of_labels(y) == "multilabel-indicator"
-    pairs = _pairs(
-        pairing_grid(multilabel=multilabel) if pairings is None else pairings
-    )
+    candidates = make_candidates(estimator, pairings, multilabel=multilabel)
     scoring = _checked_scoring(scoring, estimator, multilabel)
     folds = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     if len(folds) < 2:
         raise ValueError(f"cv makes {len(folds)} fold; intervals need two or more.")
-    candidates = [
-        clone(estimator).set_params(
-            **{f"{path}activation": activation, f"{path}penalty": penalty}
-        )
-        for activation, penalty in pairs.values()
-    ]
     results = Parallel(n_jobs=n_jobs, verbose=verbose)(
-        delayed(_evaluate)(name, candidate, X, y, fold, scoring, params)
-        for name, candidate in zip(pairs, candidates, strict=True)
+        delayed(_fit_and_score)(candidate, X, y, fold, scoring, params)
+        for candidate in candidates
         for fold in folds
     )
-
-    def table(values):
-        return np.reshape(list(values), (len(pairs), len(folds)))
-
-    searched = all(result["best_params"] is not None for result in results)
-    chosen = [result["best_params"] for result in results]
-    _warn_once(pairs, results, len(folds))
-    return PairingComparison(
-        pairings=list(pairs.values()),
-        names=list(pairs),
-        scores={
-            name: table(result["scores"][name] for result in results)
-            for name in results[0]["scores"]
-        },
-        fit_times=table(result["fit_time"] for result in results),
-        converged=table(result["converged"] for result in results),
-        test_to_train=float(np.mean([len(test) / len(train) for train, test in folds])),
-        best_params=[
-            chosen[i * len(folds) : (i + 1) * len(folds)] for i in range(len(pairs))
-        ]
-        if searched
-        else None,
+    _warn_once([candidate.name for candidate in candidates], results, len(folds))
+    starts = range(0, len(results), len(folds))
+    return _arranged(
+        candidates,
+        [results[start : start + len(folds)] for start in starts],
+        float(np.mean([len(test) / len(train) for train, test in folds])),
     )
 
 
-def _path_of_classifier(estimator):
-    """What stands before "activation" and "penalty" in `estimator`'s parameters."""
-    if not isinstance(estimator, BaseEstimator):
-        raise ValueError(
-            f"estimator={estimator!r} must be a PairedMLPClassifier() or contain one, "
-            "as a step of a pipeline does."
-        )
-    parameters = estimator.get_params()
-    paths = [
-        name.removesuffix("activation")
-        for name in parameters
-        if name.split("__")[-1] == "activation"
-        and name.removesuffix("activation") + "penalty" in parameters
-    ]
-    if len(paths) != 1:
-        found = "no PairedMLPClassifier" if not paths else f"several, at {paths}"
-        raise ValueError(
-            f"estimator={estimator!r} must contain one PairedMLPClassifier, whose "
-            f"activation and penalty are to be varied; it contains {found}."
-        )
-    for name, value in parameters.items():
-        if name.split("__")[-1] in ("param_grid", "param_distributions"):
-            grids = value if isinstance(value, list | tuple) else [value]
-            keys = {key.split("__")[-1] for grid in grids for key in grid}
-            if keys & {"activation", "penalty"}:
-                raise ValueError(
-                    f"{name} of estimator searches activation or penalty, which "
-                    "compare_pairings sets itself: leave them out of the grid, so that "
-                    "every pair is searched over the other parameters alone."
-                )
-    return paths[0]
+@dataclass(frozen=True)
+class _FoldResult:
+    """What the fit of one pair on one fold gave."""
+
+    name: str
+    scores: dict[str, float]
+    fit_time: float
+    best_params: dict[str, Any] | None
+    converged: bool
+    warnings: dict[type[Warning], str]
 
 
-def _pairs(pairings):
-    """Name of each pair: (activation, penalty)."""
-    one = isinstance(pairings, str | dict) or not isinstance(pairings, Iterable)
-    if one or any(isinstance(given, str) for given in pairings):
-        raise ValueError(
-            f"pairings={pairings!r} must be a list of pairs (activation, penalty), "
-            'such as [("softmax", "cross_entropy")].'
-        )
-    pairs = {}
-    for given in pairings:
-        for names in _of_grid(given):
-            if not isinstance(names, list | tuple) or len(names) != 2:
-                raise ValueError(
-                    f"{given!r} in pairings is not a pair (activation, penalty), such "
-                    'as ("softmax", "cross_entropy").'
-                )
-            name = str(pair(*names))
-            if name in pairs:
-                raise ValueError(
-                    f"pairings has {name} twice: leave one out, or give penalties of "
-                    "your own names that differ."
-                )
-            pairs[name] = tuple(names)
-    if not pairs:
-        raise ValueError("pairings is empty: give at least one (activation, penalty).")
-    return pairs
-
-
-def _of_grid(given):
-    """The pairs of one dict of `pairing_grid()`; anything else as it is."""
-    if not isinstance(given, dict):
-        return [given]
-    if set(given) != {"activation", "penalty"}:
-        raise ValueError(
-            f"{given!r} in pairings must have the keys 'activation' and 'penalty' "
-            "alone, as those of pairing_grid() without a prefix."
-        )
-    lists = (
-        values if isinstance(values, list | tuple) else [values]
-        for values in (given["activation"], given["penalty"])
-    )
-    return list(product(*lists))
-
-
-def _checked_scoring(scoring, estimator, multilabel):
-    """Scorers as `cross_validate` names them."""
-    check_scoring(estimator, scoring)  # unknown names, before any fit
-    if isinstance(scoring, str):
-        scoring = [scoring]
-    scorers = scoring.values() if isinstance(scoring, dict) else scoring
-    undefined = (
-        set()
-        if callable(scoring) or scoring is None
-        else {
-            scorer
-            for scorer in scorers
-            if scorer in ("neg_log_loss", "neg_brier_score")
-        }
-    )
-    if multilabel and undefined:
-        raise ValueError(
-            f"scoring has {sorted(undefined)}, which scikit-learn defines for classes "
-            "that exclude each other, but y is multilabel: take scoring=('accuracy', "
-            "'f1_macro', 'average_precision'), for instance."
-        )
-    return scoring
-
-
-def _evaluate(name, estimator, X, y, fold, scoring, params):
-    """Scores, seconds, choice and warnings of one pair on one fold."""
+def _fit_and_score(
+    candidate: Candidate, X: Any, y: Any, fold: Any, scoring: Any, params: Any
+) -> _FoldResult:
+    """Fit a candidate on one fold, keeping its warnings for `_warn_once`."""
     with warnings.catch_warnings(record=True) as caught:
         try:
             result = cross_validate(
-                estimator,
+                candidate.estimator,
                 X,
                 y,
                 cv=[fold],
@@ -287,46 +395,89 @@ def _evaluate(name, estimator, X, y, fold, scoring, params):
                 return_estimator=True,
             )
         except Exception as error:
-            error.add_note(f"compare_pairings: raised by {name}.")
+            error.add_note(f"compare_pairings: raised by {candidate.name}.")
             raise
     fitted = result["estimator"][0]
-    record = getattr(innermost(fitted), "solver_result_", None)
-    if record is None:  # several fits, as in CalibratedClassifierCV
-        converged = not any(
-            issubclass(warning.category, ConvergenceWarning) for warning in caught
-        )
-    else:
-        converged = record["success"] or record.get("reason") == "stopped"
-    return {
-        "name": name,
-        "scores": {
+    return _FoldResult(
+        name=candidate.name,
+        scores={
             key.removeprefix("test_"): float(values[0])
             for key, values in result.items()
             if key.startswith("test_")
         },
-        "fit_time": float(result["fit_time"][0]),
-        "best_params": getattr(fitted, "best_params_", None),
-        "converged": converged,
-        "warnings": {warning.category: str(warning.message) for warning in caught},
-    }
+        fit_time=float(result["fit_time"][0]),
+        best_params=getattr(fitted, "best_params_", None),
+        converged=_has_converged(fitted, [warning.category for warning in caught]),
+        warnings={warning.category: str(warning.message) for warning in caught},
+    )
 
 
-def _warn_once(names, results, n_folds):
-    """One warning of each category, with its numbers of folds for each pair."""
-    categories = {
-        category: None for result in results for category in result["warnings"]
+def _has_converged(fitted: Any, categories: list[type[Warning]]) -> bool:
+    """Return whether the classifier in `fitted` converged or was stopped early."""
+    record = getattr(innermost(fitted), "solver_result_", None)
+    if record is None:  # a classifier of another kind, which can only warn
+        return not any(issubclass(one, ConvergenceWarning) for one in categories)
+    return record["success"] or record.get("reason") == "stopped"
+
+
+def _checked_scoring(scoring: Any, estimator: Any, multilabel: bool) -> Any:
+    """Return `scoring` as `cross_validate` takes it, if all scorers suit y."""
+    check_scoring(estimator, scoring)  # unknown names, before any fit
+    if scoring is None or callable(scoring):
+        return scoring
+    if isinstance(scoring, str):
+        scoring = [scoring]
+    scorers = scoring.values() if isinstance(scoring, dict) else scoring
+    undefined = {"neg_log_loss", "neg_brier_score"} & {
+        scorer for scorer in scorers if isinstance(scorer, str)
     }
-    for category in categories:
-        having = [result for result in results if category in result["warnings"]]
-        counts = Counter(result["name"] for result in having)
-        of_each = ", ".join(
+    if multilabel and undefined:
+        raise ValueError(
+            f"scoring has {sorted(undefined)}, which scikit-learn defines for classes "
+            "that exclude each other, but y is multilabel: take scoring=('accuracy', "
+            "'f1_macro', 'average_precision'), for instance."
+        )
+    return scoring
+
+
+def _warn_once(names: list[str], results: Iterable[_FoldResult], n_folds: int) -> None:
+    """Issue one warning per category, with the number of folds for each pair."""
+    by_category: dict[type[Warning], list[_FoldResult]] = {}
+    for result in results:
+        for category in result.warnings:
+            by_category.setdefault(category, []).append(result)
+    for category, having in by_category.items():
+        counts = Counter(result.name for result in having)
+        per_pair = ", ".join(
             f"{name} {counts[name]} of {n_folds}" for name in names if counts[name]
         )
-        text = (
-            f"On some folds ({of_each}). The first: {having[0]['warnings'][category]}"
-        )
+        text = f"On some folds ({per_pair}). The first: {having[0].warnings[category]}"
         try:
-            warning = category(text)
-        except TypeError:  # a category that is not made from a text
-            warning = UserWarning(f"{category.__name__}: {text}")
-        warnings.warn(warning, stacklevel=3)
+            warn(text, category)
+        except TypeError:  # a category that cannot be made from a text
+            warn(f"{category.__name__}: {text}", UserWarning)
+
+
+def _arranged(
+    candidates: list[Candidate],
+    results: list[list[_FoldResult]],
+    test_to_train: float,
+) -> PairingComparison:
+    """Arrange results, one list per candidate and one entry per fold, as tables."""
+    choices: list[list[Any]] = [
+        [result.best_params for result in row] for row in results
+    ]
+    return PairingComparison(
+        pairings=[candidate.pairing for candidate in candidates],
+        names=[candidate.name for candidate in candidates],
+        scores={
+            scorer: np.array(
+                [[result.scores[scorer] for result in row] for row in results]
+            )
+            for scorer in results[0][0].scores
+        },
+        fit_times=np.array([[result.fit_time for result in row] for row in results]),
+        converged=np.array([[result.converged for result in row] for row in results]),
+        test_to_train=test_to_train,
+        best_params=None if any(None in row for row in choices) else choices,
+    )

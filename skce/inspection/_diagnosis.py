@@ -87,23 +87,23 @@ def check_gradient(
         )
     if not step > 0:
         raise ValueError(f"step={step!r} must be a number above 0.")
-    random_state = check_random_state(random_state)
-    objective = _objective_of_some_rows(estimator, X, y, random_state)
-    theta = random_state.uniform(-1, 1, objective.network.n_parameters)
+    rng: np.random.RandomState = check_random_state(random_state)
+    objective = _objective_of_some_rows(estimator, X, y, rng)
+    theta = rng.uniform(-1, 1, objective.network.n_parameters)
     return {
-        "gradient": _gradient_error(objective, theta, step, random_state),
-        "hessian": _hessian_error(objective, theta, step, random_state),
+        "gradient": _gradient_error(objective, theta, step, rng),
+        "hessian": _hessian_error(objective, theta, step, rng),
     }
 
 
 def _objective_of_some_rows(
-    estimator: Any, X: Any, y: ArrayLike, random_state: np.random.RandomState
+    estimator: Any, X: Any, y: ArrayLike, rng: np.random.RandomState
 ) -> Objective:
     """Return the objective that `fit` would minimise on a scaled sample of the rows."""
     # Validation records the features of X on the estimator: here on a copy
     X, y = check_training_rows(clone(estimator), X, y)
     labels = encode(y, get_activation(estimator.activation))
-    rows = random_state.permutation(X.shape[0])[:MAX_ROWS]
+    rows = rng.permutation(X.shape[0])[:MAX_ROWS]
     # Centring would fill a sparse X, which may be too wide for that
     scaler = StandardScaler(with_mean=not sparse.issparse(X))
     X = scaler.fit_transform(X[rows].astype(np.float64))
@@ -125,10 +125,10 @@ def _gradient_error(
     objective: Objective,
     theta: NDArray[np.float64],
     step: float,
-    random_state: np.random.RandomState,
+    rng: np.random.RandomState,
 ) -> float:
     """Return the error of some random components of the gradient."""
-    components = random_state.permutation(theta.size)[:MAX_PARAMETERS]
+    components = rng.permutation(theta.size)[:MAX_PARAMETERS]
     gradient = objective.value_and_gradient(theta)[1][components]
     differences = np.empty_like(gradient)
     for i, k in enumerate(components):
@@ -145,10 +145,10 @@ def _hessian_error(
     objective: Objective,
     theta: NDArray[np.float64],
     step: float,
-    random_state: np.random.RandomState,
+    rng: np.random.RandomState,
 ) -> float | None:
     """Return the error of a product in a random direction; None if not defined."""
-    v = random_state.uniform(-1, 1, theta.size)
+    v = rng.uniform(-1, 1, theta.size)
     try:
         product = objective.hessian_product(theta, v)
     except NotImplementedError:

@@ -10,8 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skce._support.fitted import innermost
 from skce._support.optional import optional
-from skce.inspection._comparison import compare_pairings
-from skce.inspection._paired_scores import PairingComparison
+from skce.inspection._comparison import PairingComparison, compare_pairings
 from skce.losses.penalties import get_penalty
 
 __all__ = [
