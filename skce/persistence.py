@@ -1,4 +1,4 @@
-"""What a stored classifier holds, for loaders that ask what they may construct."""
+"""Load stored classifiers with skops, which constructs trusted types only."""
 
 from skce._fitting.stages import Stage
 from skce.classifier import PairedMLPClassifier
@@ -10,12 +10,13 @@ from skce.losses.penalties import Penalty
 __all__ = ["trusted_types"]
 
 
-def trusted_types():
-    """Names of all classes of skce that a fitted classifier can hold, for skops.
+def trusted_types() -> list[str]:
+    """Return the names of all skce classes that a fitted classifier can contain.
 
-    A fitted classifier otherwise consists of arrays, numbers, strings and lists and
-    dicts of them. This list does not depend on the file that is loaded, which could
-    name other things of skce. Classes of one's own are to be added to it.
+    Everything else in a fitted classifier is arrays, numbers, strings, and lists and
+    dicts of them. The list does not depend on the file that is loaded, so that a file
+    cannot have other parts of skce constructed. Add the names of user-defined
+    activations and penalties to it.
 
     Returns
     -------
@@ -32,12 +33,16 @@ def trusted_types():
     >>> loads(dumps(clf), trusted=trusted_types()).predict([[2.5]])
     array([1])
     """
-    kinds = [PairedMLPClassifier, Stage]
+    kinds: list[type] = [PairedMLPClassifier, Stage]
     for base in (Activation, HiddenActivation, Penalty, Pairing):
         kinds += _with_subclasses(base)
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in kinds}
     return sorted(name for name in names if name.startswith("skce."))
 
 
-def _with_subclasses(kind):
-    return [kind, *(c for sub in kind.__subclasses__() for c in _with_subclasses(sub))]
+def _with_subclasses(kind: type) -> list[type]:
+    kinds = [kind]
+    subclasses: list[type] = kind.__subclasses__()
+    for subclass in subclasses:
+        kinds += _with_subclasses(subclass)
+    return kinds

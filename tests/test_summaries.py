@@ -1,4 +1,4 @@
-"""summary and its calibration figures, against scikit-learn's metrics."""
+"""Summary and calibration figures, against scikit-learn's metrics."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier, pairing_grid, summary
-from skce.inspection._summary import calibration
+from skce.inspection import calibration
 
 X, Y = load_iris(return_X_y=True)
 WEIGHTS = np.random.default_rng(0).uniform(0.5, 2, len(X))
@@ -26,7 +26,7 @@ def classifier(**params):
 
 @pytest.mark.parametrize("pair", pairing_grid(), ids=str)
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weights"])
-def test_figures_are_those_of_the_fit(pair, weights):
+def test_figures_agree_with_the_fit_and_scikit_learn(pair, weights):
     pair = {name: value[0] for name, value in pair.items()}
     model = make_pipeline(StandardScaler(), classifier(**pair, n_init=2)).fit(X, Y)
     clf, found = model[-1], summary(model, X, Y, weights)
@@ -58,11 +58,11 @@ def test_calibration_error_of_known_probabilities():
     right = calibration(both(y), both(p))
     assert right.calibration_error < 0.005
     assert right.confidence == pytest.approx(right.accuracy, abs=0.005)
-    # all said with certainty: off by the error rate
+    # all probabilities 0 or 1: off by the error rate
     wrong = calibration(both(y), both((p >= 0.5).astype(float)))
     assert wrong.calibration_error == pytest.approx(1 - wrong.accuracy)
     assert wrong.log_loss == np.inf
-    # a weight is so many rows, and the order does not matter
+    # a weight of 2 counts as two rows, and the order does not matter
     few, twice = slice(1000), np.repeat(np.arange(1000), 2)
     weighted = calibration(both(y[few]), both(p[few]), False, np.full(1000, 2.0))
     repeated = calibration(both(y[twice]), both(p[twice]))
@@ -74,7 +74,7 @@ def test_calibration_error_of_known_probabilities():
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
-def test_equal_confidences_stay_together(order):
+def test_rows_of_equal_confidence_share_a_bin(order):
     y = np.repeat([1.0, 0.0], [28, 12])[order]
     found = calibration(both(y), both(np.full(40, 0.7)))
     assert found.calibration_error < 1e-12
@@ -84,22 +84,22 @@ def test_equal_confidences_stay_together(order):
     assert by_weights.calibration_error < 1e-12
 
 
-def test_soft_targets_are_compared_as_they_are():
+def test_soft_targets_are_compared_as_probabilities():
     p = np.column_stack([np.linspace(0.2, 0.8, 50), np.linspace(0.8, 0.2, 50)])
     rows = np.linspace(-2, 2, 50)[:, np.newaxis]
     for activation in ("softmax", "logistic"):
         clf = classifier(activation=activation, hidden_layer_sizes=())
         clf.fit_targets(rows, p, classes=["b", "a"])  # columns out of order
         found = summary(clf, rows, p).calibration
-        said = clf.predict_proba(rows)[:, ::-1]
-        assert found.log_loss == pytest.approx(-(p * np.log(said)).sum() / 50)
-        assert found.brier == pytest.approx(np.square(p - said).sum() / 50)
+        predicted = clf.predict_proba(rows)[:, ::-1]
+        assert found.log_loss == pytest.approx(-(p * np.log(predicted)).sum() / 50)
+        assert found.brier == pytest.approx(np.square(p - predicted).sum() / 50)
         assert found.accuracy == pytest.approx(np.mean(p.max(axis=1)), abs=0.02)
         hard = summary(clf, rows, np.array(["b", "a"])[p.argmax(axis=1)])
         assert hard.calibration.accuracy > 0.9
 
 
-def test_multilabel_figures_are_means_over_the_labels():
+def test_multilabel_figures_are_means_over_rows_and_labels():
     y = np.column_stack([Y > 0, X[:, 0] > 6]).astype(int)
     clf = classifier(activation="logistic").fit(X, y)
     found, p = summary(clf, X, y, WEIGHTS).calibration, clf.predict_proba(X)
@@ -114,7 +114,7 @@ def test_multilabel_figures_are_means_over_the_labels():
     assert found.log_loss_of_frequencies == pytest.approx(entropy.mean())
 
 
-def test_summary_looks_into_searches_and_wrappers():
+def test_summary_accepts_searches_early_stopping_and_string_labels():
     search = GridSearchCV(classifier(), {"alpha": [0.1, 1]}, cv=2).fit(X, Y)
     assert summary(search).alpha == search.best_params_["alpha"]
     early = classifier(early_stopping=True).fit(X, Y)
@@ -123,13 +123,13 @@ def test_summary_looks_into_searches_and_wrappers():
     assert summary(classifier().fit(X, names), X, names).calibration.accuracy > 0.9
 
 
-def test_summary_is_of_the_fit_and_not_of_parameters_set_later():
+def test_summary_ignores_parameters_set_after_the_fit():
     clf = classifier().fit(X, Y)
     before = summary(clf)
     assert summary(clf.set_params(alpha=5, solver="bfgs", tol=1)) == before
 
 
-def test_what_has_no_summary_says_why():
+def test_unfitted_and_other_estimators_are_refused():
     with pytest.raises(NotFittedError):
         summary(classifier())
     with pytest.raises(ValueError, match=r"holds no fitted PairedMLPClassifier"):

@@ -1,4 +1,4 @@
-"""Where the documentation is, as far as the installed package knows."""
+"""The address of the online documentation, from the package's metadata."""
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
@@ -7,11 +7,11 @@ __all__ = ["link_template"]
 
 
 @cache
-def link_template():
-    """The address of a class's page, with {estimator_name} in it; "" if not known.
+def link_template() -> str:
+    """Return the address of a class's page, with {estimator_name} for its name.
 
-    From the entry "Documentation" of the project's URLs in the package's metadata; the
-    pages are named as by Sphinx's autosummary.
+    It is the project URL "Documentation" of the installed package, followed by the path
+    that Sphinx's autosummary gives a page, or "" where there is no such URL.
     """
     try:
         urls = metadata("skce").get_all("Project-URL") or []

@@ -1,12 +1,20 @@
-"""Packages that skce itself does without: imported where used."""
+"""Import optional dependencies, with the install command in the error."""
 
 from importlib import import_module
+from types import ModuleType
 
 __all__ = ["optional"]
 
 
-def optional(module, purpose):
-    """The imported `module`.
+def optional(module: str, purpose: str) -> ModuleType:
+    """Import a module of an optional dependency.
+
+    Parameters
+    ----------
+    module : str
+        Its dotted name.
+    purpose : str
+        What needs it, as the subject of the error message.
 
     Raises
     ------
@@ -17,7 +25,7 @@ def optional(module, purpose):
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != package:  # something that the package itself lacks
+        if error.name != package:  # the package is there, one of its own imports is not
             raise
         raise ImportError(
             f"{purpose} needs {package}, which is not installed: "

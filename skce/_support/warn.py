@@ -1,4 +1,4 @@
-"""A warning that names the caller's line, however deep inside skce it is issued."""
+"""Issue warnings that point to the user's line of code."""
 
 import contextlib
 import functools
@@ -10,7 +10,7 @@ import sklearn
 
 __all__ = ["warn"]
 
-# Frames of files that begin so lie between a user's call and the code that warns
+# Files whose frames lie between the user's call and the code that warns
 _SKIPPED = (
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
     os.path.join(os.path.dirname(sklearn.__file__), "callback") + os.sep,
@@ -19,12 +19,12 @@ _SKIPPED = (
 )
 
 
-def warn(message, category):
+def warn(message: str, category: type[Warning]) -> None:
     """Issue a warning located at the innermost frame outside skce.
 
     Frames of scikit-learn's callback wrapper, `contextlib` and `functools` are skipped
-    as well. The location is what Python prints and what warning filters match, so that
-    a constant stacklevel would be wrong for one of several ways into a function.
+    as well. A constant `stacklevel` would point into skce as soon as the function that
+    warns is called from another depth.
 
     Parameters
     ----------
@@ -33,6 +33,7 @@ def warn(message, category):
         A subclass of Warning.
     """
     frame, level = sys._getframe(1), 2
+    # The outermost frame may be one of skce's, as in a thread
     while frame.f_code.co_filename.startswith(_SKIPPED) and frame.f_back is not None:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

@@ -1,30 +1,38 @@
-"""alpha_path: fits for several alphas, each from where the one before ended."""
+"""Fit a classifier for several alphas, each from the solution of the one before."""
+
+from typing import Any, TypeVar
 
 import numpy as np
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 
 __all__ = ["alpha_path"]
 
 
-def alpha_path(estimator, X, y, alphas, **fit_params):
+Estimator = TypeVar("Estimator", bound=BaseEstimator)
+
+
+def alpha_path(
+    estimator: Estimator, X: Any, y: ArrayLike, alphas: ArrayLike, **fit_params: Any
+) -> list[Estimator]:
     """Fit for each alpha, from the largest to the smallest, by warm starts.
 
-    The weights of a strong alpha are a good start for a weaker one: the path needs
-    fewer iterations than so many fits, and its members change into one another
-    instead of falling into minima of their own. Ctrl-C ends one fit, and the path goes
-    on with the next.
+    The weights for a large alpha are a good start for a smaller one: the path takes
+    fewer iterations than separate fits, and its solutions change gradually with alpha
+    instead of jumping between unrelated minima. Ctrl-C ends the current fit, and the
+    path continues with the next alpha.
 
     Parameters
     ----------
     estimator : PairedMLPClassifier
-        Cloned; stays as it is.
+        It is cloned and not changed.
     X, y
         As in `fit`.
     alphas : array-like of shape (n_alphas,)
         Different numbers of at least 0, in any order.
     **fit_params
-        Passed to each `fit`, such as sample_weight; coefs_init and intercepts_init to
-        the first.
+        Passed to each `fit`, such as sample_weight. coefs_init and intercepts_init are
+        passed to the first fit only.
 
     Returns
     -------
@@ -33,8 +41,11 @@ def alpha_path(estimator, X, y, alphas, **fit_params):
 
     Raises
     ------
+    TypeError
+        If `estimator` is not a classifier itself but, for instance, a pipeline.
     ValueError
-        If alphas is empty or has a number twice, a checkpoint is given, and as `fit`.
+        If alphas is empty or has a number twice, if a checkpoint is given, or if `fit`
+        raises it.
 
     Examples
     --------
@@ -50,23 +61,24 @@ def alpha_path(estimator, X, y, alphas, **fit_params):
     """
     if "alpha" not in estimator.get_params(deep=False):
         raise TypeError(
-            f"alpha_path takes a PairedMLPClassifier itself, not "
-            f"{type(estimator).__name__}: scale the rows before."
+            f"alpha_path takes the PairedMLPClassifier itself, not "
+            f"{type(estimator).__name__}: scale X before, instead of in a pipeline."
         )
     if fit_params.get("checkpoint") is not None:
         raise ValueError(
-            "checkpoint is a file of one fit, and alpha_path makes several."
+            "checkpoint is the file of a single fit, but alpha_path makes several: "
+            "leave it out."
         )
-    alphas = np.asarray(alphas, dtype=float)
-    if alphas.ndim != 1 or len(alphas) == 0 or len(np.unique(alphas)) < len(alphas):
+    values = np.asarray(alphas, dtype=float)
+    if values.ndim != 1 or len(values) == 0 or len(np.unique(values)) < len(values):
         raise ValueError(
-            f"alphas={alphas.tolist()} must be a list of different numbers."
+            f"alphas={values.tolist()} must be a list of different numbers."
         )
     names = "coefs_init", "intercepts_init"
     start = {name: fit_params.pop(name) for name in names if name in fit_params}
     path = {}
-    for alpha in sorted(alphas.tolist(), reverse=True):
+    for alpha in sorted(values.tolist(), reverse=True):
         fit = clone(estimator).set_params(alpha=alpha)
         path[alpha] = fit.fit(X, y, **fit_params, **start)
         start = dict(zip(names, (fit.coefs_, fit.intercepts_), strict=True))
-    return [path[alpha] for alpha in alphas.tolist()]
+    return [path[alpha] for alpha in values.tolist()]

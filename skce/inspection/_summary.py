@@ -1,8 +1,10 @@
-"""Summary: what was fitted, how it ended, and how well calibrated it is."""
+"""Summarise a fit: the network, how training ended, and calibration."""
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -17,30 +19,31 @@ N_BINS = 10
 
 @dataclass(frozen=True)
 class Calibration:
-    """How probabilities agree with what came about.
+    """Agreement of predicted probabilities with the observed outcomes.
+
+    For a multilabel y, each label of each row counts as a row with two classes.
 
     Attributes
     ----------
     n_rows : int
     accuracy : float
-        Of the likeliest class; for a multilabel y, over all labels.
+        Of the class with the largest probability.
     confidence : float
-        Mean probability of the likeliest class. Higher than the accuracy:
-        overconfident.
+        Mean of the largest probability. A model whose confidence exceeds its accuracy
+        is overconfident.
     log_loss : float
-        Nats a row (a label); inf where an outcome was given a probability of 0.
+        Mean over the rows, in nats; inf where an observed outcome had probability 0.
     log_loss_of_frequencies : float
-        That of the frequencies in these rows as constant probabilities; for a
-        multilabel y, of each label's own.
+        The log loss of a constant prediction, the class frequencies in these rows (for
+        a multilabel y, the frequencies of each label).
     brier : float
-        sum_k (p_k - t_k)^2, 0 to 2, the mean over the rows (Brier 1950), which for two
-        classes is twice scikit-learn's; for a multilabel y, over the labels, each with
-        its two classes.
+        Mean over the rows of sum_k (p_k - t_k)^2, which is 0 to 2 (Brier 1950). For two
+        classes it is twice scikit-learn's.
     calibration_error : float
-        Mean distance of confidence and accuracy over ten bins of about equal weight in
-        the order of the confidence, where equal ones stay together (after Naeini,
-        Cooper & Hauskrecht 2015). Of m different rows, of the order of sqrt(10 / m) / 4
-        also where nothing is wrong.
+        Mean absolute difference of confidence and accuracy over ten bins of about equal
+        weight, ordered by confidence, where rows of equal confidence share a bin (after
+        Naeini, Cooper & Hauskrecht 2015). Even for perfectly calibrated probabilities
+        it is of the order of sqrt(10 / m) / 4 for m distinct rows.
 
     Examples
     --------
@@ -62,26 +65,26 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Summary:
-    """A fitted classifier in numbers; `print` shows them.
+    """The figures of a fitted classifier, as returned by `summary`; `print` shows them.
 
     Attributes
     ----------
     pairing, status : str
-        The pair, and whether it is natural, workable or degenerate.
+        The pair, and its status: natural, workable or degenerate.
     layer_sizes : tuple of int
-        Inputs, hidden units of each layer, outputs.
+        Number of inputs, of the units of each hidden layer, and of outputs.
     hidden_activation : str
     n_parameters : int
     alpha : float
     loss : float
-        The objective, L2 term included.
+        The objective, including the L2 term.
     solver, reason : str
-        Why the solver stopped: see `solver_result_`.
+        The solver and why it stopped: see `solver_result_`.
     converged : bool
-        Whether the gradient is within tol.
+        Whether the norm of the gradient is at most tol.
     gradient_norm, tol : float
     n_iter, n_evaluations : int
-        In all stages; Hessian products count as evaluations.
+        Totals over all stages; Hessian products count as evaluations.
     seconds : float
     n_starts : int
     best_validation_score : float or None
@@ -100,7 +103,7 @@ class Summary:
 
     pairing: str
     status: str
-    layer_sizes: tuple
+    layer_sizes: tuple[int, ...]
     hidden_activation: str
     n_parameters: int
     alpha: float
@@ -117,11 +120,11 @@ class Summary:
     best_validation_score: float | None
     calibration: Calibration | None
 
-    def to_dict(self):
-        """Nested dicts of numbers and strings."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as nested dicts of numbers and strings."""
         return asdict(self)
 
-    def __str__(self):
+    def __str__(self) -> str:
         layers = " - ".join(map(str, self.layer_sizes))
         hidden = f", {self.hidden_activation}" if len(self.layer_sizes) > 2 else ""
         short = "within" if self.converged else "over"
@@ -133,52 +136,61 @@ class Summary:
             f"{self.gradient_norm:.2g}, {short} tol={self.tol:g}",
             "work": f"{self.n_iter} iterations, {self.n_evaluations} evaluations, "
             f"{self.seconds:.2g} s"
-            + (f", the best of {self.n_starts} starts" * (self.n_starts > 1)),
+            + (f", the best of {self.n_starts} starts" if self.n_starts > 1 else ""),
         }
         if self.best_validation_score is not None:
             lines["validation"] = f"{self.best_validation_score:.4g} at best"
-        found = self.calibration
-        if found is not None:
-            over = "over" if found.confidence > found.accuracy else "under"
-            gap = abs(found.confidence - found.accuracy)
-            lines |= {
-                "rows": f"{found.n_rows}",
-                "accuracy": f"{found.accuracy:.4f}; mean confidence "
-                f"{found.confidence:.4f} ({over}confident by {gap:.4f})",
-                "log loss": f"{found.log_loss:.4f}; of the class frequencies "
-                f"{found.log_loss_of_frequencies:.4f}",
-                "Brier score": f"{found.brier:.4f}",
-                "calibration": (
-                    f"error {found.calibration_error:.4f} over {N_BINS} bins"
-                ),
-            }
+        if self.calibration is not None:
+            lines |= _calibration_lines(self.calibration)
         return "\n".join(f"{name:<12}{text}" for name, text in lines.items())
 
 
-def summary(estimator, X=None, y=None, sample_weight=None):
-    """What was fitted, how it ended, and how well calibrated it is.
+def _calibration_lines(found: Calibration) -> dict[str, str]:
+    over = "over" if found.confidence > found.accuracy else "under"
+    gap = abs(found.confidence - found.accuracy)
+    return {
+        "rows": f"{found.n_rows}",
+        "accuracy": f"{found.accuracy:.4f}; mean confidence {found.confidence:.4f} "
+        f"({over}confident by {gap:.4f})",
+        "log loss": f"{found.log_loss:.4f}; of the class frequencies "
+        f"{found.log_loss_of_frequencies:.4f}",
+        "Brier score": f"{found.brier:.4f}",
+        "calibration": f"error {found.calibration_error:.4f} over {N_BINS} bins",
+    }
+
+
+def summary(
+    estimator: Any,
+    X: Any = None,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> Summary:
+    """Summarise a fit: the network, how training ended, and calibration.
 
     Parameters
     ----------
     estimator : PairedMLPClassifier
         Fitted; or a pipeline, search or wrapper around one.
     X, y : default=None
-        Rows for the calibration figures, best ones that were not fitted. After
+        Rows for the calibration figures, preferably held out from training. After
         `fit_targets` y may be soft targets.
     sample_weight : array-like of shape (n_samples,), default=None
-        Their weights.
+        Weights of these rows.
 
     Returns
     -------
     summary : Summary
-        With `calibration`, a `skce.inspection.Calibration`: accuracy, confidence, log
-        loss, Brier score (0 to 2) and calibration error, where for a multilabel y each
-        label of each row counts by itself.
+        If X and y are given, its `calibration` is a `skce.inspection.Calibration`:
+        accuracy, confidence, log loss, Brier score (0 to 2) and calibration error,
+        where for a multilabel y each label of each row counts as a row.
 
     Raises
     ------
     ValueError
-        If the estimator holds no fitted PairedMLPClassifier, or several.
+        If the estimator contains no fitted PairedMLPClassifier, or several, or only one
+        of X and y is given.
+    NotFittedError
+        If the classifier is not fitted.
 
     Examples
     --------
@@ -206,10 +218,10 @@ def summary(estimator, X=None, y=None, sample_weight=None):
     if not hasattr(clf, "pairing_"):
         raise ValueError(
             f"{type(estimator).__name__} holds no fitted PairedMLPClassifier, which "
-            "summary is for."
+            "is what summary takes."
         )
     if (X is None) != (y is None):
-        raise ValueError("X and y must be given together, or neither.")
+        raise ValueError("X and y must be given together, or not at all.")
     record = clf.solver_result_
     stages = clf.stages_
     found = None
@@ -239,8 +251,8 @@ def summary(estimator, X=None, y=None, sample_weight=None):
     )
 
 
-def _targets(clf, y):
-    """Indicators or probabilities of the classes, (n, n_classes)."""
+def _targets(clf: Any, y: Any) -> NDArray[np.float64]:
+    """Return indicators or probabilities of the classes, (n, n_classes)."""
     if hasattr(y, "toarray"):
         y = y.toarray()
     soft = clf._columns is not None and np.ndim(y) == 2
@@ -253,15 +265,23 @@ def _targets(clf, y):
     return np.hstack([1 - codes, codes])
 
 
-def calibration(targets, probabilities, multilabel=False, sample_weight=None):
-    """How probabilities agree with what came about.
+def calibration(
+    targets: ArrayLike,
+    probabilities: ArrayLike,
+    multilabel: bool = False,
+    sample_weight: ArrayLike | None = None,
+) -> Calibration:
+    """Compare predicted probabilities with the observed outcomes.
 
     Parameters
     ----------
-    targets, probabilities : ndarray of shape (n, n_classes) or (n, n_labels)
-        What came about, 0 or 1 or its own probability, and what was said.
+    targets : array-like of shape (n, n_classes) or (n, n_labels)
+        Observed outcomes: 0 or 1, or probabilities for soft targets.
+    probabilities : array-like of the same shape
+        Predicted probabilities.
     multilabel : bool, default=False
-        Whether each column is a question of its own.
+        Whether the columns are independent labels instead of classes that exclude each
+        other.
     sample_weight : array-like of shape (n,), default=None
 
     Returns
@@ -276,44 +296,50 @@ def calibration(targets, probabilities, multilabel=False, sample_weight=None):
     >>> found.accuracy, round(found.confidence, 2)
     (1.0, 0.7)
     """
-    check_consistent_length(targets, probabilities)
-    weights, _ = check_weights(sample_weight, probabilities)
-    weights = np.ones(len(targets)) if weights is None else weights
-    n_rows = len(targets)
     t, p = (np.asarray(a, dtype=float) for a in (targets, probabilities))
+    check_consistent_length(t, p)
+    n_rows = len(t)
+    weights, _ = check_weights(sample_weight, p)
+    weights = np.ones(n_rows) if weights is None else weights
     mean = np.broadcast_to(np.average(t, axis=0, weights=weights), t.shape)
-    if multilabel:  # each label is a row with two classes
+    if multilabel:  # each label becomes a row with two classes
         weights = np.repeat(weights, t.shape[1])
         t, p, mean = (
             np.stack([1 - a, a], axis=-1).reshape(-1, 2) for a in (t, p, mean)
         )
     best = p.argmax(axis=1)
-    right = t[np.arange(len(t)), best]
+    hit = t[np.arange(len(t)), best]
     confidence = p.max(axis=1)
 
-    def average(values):
+    def average(values: NDArray[np.float64]) -> float:
         return float(np.average(values, weights=weights))
 
-    def of_outcomes(p):
+    def log_loss(p: NDArray[np.float64]) -> float:
         with np.errstate(divide="ignore"):  # -log 0 = inf is the right answer
             return average(np.maximum(-xlogy(t, p).sum(axis=1), 0))
 
     return Calibration(
         n_rows=n_rows,
-        accuracy=average(right),
+        accuracy=average(hit),
         confidence=average(confidence),
-        log_loss=of_outcomes(p),
-        log_loss_of_frequencies=of_outcomes(mean),
+        log_loss=log_loss(p),
+        log_loss_of_frequencies=log_loss(mean),
         brier=average(np.square(p - t).sum(axis=1)),
-        calibration_error=_calibration_error(confidence, right, weights),
+        calibration_error=_calibration_error(confidence, hit, weights),
     )
 
 
-def _calibration_error(confidence, right, weights):
-    """The mean distance over bins of equal weight; equal confidences go into one."""
+def _calibration_error(
+    confidence: NDArray[np.float64],
+    hit: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> float:
+    """Return the mean absolute gap over bins of about equal weight."""
+    # Rows of equal confidence form a group, which goes into the bin of its middle:
+    # otherwise the order of the rows would decide
     _, group = np.unique(confidence, return_inverse=True)
-    gap = np.bincount(group, weights=weights * (confidence - right))
+    gap = np.bincount(group, weights=weights * (confidence - hit))
     weight = np.bincount(group, weights=weights)
-    place = np.cumsum(weight) - weight / 2
-    bins = (N_BINS * place / weight.sum()).astype(int)
+    middle = np.cumsum(weight) - weight / 2
+    bins = (N_BINS * middle / weight.sum()).astype(int)
     return float(np.abs(np.bincount(bins, weights=gap)).sum() / weight.sum())

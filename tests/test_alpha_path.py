@@ -1,8 +1,9 @@
-"""alpha_path: the fits of the alphas, in fewer iterations."""
+"""alpha_path: the same solutions as separate fits, in fewer iterations."""
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.pipeline import make_pipeline
 
 from skce import PairedMLPClassifier, alpha_path
 
@@ -15,7 +16,7 @@ def classifier(**parameters):
     return PairedMLPClassifier(**{"random_state": 0, "max_iter": 3000} | parameters)
 
 
-def test_without_hidden_units_it_is_the_fits_themselves():
+def test_a_convex_path_has_the_solutions_of_separate_fits():
     flat = classifier(hidden_layer_sizes=(), tol=1e-6)
     path = alpha_path(flat, X, y, ALPHAS)
     assert [fit.alpha for fit in path] == ALPHAS
@@ -24,7 +25,7 @@ def test_without_hidden_units_it_is_the_fits_themselves():
         np.testing.assert_allclose(fit.coefs_[0], alone.coefs_[0], atol=1e-3)
 
 
-def test_it_takes_fewer_iterations():
+def test_a_path_takes_fewer_iterations_than_separate_fits():
     network = classifier(hidden_layer_sizes=10)
     alphas = np.geomspace(0.3, 3, 6)
     path = alpha_path(network, X, y, alphas)
@@ -35,7 +36,7 @@ def test_it_takes_fewer_iterations():
     assert not hasattr(network, "coefs_")
 
 
-def test_fit_parameters_are_passed_on():
+def test_fit_parameters_are_passed_to_each_fit():
     weights = np.where(y < 5, 2.0, 0.5)
     path = alpha_path(
         classifier(hidden_layer_sizes=()), X, y, [10], sample_weight=weights
@@ -45,6 +46,11 @@ def test_fit_parameters_are_passed_on():
 
 
 @pytest.mark.parametrize("alphas", [[], [1, 1], [[1]]])
-def test_clear_errors(alphas):
+def test_invalid_alphas_are_refused(alphas):
     with pytest.raises(ValueError, match="must be a list of different numbers"):
         alpha_path(classifier(), X, y, alphas)
+
+
+def test_a_pipeline_is_refused():
+    with pytest.raises(TypeError, match="takes the PairedMLPClassifier itself"):
+        alpha_path(make_pipeline(classifier()), X, y, [1])
