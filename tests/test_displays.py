@@ -1,4 +1,4 @@
-"""Displays: their data, scikit-learn's protocol, and nothing clipped."""
+"""Displays: the data they draw, scikit-learn's protocol, and no clipped text."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,7 +40,7 @@ def comparison():
 
 
 def texts(figure):
-    """All visible texts of a drawn figure that are not inside its axes."""
+    """All visible texts of a figure outside the plotting area of its axes."""
     figure.canvas.draw()
     for ax in figure.axes:
         yield from (ax.title, ax.xaxis.label, ax.yaxis.label)
@@ -55,7 +55,7 @@ def texts(figure):
             yield from ax.get_legend().get_texts()
 
 
-def assert_nothing_is_clipped(figure):
+def assert_no_text_is_clipped(figure):
     figure.canvas.draw()
     for ax in figure.axes:
         for text in ax.texts:  # labels of contours
@@ -75,7 +75,7 @@ def assert_nothing_is_clipped(figure):
 
 @pytest.mark.parametrize("kind", ["contours", "curves"])
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_penalties(penalty, kind):
+def test_penalty_display_draws_the_values_of_the_penalty(penalty, kind):
     display = PenaltyDisplay.from_penalty(penalty, kind=kind)
     t, y = np.meshgrid(display.t, display.y, indexing="ij")
     inside = (y > 0) & (y < 1)
@@ -86,7 +86,7 @@ def test_penalties(penalty, kind):
     assert display.ax_.get_xlabel() == "output y"
     has_unit = "nats" in display.ax_.get_title() + display.ax_.get_ylabel()
     assert has_unit == (penalty != "least_squares")
-    assert_nothing_is_clipped(display.figure_)
+    assert_no_text_is_clipped(display.figure_)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_dashed_line_is_the_minimum_over_the_outputs(penalty, best):
     assert len(t) >= 500
 
 
-def test_lines_differ_without_colour():
+def test_lines_differ_in_style_or_marker():
     display = PenaltyDisplay.from_penalty(
         "binary_cross_entropy", kind="curves", targets=[0, 0.25, 0.75, 1]
     )
@@ -118,7 +118,7 @@ def test_lines_differ_without_colour():
     assert len({line.get_linestyle() for line in ax.lines}) == 3
 
 
-def test_unknown_kind():
+def test_penalties_that_cannot_be_drawn_are_refused():
     with pytest.raises(ValueError, match="kind='surface' must be 'contours' or"):
         PenaltyDisplay.from_penalty("cross_entropy", kind="surface")
     with pytest.raises(ValueError, match="another one for each activation: name it"):
@@ -139,7 +139,7 @@ class ItakuraSaito(Penalty):
         return y / t - np.log(y / t) - 1
 
 
-def test_a_penalty_that_is_not_finite_for_some_targets():
+def test_targets_where_the_penalty_is_infinite_have_no_minimum():
     display = PenaltyDisplay.from_penalty(ItakuraSaito())
     assert display.minimum[2] == 0
     assert len(display.ax_.lines[0].get_xdata()) == 500  # t = 0 has no minimum
@@ -147,7 +147,7 @@ def test_a_penalty_that_is_not_finite_for_some_targets():
         PenaltyDisplay.from_penalty(ItakuraSaito(), targets=[0.0, 0.0])
 
 
-def test_keywords_of_matplotlib_by_any_of_their_names(comparison):
+def test_matplotlib_keywords_may_be_given_under_any_alias(comparison):
     curves = {"kind": "curves", "linestyle": ":", "linewidth": 3, "c": "r"}
     line = PenaltyDisplay.from_penalty("cross_entropy", **curves).ax_.lines[0]
     assert (line.get_linestyle(), line.get_linewidth(), line.get_color()) == (
@@ -163,12 +163,12 @@ def test_keywords_of_matplotlib_by_any_of_their_names(comparison):
     PairingComparisonDisplay.from_comparison(comparison, markersize=9, c="b")
 
 
-def test_thirty_lines_differ():
+def test_the_first_thirty_line_styles_differ():
     styles = [line_style(i) for i in range(30)]
     assert len({str(style) for style in styles}) == 30
 
 
-def test_curves_without_rows_or_name():
+def test_loss_curves_need_neither_name_nor_row_counts():
     display = LossCurveDisplay(curves=[[3.0, 2.0], [1.0]]).plot()
     assert [len(line.get_xdata()) for line in display.lines_] == [2, 1]
     ax = plt.subplots()[1]
@@ -176,7 +176,7 @@ def test_curves_without_rows_or_name():
     assert display.plot(ax).ax_.get_title() == "mine"
 
 
-def test_loss_curve_of_a_fit_a_pipeline_and_a_search():
+def test_loss_curve_is_that_of_the_fit_also_in_pipelines_and_searches():
     fit = classifier().fit(X, y)
     search = GridSearchCV(make_pipeline(classifier()), {}, cv=2).fit(X, y)
     for estimator in (fit, make_pipeline(classifier()).fit(X, y), search):
@@ -186,10 +186,10 @@ def test_loss_curve_of_a_fit_a_pipeline_and_a_search():
         np.testing.assert_array_equal(line.get_xdata(), 1 + np.arange(fit.n_iter_))
         assert display.ax_.get_legend().get_texts()[0].get_text() == str(fit.pairing_)
         assert display.ax_.get_ylabel() == "objective per row, with the L2 term (nats)"
-        assert_nothing_is_clipped(display.figure_)
+        assert_no_text_is_clipped(display.figure_)
 
 
-def test_loss_curves_of_stages_follow_each_other():
+def test_loss_curves_of_stages_are_drawn_one_after_another():
     fit = classifier(growing_sample=True, alpha=1).fit(
         np.tile(X, (8, 1)), np.tile(y, 8)
     )
@@ -204,7 +204,7 @@ def test_loss_curves_of_stages_follow_each_other():
     assert len({line.get_color() for line in display.lines_}) == 1
 
 
-def test_loss_curve_of_others_and_of_what_has_none():
+def test_loss_curve_of_other_estimators():
     other = MLPClassifier((3,), max_iter=500, tol=1e-2, random_state=0).fit(X, y)
     display = LossCurveDisplay.from_estimator(other, name="adam", color="k")
     assert display.lines_[0].get_color() == "k"
@@ -214,14 +214,14 @@ def test_loss_curve_of_others_and_of_what_has_none():
             LossCurveDisplay.from_estimator(estimator)
 
 
-def test_units_of_different_penalties_are_not_mixed_up():
+def test_fits_of_different_penalties_share_axes_without_a_unit():
     ax = LossCurveDisplay.from_estimator(classifier().fit(X, y)).ax_
     fit = classifier(penalty="least_squares").fit(X, y)
     assert LossCurveDisplay.from_estimator(fit, ax=ax).ax_ is ax
     assert ax.get_ylabel() == "objective per row, with the L2 term"
 
 
-def test_comparison_has_a_point_and_an_interval_a_pair(comparison):
+def test_comparison_display_has_a_point_and_an_interval_per_pair(comparison):
     for scoring in comparison.scores:
         display = PairingComparisonDisplay.from_comparison(comparison, scoring=scoring)
         table = comparison.summary(scoring)
@@ -236,10 +236,10 @@ def test_comparison_has_a_point_and_an_interval_a_pair(comparison):
         segments = display.ax_.collections[0].get_segments()
         ends = np.array([segment[:, 0] for segment in segments[1:]])  # not of the best
         np.testing.assert_allclose(ends, np.c_[display.lower, display.upper][1:])
-        assert_nothing_is_clipped(display.figure_)
+        assert_no_text_is_clipped(display.figure_)
 
 
-def test_from_estimator_passes_its_arguments_on():
+def test_from_estimator_passes_its_arguments_to_compare_pairings():
     pairs = [("softmax", "cross_entropy"), ("softmax", "least_squares")]
     display = PairingComparisonDisplay.from_estimator(
         classifier(), X, y, pairings=pairs, cv=2, scoring="accuracy"
@@ -251,7 +251,7 @@ def test_from_estimator_passes_its_arguments_on():
         PairingComparisonDisplay.from_comparison("softmax")
 
 
-def test_displays_draw_on_axes_that_are_given(comparison):
+def test_displays_draw_on_the_given_axes(comparison):
     figure, axes = plt.subplots(1, 3)
     fit = classifier().fit(X, y)
     displays = [

@@ -1,11 +1,14 @@
-"""Displays, after scikit-learn's protocol: of penalties, fits and comparisons.
+"""Plot penalties, loss curves and comparisons, by scikit-learn's display protocol.
 
-Each display is built from its data alone; `plot` draws them and sets `ax_` and
-`figure_`. Lines differ by their style and markers, so that they can be told apart
-without colour.
+`__init__` takes the data to draw; `plot` draws them and sets `ax_` and `figure_`.
+Lines differ in style and markers, so that the plots are readable without colour.
 """
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skce._support.fitted import innermost
@@ -20,30 +23,32 @@ __all__ = [
     "line_style",
 ]
 
+Curve = Sequence[float] | NDArray[np.float64]
+
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
-def line_style(i):
-    """Style and marker of the i-th line of an axes; the first 30 differ."""
+def line_style(i: int) -> dict[str, Any]:
+    """Return the style and marker of the i-th line; the first 30 differ."""
     return {"linestyle": STYLES[i % 5], "marker": MARKERS[i % 6]}
 
 
-def _with_defaults(defaults, kwargs):
-    """`kwargs` of a line over `defaults`, both by matplotlib's full names."""
+def _with_defaults(defaults: dict[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Merge keywords of a line, `kwargs` overriding `defaults` under any alias."""
     normalize = optional("matplotlib.cbook", "A display").normalize_kwargs
     line = optional("matplotlib.lines", "A display").Line2D
     return normalize(defaults, line) | normalize(kwargs, line)
 
 
-def _axes(ax):
-    """`ax`, or new axes in a figure that makes room for its labels."""
+def _axes(ax: Any) -> Any:
+    """Return `ax`, or by default new axes in a figure with constrained layout."""
     pyplot = optional("matplotlib.pyplot", "A display")
     return pyplot.subplots(layout="constrained")[1] if ax is None else ax
 
 
 class PenaltyDisplay:
-    """A penalty rho(t, y), as contours over targets and outputs or as curves.
+    """Plot of a penalty rho(t, y), as contours or as one curve per target.
 
     Parameters
     ----------
@@ -60,7 +65,7 @@ class PenaltyDisplay:
     Attributes
     ----------
     minimum : tuple of float
-        The smallest of `values` and where it is: (t, y, rho).
+        (t, y, rho) at the smallest of `values`.
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
 
@@ -74,7 +79,23 @@ class PenaltyDisplay:
     rho(0.368, 1.000) = -0.3679
     """
 
-    def __init__(self, *, t, y, values, penalty_name, unit=""):
+    t: NDArray[np.float64]
+    y: NDArray[np.float64]
+    values: NDArray[np.float64]
+    penalty_name: str
+    unit: str
+    ax_: Any
+    figure_: Any
+
+    def __init__(
+        self,
+        *,
+        t: NDArray[np.float64],
+        y: NDArray[np.float64],
+        values: NDArray[np.float64],
+        penalty_name: str,
+        unit: str = "",
+    ) -> None:
         self.t = t
         self.y = y
         self.values = values
@@ -82,7 +103,15 @@ class PenaltyDisplay:
         self.unit = unit
 
     @classmethod
-    def from_penalty(cls, penalty, *, kind="contours", targets=None, ax=None, **kwargs):
+    def from_penalty(
+        cls,
+        penalty: Any,
+        *,
+        kind: str = "contours",
+        targets: ArrayLike | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Compute and draw a penalty for targets and outputs in [0, 1].
 
         Parameters
@@ -101,8 +130,9 @@ class PenaltyDisplay:
         """
         if isinstance(penalty, str) and penalty == "natural":
             raise ValueError(
-                "penalty='natural' is another one for each activation: name it (that "
-                "of sparsemax is no function of the outputs and cannot be drawn here)."
+                "penalty='natural' is another one for each activation: name it (the "
+                "natural loss of sparsemax is no function of the outputs and cannot be "
+                "drawn here)."
             )
         penalty = get_penalty(penalty)
         if targets is None:
@@ -116,13 +146,20 @@ class PenaltyDisplay:
         return display.plot(ax, kind=kind, **kwargs)
 
     @property
-    def minimum(self):
-        """(t, y, rho) at the smallest of the finite values."""
+    def minimum(self) -> tuple[float, float, float]:
+        """Return (t, y, rho) at the smallest of the finite values."""
         finite = np.where(np.isfinite(self.values), self.values, np.inf)
         i, j = np.unravel_index(finite.argmin(), finite.shape)
         return float(self.t[i]), float(self.y[j]), float(self.values[i, j])
 
-    def plot(self, ax=None, *, kind="contours", name=None, **kwargs):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        kind: str = "contours",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the penalty.
 
         Parameters
@@ -130,8 +167,8 @@ class PenaltyDisplay:
         ax : matplotlib.axes.Axes, default=None
             New axes by default.
         kind : {"contours", "curves"}, default="contours"
-            "contours": over outputs and targets, with a dashed line where a target's
-            penalty is smallest. "curves": a line a target.
+            "contours": over outputs and targets, with a dashed line through the
+            minimum for each target. "curves": one line per target.
         name : str, default=None
             Title; the penalty's name by default.
         **kwargs : dict
@@ -144,7 +181,9 @@ class PenaltyDisplay:
         if kind not in ("contours", "curves"):
             raise ValueError(f"kind={kind!r} must be 'contours' or 'curves'.")
         if not np.isfinite(self.values).any():
-            raise ValueError(f"{self.penalty_name} is finite nowhere on these targets.")
+            raise ValueError(
+                f"{self.penalty_name} is finite nowhere on these targets: take others."
+            )
         if kind == "contours" and len(self.t) < 2:
             raise ValueError("contours need two targets or more; take kind='curves'.")
         ax = _axes(ax)
@@ -162,9 +201,13 @@ class PenaltyDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _contours(self, ax, values, kwargs):
+    def _contours(
+        self, ax: Any, values: NDArray[np.float64], kwargs: dict[str, Any]
+    ) -> None:
+        """Draw labelled contours, the minima over y, and the minimum if unique."""
         ticker = optional("matplotlib.ticker", "A display")
-        # a logarithm ends at infinity: levels where most of its values are
+        # Next to a logarithmic pole, levels up to the largest value would all crowd
+        # there: the top tenth of the values gets none
         unbounded = np.isnan(values).any()
         span = np.nanmin(values), np.nanquantile(values, 0.9 if unbounded else 1)
         levels = ticker.MaxNLocator(7).tick_values(*span)
@@ -173,9 +216,19 @@ class PenaltyDisplay:
             style["colors"] = "0.35"
         style |= kwargs
         lines = ax.contour(self.y, self.t, values, **style)
-        places = self._crossings(values, lines.levels)
-        ax.clabel(lines, fontsize="small", fmt="%g", manual=places)
-        # a target whose penalty does not depend on y, as t = 0 in t log(t/y), has none
+        labels_at = self._crossings(values, lines.levels)
+        ax.clabel(lines, fontsize="small", fmt="%g", manual=labels_at)
+        self._minima_over_y(ax, values)
+        t, y, rho = self.minimum
+        if np.isclose(values, rho).sum() == 1:
+            where = f"minimum {rho:.4f} at y = {y:.3f}, t = {t:.3f}"
+            ax.plot(y, t, "ko", clip_on=False, label=where)
+        ax.set_aspect("equal")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize="small")
+
+    def _minima_over_y(self, ax: Any, values: NDArray[np.float64]) -> None:
+        """Draw the dashed line of the best output for each target."""
+        # A target whose penalty does not depend on y, as t = 0 in t log(t/y), has none
         low, high = (
             np.where(np.isnan(values), end, values) for end in (np.inf, -np.inf)
         )
@@ -189,15 +242,14 @@ class PenaltyDisplay:
             clip_on=False,
             label="minimum over y for each t",
         )
-        t, y, rho = self.minimum
-        if np.isclose(values, rho).sum() == 1:
-            where = f"minimum {rho:.4f} at y = {y:.3f}, t = {t:.3f}"
-            ax.plot(y, t, "ko", clip_on=False, label=where)
-        ax.set_aspect("equal")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize="small")
 
-    def _crossings(self, values, levels):
-        """Where the levels cross the diagonal from the top left, away from its ends."""
+    def _crossings(
+        self, values: NDArray[np.float64], levels: NDArray[np.float64]
+    ) -> list[tuple[float, float]]:
+        """Return places for the labels of the contours, away from the margins.
+
+        They are where the levels cross the diagonal from the top left.
+        """
         along = np.linspace(0.08, 0.92, 400)
         rows = ((1 - along) * (len(self.t) - 1)).astype(int)
         columns = (along * (len(self.y) - 1)).astype(int)
@@ -208,7 +260,10 @@ class PenaltyDisplay:
             for i in np.flatnonzero(np.diff(on_diagonal > level))
         ]
 
-    def _curves(self, ax, values, kwargs):
+    def _curves(
+        self, ax: Any, values: NDArray[np.float64], kwargs: dict[str, Any]
+    ) -> None:
+        """Draw one line per target."""
         for i, (t, curve) in enumerate(zip(self.t, values, strict=True)):
             style = line_style(i) | {"marker": None, "lw": 2, "label": f"t = {t:g}"}
             ax.plot(self.y, curve, **_with_defaults(style, kwargs))
@@ -216,14 +271,14 @@ class PenaltyDisplay:
 
 
 class LossCurveDisplay:
-    """The objective of a fit after each iteration.
+    """Plot of the objective of a fit after each iteration.
 
     Parameters
     ----------
     curves : list of array-like of shape (n_iterations,)
-        The objective of each stage of the fit.
+        The objective in each stage of the fit.
     n_rows : list of int, default=None
-        Rows of each stage.
+        Number of rows in each stage.
     name : str, default=None
         Name of the fit, for the legend.
     unit : str, default=""
@@ -232,7 +287,7 @@ class LossCurveDisplay:
     Attributes
     ----------
     lines_ : list of matplotlib.lines.Line2D
-        A line a stage, all of one style; only the first is in the legend.
+        One line per stage, all of one style; only the first is in the legend.
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
 
@@ -247,25 +302,48 @@ class LossCurveDisplay:
     'iteration'
     """
 
-    def __init__(self, *, curves, n_rows=None, name=None, unit=""):
+    curves: Sequence[Curve]
+    n_rows: list[int] | None
+    name: str | None
+    unit: str
+    lines_: list[Any]
+    ax_: Any
+    figure_: Any
+
+    def __init__(
+        self,
+        *,
+        curves: Sequence[Curve],
+        n_rows: list[int] | None = None,
+        name: str | None = None,
+        unit: str = "",
+    ) -> None:
         self.curves = curves
         self.n_rows = n_rows
         self.name = name
         self.unit = unit
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, name=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the loss curve of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted PairedMLPClassifier, or a pipeline or search that ends in one.
-            Others with a `loss_curve_` will do.
+            A fitted PairedMLPClassifier, or a pipeline or search that ends in one, or
+            any other fitted estimator with a `loss_curve_`.
         ax : matplotlib.axes.Axes, default=None
-            Axes to draw on, so that several fits can be compared.
+            Give the axes of another display to compare several fits; new axes by
+            default.
         name : str, default=None
-            Name in the legend; by default the pair.
+            Name in the legend; the pair by default.
         **kwargs : dict
             Passed to `Axes.plot`.
 
@@ -292,13 +370,13 @@ class LossCurveDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> Self:
         """Draw the curves, stage after stage.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            New axes by default. On axes with other fits the next line style is taken.
+            New axes by default. On axes with other fits the next line style is used.
         name : str, default=None
             Name in the legend.
         **kwargs : dict
@@ -335,15 +413,15 @@ class LossCurveDisplay:
 
 
 class PairingComparisonDisplay:
-    """A comparison of pairs: a point and an interval for each.
+    """Plot of a comparison of pairs: a point and an interval for each.
 
     Parameters
     ----------
     names : list of str
         Names of the pairs, best first.
     centres, lower, upper : array-like of shape (n_pairings,)
-        Differences of the mean scores to that of the best pair, and the ends of their
-        intervals (NaN for none).
+        Mean scores less that of the best pair, and the ends of the intervals of these
+        differences (NaN where there is none).
     scoring : str
         Name of the scorer.
     best_score : float
@@ -356,7 +434,7 @@ class PairingComparisonDisplay:
 
     See Also
     --------
-    compare_pairings : Computes what is shown.
+    compare_pairings : Computes the comparison.
 
     Examples
     --------
@@ -372,7 +450,23 @@ class PairingComparisonDisplay:
     'softmax x cross_entropy'
     """
 
-    def __init__(self, *, names, centres, lower, upper, scoring, best_score):
+    names: list[str]
+    scoring: str
+    best_score: float
+    comparison_: PairingComparison
+    ax_: Any
+    figure_: Any
+
+    def __init__(
+        self,
+        *,
+        names: list[str],
+        centres: ArrayLike,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        scoring: str,
+        best_score: float,
+    ) -> None:
         self.names = names
         self.centres = centres
         self.lower = lower
@@ -381,13 +475,20 @@ class PairingComparisonDisplay:
         self.best_score = best_score
 
     @classmethod
-    def from_comparison(cls, comparison, *, scoring=None, ax=None, **kwargs):
-        """Draw the differences of all pairs to the best, with intervals of 95 %.
+    def from_comparison(
+        cls,
+        comparison: PairingComparison,
+        *,
+        scoring: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw the differences of all pairs to the best, with 95 % intervals.
 
         Parameters
         ----------
         comparison : PairingComparison
-            What `compare_pairings` returned.
+            As returned by `compare_pairings`.
         scoring : str, default=None
             Name of the scorer; the first by default.
         ax : matplotlib.axes.Axes, default=None
@@ -418,16 +519,23 @@ class PairingComparisonDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, scoring="neg_log_loss", ax=None, **kwargs
-    ):
-        """Run `compare_pairings` and draw it.
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        scoring: Any = "neg_log_loss",
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Run `compare_pairings` and draw the result.
 
         Parameters
         ----------
         estimator, X, y
             As in `compare_pairings`.
         scoring : str, default="neg_log_loss"
-            One scorer; `from_comparison` draws any of several.
+            One scorer; `from_comparison` can draw any of several.
         ax : matplotlib.axes.Axes, default=None
         **kwargs : dict
             Passed to `compare_pairings`.
@@ -435,14 +543,14 @@ class PairingComparisonDisplay:
         Returns
         -------
         display : PairingComparisonDisplay
-            With the comparison itself as `comparison_`.
+            Its `comparison_` is the PairingComparison.
         """
         comparison = compare_pairings(estimator, X, y, scoring=scoring, **kwargs)
         display = cls.from_comparison(comparison, ax=ax)
         display.comparison_ = comparison
         return display
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw a point and an interval for each pair, the best at the top.
 
         Parameters
