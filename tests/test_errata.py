@@ -1,4 +1,4 @@
-"""The paper's table 1, printed and derived, against central differences."""
+"""The paper's table 1, as printed and as derived, against central differences."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,14 @@ def case(name):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_derived_table_1_passes_the_difference_test(seed):
+def test_derived_table_1_agrees_with_central_differences(seed):
     table = table_1(seed)
     assert (table["derived_error"] < 1e-8).all()
     assert (table["package_error"] < 1e-8).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_printed_table_1_fails_it_in_the_two_errata_and_only_there(seed):
+def test_printed_table_1_agrees_except_for_the_two_errata(seed):
     table = table_1(seed)
     assert set(table.index[table["erratum"]]) == ERRATA
     for name, error in table["printed_error"].items():
@@ -39,6 +39,6 @@ def test_delta_of_the_package_is_the_derived_one(name):
     np.testing.assert_allclose(delta, DERIVED_DELTA[name][1](t, y), atol=1e-15)
 
 
-def test_printed_logistic_x_cross_entropy_is_that_of_binary_cross_entropy():
+def test_printed_logistic_x_cross_entropy_belongs_to_binary_cross_entropy():
     t, y, delta = case("logistic x binary_cross_entropy")
     np.testing.assert_allclose(delta, PRINTED_DELTA[LOGISTIC_CE][1](t, y), atol=1e-15)

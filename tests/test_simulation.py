@@ -1,4 +1,4 @@
-"""The classes with an exact posterior, and section 3 of the paper."""
+"""Classes with a known posterior, and section 3 of the paper."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_posterior_is_bayes_rule(classes):
 
 
 @pytest.mark.parametrize("classes", [GAUSSIAN_CLASSES, POISSON_CLASSES])
-def test_coefficients_are_centred_and_give_the_posterior(classes):
+def test_coefficients_are_centred_and_reproduce_the_posterior(classes):
     X, _ = classes.sample(50, np.random.default_rng(0))
     W, b = classes.coefficients()
     np.testing.assert_allclose(W.sum(axis=1), 0, atol=1e-14)
@@ -58,7 +58,7 @@ def test_samples_have_the_moments_of_their_class(classes):
         assert (error < 10 * variance[k] / np.sqrt(n)).all()
 
 
-def test_coefficients_approach_the_exact_ones_at_the_rate_and_constant_of_theory():
+def test_coefficients_converge_at_the_theoretical_rate_and_constant():
     table = section_3(sizes=(400, 1600, 6400), n_repeats=40, seed=3)
     for _, rows in table.groupby("family"):
         # the bias of maximum likelihood at n = 400 is some 5 %
@@ -68,7 +68,7 @@ def test_coefficients_approach_the_exact_ones_at_the_rate_and_constant_of_theory
 
 
 @pytest.mark.parametrize("classes", [GAUSSIAN_CLASSES, POISSON_CLASSES])
-def test_asymptotic_variances_are_those_of_the_hessian(classes):
+def test_asymptotic_variances_agree_with_a_numerical_hessian(classes):
     rng = np.random.default_rng(1)
     n = 100_000
     X = classes.draw(rng.integers(4, size=n), rng)
@@ -76,7 +76,7 @@ def test_asymptotic_variances_are_those_of_the_hessian(classes):
     W, b = classes.coefficients()
     exact = np.vstack([b, W])
 
-    def gradient(theta):  # of the mean loss, less the part with the labels
+    def gradient(theta):  # of the mean loss, without the part with the labels
         odds = np.exp(x @ theta.reshape(exact.shape))
         return (x.T @ (odds / odds.sum(axis=1, keepdims=True)) / n).ravel()
 
@@ -86,7 +86,7 @@ def test_asymptotic_variances_are_those_of_the_hessian(classes):
     np.testing.assert_allclose(found, expected, rtol=0.04, atol=1e-6)
 
 
-def test_claimed_error_of_the_ratio_is_its_spread():
+def test_standard_error_of_the_ratio_is_its_spread():
     tables = [section_3(sizes=(400,), n_repeats=8, seed=s) for s in range(25)]
     for family in ("Gaussian", "Poisson"):
         spread = np.std([table.loc[family, "ratio"].iloc[0] for table in tables])

@@ -1,4 +1,4 @@
-"""The paper's experiment: same data for every pair, same figures for any n_jobs."""
+"""The paper's experiment: shared data, reproducible for any n_jobs."""
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,14 @@ def trials():
     return run_trials(4)
 
 
-def test_a_row_a_trial_and_pair(trials):
+def test_there_is_one_row_per_trial_and_pair(trials):
     assert len(trials) == 4 * len(PAIRINGS)
     assert list(by_pair(trials, "quantity_4").columns) == [
         " x ".join(names) for names in PAIRINGS
     ]
 
 
-def test_rates_of_a_true_class_sum_to_one_and_the_diagonal_is_their_mean(trials):
+def test_rates_of_a_class_sum_to_one_and_agree_with_the_diagonal(trials):
     for i in range(1, 5):
         rates = trials[[f"rate_{i}{j}" for j in range(1, 5)]]
         np.testing.assert_allclose(rates.sum(axis=1), 1)
@@ -29,7 +29,7 @@ def test_rates_of_a_true_class_sum_to_one_and_the_diagonal_is_their_mean(trials)
     np.testing.assert_allclose(trials["mean_diagonal"], diagonal)
 
 
-def test_a_trial_depends_on_the_seed_and_its_number_alone(trials):
+def test_a_trial_depends_only_on_the_seed_and_its_number(trials):
     pd.testing.assert_frame_equal(run_trials(2), trials[: 2 * len(PAIRINGS)])
     alone = run_trials(2, pairings=PAIRINGS[2:3])["quantity_4"]
     np.testing.assert_array_equal(
@@ -38,13 +38,13 @@ def test_a_trial_depends_on_the_seed_and_its_number_alone(trials):
     assert (run_trials(2, seed=1)["quantity_4"] != trials["quantity_4"][:8]).all()
 
 
-def test_same_figures_for_any_number_of_processes(trials):
+def test_trials_do_not_depend_on_the_number_of_processes(trials):
     pd.testing.assert_frame_equal(run_trials(4, n_jobs=2), trials)
 
 
-def test_treatments_of_the_outputs(trials):
+def test_projection_lowers_the_distance_of_logistic_outputs(trials):
     softmax = trials[trials["pairing"].str.startswith("softmax")]
-    for how in ("normalised", "projected"):  # nothing to do
+    for how in ("normalised", "projected"):  # both leave softmax as it is
         np.testing.assert_allclose(
             softmax[f"quantity_4_{how}"], softmax["quantity_4"], rtol=1e-12
         )
@@ -53,7 +53,7 @@ def test_treatments_of_the_outputs(trials):
     assert (logistic["quantity_4_projected"] < logistic["quantity_4"]).all()
 
 
-def test_longer_training_begins_as_the_shorter_does():
+def test_protocols_do_not_influence_each_other():
     first = run_trials(2, [Protocol(max_iter=5), Protocol(max_iter=9)])
     shorter = run_trials(2, [Protocol(max_iter=5)])
     np.testing.assert_array_equal(
@@ -62,7 +62,7 @@ def test_longer_training_begins_as_the_shorter_does():
     assert first.groupby("max_iter")["quantity_4"].mean().is_monotonic_decreasing
 
 
-def test_the_map_has_every_setting_and_a_panel_for_each():
+def test_the_sweep_has_every_setting_and_draws_a_panel_for_each():
     protocols = map_protocols(hidden=(2, 3), max_iter=(4, 16), alpha=(0.0, 1.0))
     trials = run_trials(3, protocols)
     table = map_table(trials)
@@ -78,7 +78,7 @@ def test_the_map_has_every_setting_and_a_panel_for_each():
         assert all(len(ax.lines) == len(PAIRINGS) for ax in axes)
 
 
-def test_rankings_put_the_worst_first_and_tell_ties():
+def test_rankings_put_the_worst_first_and_mark_ties():
     rng = np.random.default_rng(0)
     names = [" x ".join(pair) for pair in PAIRINGS]
     noise = rng.normal(size=(50, 4))

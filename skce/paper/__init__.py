@@ -1,4 +1,4 @@
-"""The experiment of Dunne & Campbell: tables, figures, errata and simulation."""
+"""Tables, figures, errata and simulations of the paper of Dunne & Campbell."""
 
 from skce.paper._errata import errata, figure_1_minimum, table_1
 from skce.paper._tables import (

@@ -15,7 +15,7 @@ from skce.paper.trials import Protocol, run_trials
 
 
 def main(argv=None):
-    """Run the experiment, write CSV and PNG files, print every table."""
+    """Run the experiment, write CSV and PNG files, and print every table."""
     options = _parse(argv)
     optional("matplotlib", "python -m skce.paper")
     protocol = Protocol(options.hidden, options.max_iter, options.alpha)
@@ -41,7 +41,7 @@ def main(argv=None):
         f"{protocol.max_iter} iterations, alpha {protocol.alpha:g}"
     )
     for name, (title, table) in tables.items():
-        if name != "map":  # long; `map_rankings` and the pictures say the same
+        if name != "map":  # long; `map_rankings` and the figures show the same
             print(f"\n{name.replace('_', ' ')}: {title}")
             print(table.to_string(float_format=_digits, na_rep="-"))
     print("\nerrata of the paper", *texts, figure_1_minimum(), sep="\n")
@@ -49,6 +49,7 @@ def main(argv=None):
 
 
 def _figures(tables):
+    """Draw the figures of the paper, and those of the sweep if it was run."""
     figures = {
         "figure_1": figure_1().figure_,
         "figure_2": figure_2().figure_,
@@ -62,48 +63,21 @@ def _figures(tables):
 
 
 def _digits(number):
-    """Four decimals, or three digits of what is smaller than 0.001."""
-    number = round(number, 13) + 0.0  # rounding errors of a zero, and its sign
+    """Format with four decimals, or with three digits below 0.001."""
+    number = round(number, 13) + 0.0  # no rounding errors of a zero, and no -0
     return f"{number:.2e}" if 0 < abs(number) < 1e-3 else f"{number:.4f}"
 
 
 def _parse(argv):
-    protocol = Protocol()
-    parser = argparse.ArgumentParser(
-        prog="python -m skce.paper",
-        description="The tables and figures of Dunne & Campbell, recomputed beside the "
-        "published ones.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--trials", type=int, default=100, help="two or more")
-    parser.add_argument("--hidden", type=int, default=protocol.hidden, help="units")
-    parser.add_argument(
-        "--max-iter", type=int, default=protocol.max_iter, help="of L-BFGS"
-    )
-    parser.add_argument(
-        "--alpha", type=float, default=protocol.alpha, help="of the L2 term"
-    )
-    parser.add_argument(
-        "--map",
-        type=int,
-        nargs="?",
-        const=25,
-        default=0,
-        metavar="TRIALS",
-        help="also the map over hidden units, training length and alpha, with so many "
-        "trials (25 if no number is given, ten seconds each on two cores)",
-    )
-    parser.add_argument("--n-jobs", type=int, default=1, help="processes")
-    parser.add_argument("--seed", type=int, default=0, help="of the simulated data")
-    parser.add_argument("--output", type=Path, default=Path("paper"), help="folder")
+    """Return the options of a command line, or exit with a message."""
+    parser = _parser()
     options = parser.parse_args(argv)
-    least = {"trials": 2, "hidden": 1, "max_iter": 1, "alpha": 0, "seed": 0}
-    for name, bound in least.items():
-        if not bound <= getattr(options, name) < np.inf:
+    minima = {"trials": 2, "hidden": 1, "max_iter": 1, "alpha": 0, "seed": 0}
+    for name, minimum in minima.items():
+        value = getattr(options, name)
+        if not minimum <= value < np.inf:
             flag = name.replace("_", "-")
-            parser.error(
-                f"--{flag} {getattr(options, name)} must be finite and at least {bound}"
-            )
+            parser.error(f"--{flag} {value} must be finite and at least {minimum}")
     if options.map == 1 or options.map < 0:
         parser.error(f"--map {options.map} must be at least 2")
     if options.n_jobs == 0:
@@ -115,6 +89,35 @@ def _parse(argv):
     except OSError as error:
         parser.error(f"--output {options.output} cannot be written to: {error}")
     return options
+
+
+def _parser():
+    protocol = Protocol()
+    parser = argparse.ArgumentParser(
+        prog="python -m skce.paper",
+        description="The tables and figures of Dunne & Campbell, recomputed beside the "
+        "published ones.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--trials", type=int, default=100, help="number of trials, at least 2")
+    add("--hidden", type=int, default=protocol.hidden, help="hidden units")
+    add("--max-iter", type=int, default=protocol.max_iter, help="L-BFGS iterations")
+    add("--alpha", type=float, default=protocol.alpha, help="strength of the L2 term")
+    add(
+        "--map",
+        type=int,
+        nargs="?",
+        const=25,
+        default=0,
+        metavar="TRIALS",
+        help="also sweep hidden units, training length and alpha, with this many "
+        "trials (25 if no number is given; ten seconds per trial on two cores)",
+    )
+    add("--n-jobs", type=int, default=1, help="number of processes")
+    add("--seed", type=int, default=0, help="seed of the simulated data")
+    add("--output", type=Path, default=Path("paper"), help="output folder")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the paper errs: its table 1 against the calculus, and the other places."""
+"""Errata of the paper: its table 1 against numerical derivatives, and others."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -13,19 +13,20 @@ __all__ = ["errata", "figure_1_minimum", "table_1"]
 
 
 def table_1(seed=0):
-    """Delta of each pair, as printed and as derived, against central differences.
+    """Compare the delta of each pair, printed and derived, with central differences.
 
     Parameters
     ----------
     seed : int, default=0
-        Of 20 random cases with 4 classes.
+        Seed of 20 random cases with 4 classes.
 
     Returns
     -------
     table : pandas.DataFrame
-        A row a pair: the printed and the derived formula, the largest absolute errors
-        of the printed one, the derived one and the package's delta against central
-        differences of the loss, and whether the printed one is an erratum.
+        One row per pair: the printed and the derived formula; the largest absolute
+        errors of the printed formula, the derived one and the delta that skce computes,
+        against central differences of the loss; and whether the printed formula is an
+        erratum.
 
     Examples
     --------
@@ -55,7 +56,7 @@ def table_1(seed=0):
 
 
 def _differences(name, seed, n_cases=20, step=1e-5):
-    """z, t, y and d loss / d z by central differences, (4, n_cases) each."""
+    """Return z, t, y, and d loss / d z by central differences, (4, n_cases) each."""
     rng = np.random.default_rng(seed)
     z, pairing = rng.normal(size=(4, n_cases)), pair(*name.split(" x "))
     t = np.eye(4)[:, rng.integers(4, size=n_cases)]
@@ -69,12 +70,12 @@ def _differences(name, seed, n_cases=20, step=1e-5):
 
 
 def errata(trials):
-    """The places where the paper errs, each with the figures that show it.
+    """List the errors of the paper, each with the figures that show it.
 
     Parameters
     ----------
     trials : pandas.DataFrame
-        Of `run_trials`, for the third.
+        Returned by `run_trials` for one protocol; the third erratum needs it.
 
     Returns
     -------
@@ -89,27 +90,29 @@ def errata(trials):
     Table 1, logistic x cross-entropy, print
     Table 1, softmax x least squares, prints
     Quantity (4), printed with 1/N, is at mo
-    The protocol leaves out the hidden units
+    The protocol does not state the number o
     """
     first = _one_case(LOGISTIC_CE)
     second = _one_case(SOFTMAX_LS)
     means = by_pair(trials, "quantity_4").mean().iloc[:3]
+    without = ", ".join(f"{mean:.3f}" for mean in means)
+    with_1_over_n = ", ".join(f"{mean / 20:.3f}" for mean in means)
     return [
         "Table 1, logistic x cross-entropy, prints y - t. The factor t is lost at the "
         f"end of the derivation: it is t (y - 1). {first}",
         "Table 1, softmax x least squares, prints a minus before y sum(t y - y^2); it "
         f"is a plus. {second}",
         "Quantity (4), printed with 1/N, is at most 2 for four classes, yet table 2 "
-        "has 3.9 to 4.6. Here, over 400 test cases, the means are "
-        f"{', '.join(f'{mean:.3f}' for mean in means)} without the 1/N, which is of "
-        f"that order, and {', '.join(f'{mean / 20:.3f}' for mean in means)} with it.",
-        "The protocol leaves out the hidden units, the optimiser, when training stops "
-        "and the size of the test set. All figures depend on them, which --map shows.",
+        f"has 3.9 to 4.6. Here, over 400 test cases, the means are {without} without "
+        f"the 1/N, which is of that order, and {with_1_over_n} with it.",
+        "The protocol does not state the number of hidden units, the optimiser, when "
+        "training stops and the size of the test set. All figures depend on them, as "
+        "--map shows.",
     ]
 
 
 def figure_1_minimum():
-    """A sentence on the minimum of t log(t / y) over [0, 1]^2, found numerically.
+    """Describe the minimum of t log(t / y) over [0, 1]^2, found numerically.
 
     Examples
     --------
@@ -129,7 +132,7 @@ def figure_1_minimum():
 
 
 def _one_case(name):
-    """The printed delta and central differences of one case with four classes."""
+    """Describe the printed delta and central differences of a case with 4 classes."""
     _, t, y, differences = _differences(name, seed=0)
     printed = PRINTED_DELTA[name][1](t, y)
     texts = (

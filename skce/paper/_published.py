@@ -1,6 +1,6 @@
-"""What Dunne & Campbell print: table 1, and the figures of tables 2, 4, 5 and 6.
+"""The figures that Dunne & Campbell print in tables 1 to 6.
 
-The keys are the names of the pairs, and y stands for the paper's z*.
+The keys are the names of the pairs; y is the paper's z*.
 """
 
 __all__ = [
@@ -30,7 +30,7 @@ PRINTED_DELTA = {
     ),
     SOFTMAX_CE: ("y - t", lambda t, y: y - t),
 }
-# ... and as the derivation gives it, which is what central differences show
+# ... and as the derivation gives it, which central differences confirm
 DERIVED_DELTA = PRINTED_DELTA | {
     LOGISTIC_CE: ("t (y - 1)", lambda t, y: t * (y - 1)),
     SOFTMAX_LS: (
@@ -50,7 +50,7 @@ PUBLISHED_TABLE_3 = (
     (0.1335, 0.0252, 0.7079, 0.1335),
     (0.0252, 0.1335, 0.1335, 0.7079),
 )
-# Tables 4, 6 and 5: the true class down, the ascribed class across
+# Tables 4, 6 and 5: a row per true class, a column per predicted class
 PUBLISHED_RATES = {
     LOGISTIC_LS: (
         (0.7001, 0.1387, 0.1336, 0.0276),

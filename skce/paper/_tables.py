@@ -1,16 +1,17 @@
-"""The tables and figures of Dunne & Campbell, recomputed beside the published ones.
+"""Recompute the tables and figures of Dunne & Campbell beside the published ones.
 
 R. A. Dunne & N. A. Campbell, "On the pairing of the softmax activation and
 cross-entropy penalty functions and the derivation of the softmax activation
 function".
 
-The protocol. The paper leaves out the number of hidden units, the optimiser, when
-training stops and the size of the test set. Here: 4 hidden units, one a class; L-BFGS
-stopped after 8 iterations; no L2 term; weights that start uniform on (-1, 1); 100 test
-cases a class. This is where, of the settings of the map (`figure_map`), the mean
-diagonals of tables 4 to 6 are the published ones within their standard errors, and the
-order of table 2 holds in mean and in variance. Elsewhere it does not: trained to the
-end without decay, logistic and softmax outputs with least squares change places.
+The protocol. The paper does not give the number of hidden units, the optimiser, when
+training stops or the size of the test set. Here: 4 hidden units, as many as classes;
+L-BFGS stopped after 8 iterations; no L2 term; initial weights uniform on (-1, 1); 100
+test cases per class. Of all settings of the sweep (`figure_map`), this is the one where
+the mean diagonals of tables 4 to 6 agree with the published ones within their standard
+errors, and the pairs have the order of table 2 in mean and in variance. Elsewhere they
+do not: trained to convergence without an L2 term, logistic and softmax outputs with
+least squares change places.
 """
 
 from itertools import combinations
@@ -49,21 +50,22 @@ __all__ = [
     "tutorial_figure",
 ]
 
+PAIR_OF_TABLE = {4: LOGISTIC_LS, 5: SOFTMAX_CE, 6: SOFTMAX_LS}
 RATES = [f"rate_{i}{j}" for i in range(1, 5) for j in range(1, 5)]
 
 
 def table_2(trials):
-    """Mean and variance of (4) over the trials.
+    """Compute the mean and variance of (4) over the trials.
 
     Parameters
     ----------
     trials : pandas.DataFrame
-        Of `run_trials`, one protocol.
+        Returned by `run_trials` for one protocol.
 
     Returns
     -------
     table : pandas.DataFrame
-        A row a pair: mean, its standard error, variance, its standard error, the
+        One row per pair: mean, its standard error, variance, its standard error, the
         mean with the 1/N of the printed formula (4), which is under the root; the
         published mean and variance, and by how many standard errors of their
         difference our mean is above the published one (NaN for the pair that the paper
@@ -96,26 +98,27 @@ def table_2(trials):
     table["mean_with_1/N"] = mean / np.sqrt(400)
     for i, column in enumerate(("published_mean", "published_variance")):
         table[column] = {name: row[i] for name, row in PUBLISHED_TABLE_2.items()}
-    # the paper has 100 trials
+    # The published mean is that of 100 trials
     error = np.sqrt(variance / n + table["published_variance"] / 100)
     table["above_published"] = (mean - table["published_mean"]) / error
     return table
 
 
 def paired_differences(trials, column="quantity_4"):
-    """Differences of (4), or of another column, between all pairs, trial by trial.
+    """Compare all pairs with each other by their differences within each trial.
 
     Parameters
     ----------
     trials : pandas.DataFrame
-        Of `run_trials`, one protocol.
+        Returned by `run_trials` for one protocol.
     column : str, default="quantity_4"
+        What to compare.
 
     Returns
     -------
     table : pandas.DataFrame
-        A row for two pairs: mean difference, first less second, its standard error,
-        and their ratio.
+        One row for every two pairs: the mean difference, first less second, its
+        standard error, and their ratio.
 
     Examples
     --------
@@ -136,15 +139,16 @@ def paired_differences(trials, column="quantity_4"):
 
 
 def table_3():
-    """The exact class-conditional rates of the Bayes rule for the four classes.
+    """Compute the exact class-conditional rates of the Bayes rule.
 
-    The rule ascribes the quadrant, so that each rate is a product of Phi(1) for each
-    coordinate on the right side of 0 and 1 - Phi(1) for each on the wrong one.
+    The rule predicts the class of the quadrant, so that each rate is a product of
+    Phi(1) for each coordinate on the right side of 0 and 1 - Phi(1) for each on the
+    wrong one.
 
     Returns
     -------
     table : pandas.DataFrame of shape (4, 4)
-        The true class down, the ascribed class across.
+        One row per true class, one column per predicted class.
 
     Examples
     --------
@@ -161,7 +165,9 @@ def table_3():
 
 
 def table_4(trials):
-    """Class-conditional rates of logistic x least_squares; see `class_rates`.
+    """Compute the class-conditional rates of logistic x least_squares.
+
+    See `class_rates`.
 
     Examples
     --------
@@ -170,60 +176,54 @@ def table_4(trials):
     >>> table_4(run_trials(2)).columns[:4].tolist()
     ['as 1', 'as 2', 'as 3', 'as 4']
     """
-    return class_rates(trials, LOGISTIC_LS)
+    return class_rates(trials, PAIR_OF_TABLE[4])
 
 
 def table_5(trials):
-    """Class-conditional rates of softmax x cross_entropy; see `class_rates`.
+    """Compute the class-conditional rates of softmax x cross_entropy.
+
+    See `class_rates`.
 
     Examples
     --------
     >>> from skce.paper import table_5
     >>> from skce.paper.trials import run_trials
-    >>> table_5(run_trials(2))["as 1 published"]
-    true class
-    1    0.7046
-    2    0.1333
-    3    0.1302
-    4    0.0297
-    Name: as 1 published, dtype: float64
+    >>> table_5(run_trials(2))["as 1 published"].tolist()
+    [0.7046, 0.1333, 0.1302, 0.0297]
     """
-    return class_rates(trials, SOFTMAX_CE)
+    return class_rates(trials, PAIR_OF_TABLE[5])
 
 
 def table_6(trials):
-    """Class-conditional rates of softmax x least_squares; see `class_rates`.
+    """Compute the class-conditional rates of softmax x least_squares.
+
+    See `class_rates`.
 
     Examples
     --------
     >>> from skce.paper import table_6
     >>> from skce.paper.trials import run_trials
-    >>> table_6(run_trials(2))["as 1 Bayes"].round(4)
-    true class
-    1    0.7079
-    2    0.1335
-    3    0.1335
-    4    0.0252
-    Name: as 1 Bayes, dtype: float64
+    >>> table_6(run_trials(2))["as 1 Bayes"].round(4).tolist()
+    [0.7079, 0.1335, 0.1335, 0.0252]
     """
-    return class_rates(trials, SOFTMAX_LS)
+    return class_rates(trials, PAIR_OF_TABLE[6])
 
 
 def class_rates(trials, name):
-    """Mean class-conditional rates of one pair, the published and the exact ones.
+    """Compute the mean class-conditional rates of one pair.
 
     Parameters
     ----------
     trials : pandas.DataFrame
-        Of `run_trials`, one protocol.
+        Returned by `run_trials` for one protocol.
     name : str
-        Of the pair.
+        Name of the pair.
 
     Returns
     -------
     table : pandas.DataFrame of shape (4, 12)
-        The true class down, the ascribed class across: the means, then the
-        published figures, then those of the Bayes rule.
+        One row per true class, one column per predicted class: the means, then the
+        published rates, then those of the Bayes rule.
 
     Examples
     --------
@@ -239,12 +239,17 @@ def class_rates(trials, name):
 
 
 def mean_diagonals(trials):
-    """The mean diagonal of tables 4 to 6, and the published and exact ones.
+    """Compute the mean diagonals of tables 4 to 6 beside the published and exact ones.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Returned by `run_trials` for one protocol.
 
     Returns
     -------
     table : pandas.DataFrame
-        A row a pair: mean_diagonal, standard_error, published, and bayes, that of
+        One row per pair: mean_diagonal, standard_error, published, and bayes, that of
         table 3.
 
     Examples
@@ -270,13 +275,19 @@ def mean_diagonals(trials):
 
 
 def outputs_of_logistic(trials):
-    """(4) of logistic outputs as they are, divided by their sum, and projected.
+    """Compute (4) of logistic outputs as they are, normalised, and projected.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Returned by `run_trials` for one protocol.
 
     Returns
     -------
     table : pandas.DataFrame
-        A row a pair with logistic outputs: the three means, the mean gain of each
-        treatment, and its standard error. The projection is that on the simplex.
+        One row per pair with logistic outputs: the means of (4) of the outputs as they
+        are, divided by their sum, and projected on the simplex; and by how much either
+        treatment lowers it on average, with a standard error.
 
     Examples
     --------
@@ -297,7 +308,7 @@ def outputs_of_logistic(trials):
 
 
 def figure_1(ax=None):
-    """The cross-entropy penalty t log(t / y) over [0, 1]^2, a PenaltyDisplay.
+    """Draw the cross-entropy penalty t log(t / y) over [0, 1]^2.
 
     Examples
     --------
@@ -309,7 +320,7 @@ def figure_1(ax=None):
 
 
 def figure_2(ax=None):
-    """The least squares penalty over [0, 1]^2, a PenaltyDisplay.
+    """Draw the least squares penalty over [0, 1]^2.
 
     Examples
     --------
@@ -321,7 +332,7 @@ def figure_2(ax=None):
 
 
 def tutorial_figure(ax=None):
-    """The two curves -log y and -log(1 - y) of the two-class cross-entropy.
+    """Draw the two curves -log y and -log(1 - y) of the two-class cross-entropy.
 
     Examples
     --------
@@ -339,7 +350,7 @@ def tutorial_figure(ax=None):
 
 
 def _rates(rates):
-    """Rates, (4, 4), as a frame with the classes' numbers."""
+    """Label rates, (4, 4), with the numbers of the classes."""
     frame = optional("pandas", "skce.paper").DataFrame(rates)
     frame.index = frame.index.rename("true class") + 1
     frame.columns = [f"as {k}" for k in range(1, 5)]
@@ -347,7 +358,7 @@ def _rates(rates):
 
 
 def _beside(table, **others):
-    """`table` with the columns of others to its right, named after them."""
+    """Append the columns of other tables, named after these."""
     columns = {
         f"{column} {name}": other[column]
         for name, other in others.items()
@@ -357,21 +368,21 @@ def _beside(table, **others):
 
 
 def report(trials, map_trials=None, seed=0):
-    """Every table with its title, in the order of the paper.
+    """Compute every table, in the order of the paper, with a title.
 
     Parameters
     ----------
     trials : pandas.DataFrame
-        Of `run_trials`, one protocol.
+        Returned by `run_trials` for one protocol.
     map_trials : pandas.DataFrame, default=None
-        Of `run_trials`, with the protocols of `map_protocols`.
+        Returned by `run_trials` for the protocols of `map_protocols`.
     seed : int, default=0
-        Of `section_3`.
+        Seed of `section_3`.
 
     Returns
     -------
     tables : dict of str to (str, pandas.DataFrame)
-        The name of a table, which is also that of its file: title and table.
+        The name of each table, which is also that of its file; its title and the table.
 
     Examples
     --------
@@ -380,16 +391,29 @@ def report(trials, map_trials=None, seed=0):
     >>> sorted(report(run_trials(2)))[:3]
     ['diagonals', 'diagonals_differences', 'section_3']
     """
-    n_trials = trials["trial"].nunique()
-    most = trials.groupby("pairing")[RATES].sem().to_numpy().max()
-    of_trials = f", true class down, mean of {n_trials} trials (s.e. up to {most:.4f})"
-    n_repeats = max(2, n_trials // 4)
+    n_repeats = max(2, trials["trial"].nunique() // 4)
     tables = {
         "table_1": (
             "delta as printed and as derived; largest absolute errors against central "
             "differences of the loss, on 20 random cases (package: what skce computes)",
             table_1(),
         ),
+        **_distance_tables(trials),
+        **_rate_tables(trials),
+        "section_3": (
+            f"no hidden units, {n_repeats} samples of each size: error of the fitted "
+            "coefficients against those of the exact posterior, and the error of "
+            "maximum likelihood in theory; slope of log error against log n (-1/2 in "
+            "theory)",
+            section_3(n_repeats=n_repeats, seed=seed),
+        ),
+    }
+    return tables if map_trials is None else tables | _map_tables(map_trials)
+
+
+def _distance_tables(trials):
+    """Compute table 2 and what belongs to it: quantity (4) of each pair."""
+    return {
         "table_2": (
             "quantity (4), sqrt(sum over 400 test cases and 4 classes of (output - "
             "exact posterior)^2), without the 1/N under the root; above_published in "
@@ -397,52 +421,57 @@ def report(trials, map_trials=None, seed=0):
             table_2(trials),
         ),
         "table_2_differences": (
-            "differences of quantity (4) between pairs, trial by trial",
+            "differences of quantity (4) between pairs, paired by trial",
             paired_differences(trials),
         ),
         "table_2_outputs": (
             "quantity (4) of logistic outputs as they are, divided by their sum, and "
-            "projected on the simplex; a gain is by how much (4) falls",
+            "projected on the simplex; a gain is the decrease of (4)",
             outputs_of_logistic(trials),
         ),
+    }
+
+
+def _rate_tables(trials):
+    """Compute tables 3 to 6 and their diagonals: class-conditional rates."""
+    error = trials.groupby("pairing")[RATES].sem().to_numpy().max()
+    details = (
+        f"true class down, mean of {trials['trial'].nunique()} trials (s.e. up to "
+        f"{error:.4f})"
+    )
+    of_pairs = {
+        f"table_{number}": (
+            f"class-conditional rates of {name}, {details}",
+            class_rates(trials, name),
+        )
+        for number, name in PAIR_OF_TABLE.items()
+    }
+    return {
         "table_3": (
             "class-conditional rates of the Bayes rule, exact, true class down",
             _beside(table_3(), published=_rates(PUBLISHED_TABLE_3)),
         ),
-        "table_4": (
-            f"class-conditional rates of {LOGISTIC_LS}{of_trials}",
-            table_4(trials),
-        ),
-        "table_5": (
-            f"class-conditional rates of {SOFTMAX_CE}{of_trials}",
-            table_5(trials),
-        ),
-        "table_6": (
-            f"class-conditional rates of {SOFTMAX_LS}{of_trials}",
-            table_6(trials),
-        ),
+        **of_pairs,
         "diagonals": (
             "mean diagonals of tables 4 to 6, and of the pair that the paper leaves "
             "out",
             mean_diagonals(trials),
         ),
         "diagonals_differences": (
-            "differences of the mean diagonal between pairs, trial by trial",
+            "differences of the mean diagonal between pairs, paired by trial",
             paired_differences(trials, "mean_diagonal"),
         ),
-        "section_3": (
-            f"no hidden units, {n_repeats} samples of each size: error of the "
-            "coefficients of the exact posterior, and of maximum likelihood by theory; "
-            "slope of log error against log n (-1/2 by theory)",
-            section_3(n_repeats=n_repeats, seed=seed),
-        ),
     }
-    if map_trials is not None:
-        tables["map"] = ("means at each setting", map_table(map_trials))
-        tables["map_rankings"] = (
+
+
+def _map_tables(map_trials):
+    """Compute the means and the order of the pairs at each setting of the sweep."""
+    return {
+        "map": ("means at each setting", map_table(map_trials)),
+        "map_rankings": (
             "order of the pairs by mean (4), worst first: L logistic x least_squares, "
             "S softmax x least_squares, C softmax x cross_entropy, B logistic x "
             "binary_cross_entropy; > beyond 2 standard errors, ~ within",
             rankings(map_trials),
-        )
-    return tables
+        ),
+    }

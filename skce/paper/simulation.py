@@ -1,4 +1,4 @@
-"""Classes whose posterior is known exactly: the paper's section 3 and its data."""
+"""Simulate classes with an exactly known posterior: the paper's section 3 and data."""
 
 import numpy as np
 from scipy.special import softmax
@@ -24,7 +24,7 @@ class ExponentialClasses:
 
         P(C_k | x) = softmax_k(theta_k . x - b(theta_k)),
 
-    the paper's (3): a network without hidden units contains it.
+    the paper's (3): a network without hidden units can represent it exactly.
 
     Parameters
     ----------
@@ -50,18 +50,19 @@ class ExponentialClasses:
         raise NotImplementedError
 
     def draw(self, y, rng):
-        """Features, (n, p), of cases of the classes y, (n,)."""
+        """Draw the features, (n, p), of cases of the classes y, (n,)."""
         raise NotImplementedError
 
     def sample(self, n_per_class, rng):
-        """X, (q n_per_class, p), and y, class by class."""
+        """Draw X, (q n_per_class, p), and y, sorted by class."""
         y = np.repeat(np.arange(len(self.theta)), n_per_class)
         return self.draw(y, rng), y
 
     def coefficients(self):
         """theta_k and -b(theta_k), less their means over the classes: (p, q), (q,).
 
-        A posterior leaves open what is added to all classes alike.
+        They are centred because adding the same to all classes does not change the
+        posterior.
         """
         b = self.log_normaliser()
         return (self.theta - self.theta.mean(axis=0)).T, b.mean() - b
@@ -113,23 +114,24 @@ class PoissonClasses(ExponentialClasses):
 
 
 # Section 4.1 of the paper: means (+-1, +-1). Classes 1 and 4 are opposite corners, as
-# in its table 3.
+# table 3 shows.
 GAUSSIAN_CLASSES = GaussianClasses([(1, 1), (1, -1), (-1, 1), (-1, -1)])
 POISSON_CLASSES = PoissonClasses(np.log([(1, 1), (1, 4), (4, 1), (3, 3)]))
 
 
 def quantity_4(estimated, exact, *, per_case=False):
-    """The distance of estimated from exact posterior probabilities, the paper's (4).
+    """sqrt(sum_n sum_k (estimated_nk - exact_nk)^2), the paper's (4).
 
-        sqrt(sum_n sum_k (estimated_nk - exact_nk)^2),
+    The distance of estimated from exact posterior probabilities.
 
     Parameters
     ----------
     estimated, exact : array-like of shape (n, q)
     per_case : bool, default=False
-        Whether to divide the sum over the n cases by n, as the paper prints it. Its
-        table 2 cannot have been computed so: for four classes (4) is then at most
-        2 (sqrt(2), if the estimates are probabilities), and the table has 3.9 to 4.6.
+        Whether to divide the sum by the number of cases, as the paper prints it. Its
+        table 2 cannot have been computed in this way: for four classes (4) would be at
+        most 2 (sqrt(2) if the estimates are probabilities), but the table has 3.9 to
+        4.6.
 
     Returns
     -------
@@ -148,27 +150,27 @@ def quantity_4(estimated, exact, *, per_case=False):
 
 
 def section_3(sizes=(400, 1600, 6400, 25600), n_repeats=25, seed=0):
-    """Coefficients fitted without hidden units approach those of the exact posterior.
+    """Measure how fast fitted coefficients approach those of the exact posterior.
 
-    For four Gaussian and four Poisson classes: the root mean square error of the
-    coefficients of softmax x cross_entropy, centred over the classes, beside what
-    maximum likelihood has for large n, sqrt(trace(F^+) / (n m)). F is the Fisher
-    information of one case and m the number of coefficients.
+    For four Gaussian and four Poisson classes and no hidden units: the root mean square
+    error of the coefficients of softmax x cross_entropy, centred over the classes,
+    beside the asymptotic error of maximum likelihood, sqrt(trace(F^+) / (n m)), where F
+    is the Fisher information of one case and m the number of coefficients.
 
     Parameters
     ----------
     sizes : sequence of int, default=(400, 1600, 6400, 25600)
         Numbers of cases, n.
     n_repeats : int, default=25
-        Samples of each size.
+        Number of samples of each size.
     seed : int, default=0
 
     Returns
     -------
     table : pandas.DataFrame
-        A row a family and n: rms_error; asymptotic, its value by theory; their ratio;
-        ratio_error, its standard error, by theory as well; and slope, that of log
-        rms_error against log n over all sizes, which is -1/2 by theory.
+        One row per family and n: rms_error; asymptotic, its theoretical value; their
+        ratio; ratio_error, the theoretical standard error of the ratio; and slope, the
+        slope of log rms_error against log n over all sizes, which is -1/2 in theory.
 
     Examples
     --------
@@ -193,7 +195,7 @@ def section_3(sizes=(400, 1600, 6400, 25600), n_repeats=25, seed=0):
         )
         rms = np.sqrt(errors.mean(axis=0))
         asymptotic = np.sqrt(variances.sum() / exact.size / np.array(sizes))
-        # of n_repeats sums of independent squares; d sqrt(m) = dm / (2 sqrt(m))
+        # The mean square is a sum of independent squares; d sqrt(m) = dm / (2 sqrt(m))
         share = (variances**2).sum() / variances.sum() ** 2
         ratio_error = np.sqrt(2 * share / n_repeats) / 2
         slope = np.nan
@@ -208,7 +210,7 @@ def section_3(sizes=(400, 1600, 6400, 25600), n_repeats=25, seed=0):
 
 
 def _linear_fit(classes, n, rng):
-    """Biases and weights, (1 + p, q), centred over the classes."""
+    """Fit n cases; return biases and weights, (1 + p, q), centred over the classes."""
     y = rng.integers(len(classes.theta), size=n)
     fit = PairedMLPClassifier(
         "softmax",
@@ -223,11 +225,11 @@ def _linear_fit(classes, n, rng):
 
 
 def _asymptotic_variances(classes, rng, n=100_000):
-    """n times the variances of the centred coefficients, on their principal axes.
+    """Return n times the variances of the centred coefficients on principal axes.
 
-    The eigenvalues of the pseudo-inverse of the Fisher information of a case: it has
-    no part along what is added to all classes alike, where the centred coefficients
-    do not vary.
+    They are the eigenvalues of the pseudo-inverse of the Fisher information of one
+    case. It is singular in the direction that adds the same to all classes, where the
+    centred coefficients do not vary.
     """
     y = rng.integers(len(classes.theta), size=n)
     X = classes.draw(y, rng)

@@ -1,4 +1,7 @@
-"""The map: the paper's comparison over hidden units, training length and alpha."""
+"""Sweep the paper's comparison over hidden units, training length and alpha.
+
+The result is called the map: a table, rankings and figures with all settings.
+"""
 
 from itertools import pairwise
 
@@ -15,7 +18,20 @@ def map_protocols(
     max_iter=(4, 8, 16, 32, 64, 128, 256, 512, 1024),
     alpha=(0.0, 0.1, 1.0),
 ):
-    """The settings of the map: hidden units x training length x alpha.
+    """Return the settings of the sweep: hidden units x training length x alpha.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Numbers of hidden units.
+    max_iter : sequence of int
+        Numbers of iterations of L-BFGS.
+    alpha : sequence of float
+        Strengths of the L2 term.
+
+    Returns
+    -------
+    protocols : list of Protocol
 
     Examples
     --------
@@ -29,7 +45,17 @@ def map_protocols(
 
 
 def map_table(trials):
-    """Mean of (4) and mean diagonal of each setting and pair, with standard errors.
+    """Compute the mean of (4) and the mean diagonal at each setting.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Returned by `run_trials` for the protocols of `map_protocols`.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        One row per setting and pair, with standard errors.
 
     Examples
     --------
@@ -51,21 +77,26 @@ def map_table(trials):
     return table.reset_index()
 
 
-# One letter a pair in `rankings`
+# One letter per pair in `rankings`
 LETTERS = {str(pair(*names)): s for names, s in zip(PAIRINGS, "LSCB", strict=True)}
 
 
 def rankings(trials):
-    """The order of the pairs at each setting of the map, worst to best by mean (4).
+    """Rank the pairs at each setting, from worst to best by mean (4).
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Returned by `run_trials` for the protocols of `map_protocols`.
 
     Returns
     -------
     table : pandas.DataFrame
-        Indexed by alpha and hidden units, a column a training length. L stands for
-        logistic x least_squares, S for softmax x least_squares, C for softmax x
-        cross_entropy, B for logistic x binary_cross_entropy; ">" stands between
-        neighbours that differ by more than two standard errors of their paired
-        difference, "~" between others. The paper's order is L > S > C.
+        Indexed by alpha and hidden units, with one column per training length. L is
+        logistic x least_squares, S softmax x least_squares, C softmax x cross_entropy,
+        B logistic x binary_cross_entropy; ">" separates neighbours that differ by more
+        than two standard errors of their paired difference, "~" the others. The
+        paper's order is L > S > C.
 
     Examples
     --------
@@ -93,13 +124,14 @@ def rankings(trials):
 
 
 def figure_map(table, column="quantity_4"):
-    """The map drawn: a panel for each alpha and number of hidden units.
+    """Draw the map, with a panel for each alpha and number of hidden units.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Of `map_table`.
+        Returned by `map_table`.
     column : {"quantity_4", "mean_diagonal"}, default="quantity_4"
+        What to draw.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Trials of the pairs on the paper's data, under one protocol or a map of them."""
+"""Run trials of the pairs on the paper's data, under one or more protocols."""
 
 import warnings
 from dataclasses import asdict, dataclass
@@ -32,16 +32,16 @@ PAIRINGS = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the paper leaves open, with the defaults that `skce.paper` argues for.
+    """Settings that the paper does not give, with defaults that reproduce its results.
 
     Attributes
     ----------
     hidden : int
-        Logistic hidden units.
+        Number of logistic hidden units.
     max_iter : int
-        Iterations of L-BFGS, after which training stops.
+        Number of iterations of L-BFGS, after which training stops.
     alpha : float
-        Of the L2 term; the paper has none.
+        Strength of the L2 term; the paper has none.
 
     Examples
     --------
@@ -67,11 +67,11 @@ def run_trials(
     n_jobs=None,
     progress=False,
 ):
-    """The paper's experiment: `n_trials` draws of the data, all pairs on each.
+    """Run the paper's experiment: fit all pairs to `n_trials` draws of the data.
 
-    A trial draws 100 cases a class to train on and 100 to test on. All pairs and
-    protocols see the same data, and all networks of a size begin with the same
-    weights, uniform on (-1, 1). A trial depends on `seed` and its own number alone.
+    Each trial draws 100 cases per class for training and 100 for testing. All pairs and
+    protocols get the same data, and all networks of one size start from the same
+    weights, uniform on (-1, 1). A trial depends only on `seed` and its own number.
 
     Parameters
     ----------
@@ -80,20 +80,19 @@ def run_trials(
     pairings : sequence of (activation, penalty)
     seed : int, default=0
     n_jobs : int or None, default=None
-        Processes, as in joblib.
+        Number of processes, as in joblib.
     progress : bool, default=False
         Whether to show a progress bar (needs tqdm).
 
     Returns
     -------
     trials : pandas.DataFrame
-        A row a trial, protocol and pair: seed, trial, hidden, max_iter, alpha, pairing
-        (its name);
-        quantity_4 of the outputs as they are, and quantity_4_normalised and
-        quantity_4_projected of the outputs divided by their sum and projected on the
-        simplex; mean_diagonal, the mean of the four rates of right decisions; and
-        rate_11 ... rate_44, the part of each true class (first digit) that is
-        ascribed to each class (second digit) by the largest output.
+        One row per trial, protocol and pair: seed, trial, hidden, max_iter, alpha,
+        pairing (its name); quantity_4 of the outputs as they are, quantity_4_normalised
+        of the outputs divided by their sum, and quantity_4_projected of the outputs
+        projected on the simplex; rate_11 ... rate_44, the proportion of each true class
+        (first digit) that is predicted as each class (second digit) by the largest
+        output; and mean_diagonal, the mean of the four rates of correct predictions.
 
     Examples
     --------
@@ -115,7 +114,7 @@ def run_trials(
 
 
 def _trial(seed, trial, protocols, pairings):
-    """The rows of one trial."""
+    """Run one trial and return its rows of the table."""
     rng = np.random.default_rng([seed, trial])
     X, y = GAUSSIAN_CLASSES.sample(100, rng)
     X_test, y_test = GAUSSIAN_CLASSES.sample(100, rng)
@@ -130,6 +129,7 @@ def _trial(seed, trial, protocols, pairings):
 
 
 def _fit(names, protocol, start, X, y):
+    """Fit one pair from the weights that the seed `start` draws."""
     classifier = PairedMLPClassifier(
         *names,
         hidden_layer_sizes=protocol.hidden,
@@ -142,12 +142,13 @@ def _fit(names, protocol, start, X, y):
         n_jobs=1,
     )
     with warnings.catch_warnings():
-        # max_iter is meant to end the training
+        # The protocol stops training at max_iter on purpose
         warnings.simplefilter("ignore", ConvergenceWarning)
         return classifier.fit(X, y)
 
 
 def _measure(classifier, X, y, exact):
+    """Compare the outputs on test cases with the exact posterior and the labels."""
     outputs = classifier.predict_outputs(X)
     projected = get_activation("sparsemax").value(outputs.T).T
     rates = confusion_matrix(y, outputs.argmax(axis=1), normalize="true")
@@ -162,7 +163,17 @@ def _measure(classifier, X, y, exact):
 
 
 def by_pair(trials, column):
-    """`column` of one protocol, a row a trial and a column a pair.
+    """Arrange a column in one row per trial and one column per pair.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Returned by `run_trials` for one protocol.
+    column : str
+
+    Returns
+    -------
+    table : pandas.DataFrame of shape (n_trials, n_pairs)
 
     Raises
     ------
