@@ -1,4 +1,4 @@
-"""Every public name has a page and an example; every link leads somewhere."""
+"""Every public name has a page and an example; every link has a target."""
 
 import importlib
 import inspect
@@ -17,7 +17,7 @@ PAGES = [
 
 
 def listed_names():
-    """The names on the API page, in full."""
+    """Full names of the entries on the API page."""
     module = None
     for line in API.splitlines():
         if line.startswith(".. currentmodule:: "):
@@ -45,18 +45,18 @@ def test_the_api_page_lists_every_public_class_and_function(module):
             assert id(entry) in listed, f"{module}.{name}"
 
 
-def test_the_api_page_lists_a_name_once():
+def test_the_api_page_lists_each_name_once():
     assert len(NAMES) == len(set(NAMES)) > 70
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_public_name_has_an_example(name):
+def test_every_public_name_has_an_example(name):
     text = inspect.getdoc(found(name))
     assert ">>> " in text.partition("Examples\n--------\n")[2]
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n.count(".") == 1])
-def test_parameters_are_documented(name):
+def test_every_parameter_is_documented(name):
     entry = found(name)
     if inspect.isclass(entry) and issubclass(entry, Exception):
         return
@@ -67,7 +67,7 @@ def test_parameters_are_documented(name):
 
 
 def slug(heading):
-    """The anchor that a forge, and the site, give a heading."""
+    """The anchor of a heading, on GitHub and on the site."""
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
     return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
@@ -91,7 +91,7 @@ def is_made_by_the_build(target):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_within_the_project_lead_to_a_file_and_a_heading(page):
+def test_links_within_the_project_have_a_target(page):
     for link in links(page):
         if re.match(r"https?://", link):
             continue
@@ -107,7 +107,7 @@ def test_links_within_the_project_lead_to_a_file_and_a_heading(page):
             assert anchor in anchors(target), link
 
 
-def test_every_page_of_the_guide_is_in_a_table_of_contents():
+def test_every_page_is_in_a_table_of_contents():
     pages = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
     tables = re.findall(
         r"^```\{toctree\}\n(.*?)^```",

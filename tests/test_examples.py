@@ -1,4 +1,4 @@
-"""Every example runs; the gallery's pictures come from these very files."""
+"""Every example of the gallery runs and draws its figure."""
 
 import runpy
 import sys
@@ -13,11 +13,11 @@ from sklearn.datasets import load_iris
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def test_pairing_grid(tmp_path, monkeypatch, capsys):
+def test_pairing_grid_prints_tables_and_saves_a_figure(tmp_path, monkeypatch, capsys):
     file = str(EXAMPLES / "plot_pairing_grid.py")
     namespace = runpy.run_path(file)
     main = namespace["main"]
-    # iris in place of the two data sets, for the time it takes
+    # The small iris data in place of the two data sets, to save time
     monkeypatch.setitem(main.__globals__, "DATA", {"iris": load_iris})
     monkeypatch.setattr(sys, "argv", [file, "--n-jobs", "1", "--output", str(tmp_path)])
     main()
@@ -43,7 +43,7 @@ def test_example_draws_a_figure(example):
     plt.close("all")
 
 
-def test_large_file(tmp_path, capsys):
+def test_large_file_converts_csv_and_parquet(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     namespace = runpy.run_path(str(EXAMPLES / "large_file.py"))
     rows = pd.DataFrame(load_iris(return_X_y=True)[0], columns=list("abcd"))

@@ -1,4 +1,4 @@
-"""The HTML repr: the description of each parameter, and the link to the class."""
+"""The HTML repr: a description of each parameter, and a link to the documentation."""
 
 import html
 import inspect
@@ -15,13 +15,13 @@ from skce import PairedMLPClassifier
 from skce._support import documentation
 
 LINK = 'href="https://example.org/skce/generated/skce.PairedMLPClassifier.html"'
-# On 1.7 the word is nowhere in the repr, later in its styles and links
+# The repr of scikit-learn 1.7 has no parameter descriptions
 has_tooltips = "param-doc-link" in LogisticRegression()._repr_html_()
 
 
 @pytest.fixture
 def set_urls(monkeypatch):
-    """Has the package's metadata list these project URLs."""
+    """Make the package's metadata list these project URLs."""
 
     def set_urls(*urls):
         message = Message()
@@ -37,22 +37,22 @@ def set_urls(monkeypatch):
 @pytest.mark.parametrize(
     "address", ["https://example.org/skce", "https://example.org/skce/"]
 )
-def test_the_link_comes_from_the_metadata(set_urls, address):
+def test_the_link_comes_from_the_project_urls(set_urls, address):
     set_urls("Source, https://example.org/source", f"Documentation, {address}")
     assert LINK in PairedMLPClassifier()._repr_html_()
     pipeline = make_pipeline(StandardScaler(), PairedMLPClassifier())
     assert LINK in pipeline._repr_html_()
 
-    class OfAUser(PairedMLPClassifier):
+    class Subclass(PairedMLPClassifier):
         pass
 
-    assert "example.org" not in OfAUser()._repr_html_()
+    assert "example.org" not in Subclass()._repr_html_()
 
 
-def test_no_link_where_no_address_is_known(set_urls, monkeypatch):
+def test_there_is_no_link_without_a_documentation_url(set_urls, monkeypatch):
     set_urls("Source, https://example.org/source")
     assert links(PairedMLPClassifier()) == []
-    assert links(LogisticRegression())  # which has one
+    assert links(LogisticRegression())  # scikit-learn's own has one
 
     def not_installed(name):
         raise PackageNotFoundError(name)
@@ -66,7 +66,7 @@ def links(estimator):
     return re.findall(r"<a [^>]*>", estimator._repr_html_())
 
 
-@pytest.mark.skipif(not has_tooltips, reason="a release of scikit-learn without them")
+@pytest.mark.skipif(not has_tooltips, reason="this scikit-learn has no descriptions")
 @pytest.mark.parametrize("name", PairedMLPClassifier().get_params())
 def test_each_parameter_has_its_description(name, set_urls):
     set_urls("Documentation, https://example.org/skce")

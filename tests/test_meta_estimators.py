@@ -1,4 +1,4 @@
-"""In scikit-learn's meta-estimators, displays and inspections."""
+"""The classifier inside scikit-learn's meta-estimators, displays and inspection."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -49,17 +49,17 @@ def classifier(request):
     ],
     ids=["calibrated", "voting", "stacking", "bagging", "ovr", "ovo", "selector"],
 )
-def test_meta_estimators(wrap, classifier):
+def test_meta_estimators_fit_and_score(wrap, classifier):
     assert wrap(classifier).fit(X, y).score(X, y) > 0.9
 
 
-def test_frozen_and_calibrated(classifier):
+def test_a_frozen_classifier_can_be_calibrated(classifier):
     frozen = FrozenEstimator(classifier.fit(X, y))
     calibrated = CalibratedClassifierCV(frozen).fit(X, y)
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
 
 
-def test_several_outputs_and_unlabelled_rows(classifier):
+def test_multioutput_chains_and_self_training(classifier):
     both = np.column_stack([y == 0, y == 1]).astype(int)
     assert MultiOutputClassifier(classifier).fit(X, both).score(X, both) > 0.85
     assert ClassifierChain(classifier).fit(X, both).score(X, both) > 0.85
@@ -67,7 +67,7 @@ def test_several_outputs_and_unlabelled_rows(classifier):
     assert SelfTrainingClassifier(classifier).fit(X, some).score(X, y) > 0.9
 
 
-def test_inspection_and_displays(classifier):
+def test_inspection_and_displays_accept_the_classifier(classifier):
     classifier.fit(X, y)
     importance = permutation_importance(classifier, X, y, n_repeats=2, random_state=0)
     assert importance.importances_mean.max() > 0.1
@@ -82,7 +82,7 @@ def test_inspection_and_displays(classifier):
     plt.close("all")
 
 
-def test_weights_are_routed(classifier):
+def test_sample_weights_are_routed(classifier):
     weights = np.where(y == 0, 2.0, 1.0)
     with config_context(enable_metadata_routing=True):
         classifier.set_fit_request(sample_weight=True)
@@ -96,7 +96,7 @@ def test_weights_are_routed(classifier):
     assert (predicted == y).mean() > 0.8
 
 
-def test_polars_frames(classifier):
+def test_polars_frames_give_the_results_of_pandas(classifier):
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame(X, schema=list("abcd"))
     fitted = classifier.fit(frame, polars.Series(y))
