@@ -2,9 +2,9 @@
 A file larger than memory
 =========================
 
-Fits a Parquet or CSV file. It is streamed once into a .npy file of float32,
-batch by batch, which is then mapped into memory: a fit reads its blocks and lets them
-go. Needs pyarrow::
+Fit a Parquet or CSV file that does not fit into memory. The file is streamed, batch by
+batch, into a .npy file of float32, which is then memory-mapped: the fit reads one block
+of rows after another and does not keep them. Needs pyarrow::
 
     python examples/large_file.py rows.parquet label
 """
@@ -22,9 +22,9 @@ from skce import PairedMLPClassifier, summary
 
 
 def to_npy(path, label, target):
-    """Write the columns of a Parquet or CSV file but one to `target`, as float32.
+    """Write all columns of a Parquet or CSV file except `label` to `target`.
 
-    Returns the rows, mapped into memory, and the labels.
+    Return the features, memory-mapped as float32, and the labels.
     """
     file_format = "csv" if Path(path).suffix == ".csv" else "parquet"
     data = ds.dataset(path, format=file_format)
@@ -38,7 +38,7 @@ def to_npy(path, label, target):
             X[rows, j] = batch[name].to_numpy(zero_copy_only=False)
         labels.append(batch[label].to_numpy(zero_copy_only=False))
         start = rows.stop
-    # scale in place, part by part: the statistics first, in float64
+    # Standardise in place, part by part, with statistics in float64
     parts = [slice(i, i + 100_000) for i in range(0, len(X), 100_000)]
     mean = sum(X[part].sum(axis=0, dtype=np.float64) for part in parts) / len(X)
     variance = sum(np.square(X[part] - mean).sum(axis=0) for part in parts) / len(X)
@@ -49,7 +49,7 @@ def to_npy(path, label, target):
 
 
 def example_file(path, n_rows=200_000, n_features=20):
-    """A Parquet file to try it on."""
+    """Write a Parquet file to try this on."""
     rng = np.random.default_rng(0)
     W = rng.normal(size=(n_features, 3))
     with _writer(path, n_features) as out:

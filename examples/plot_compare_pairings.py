@@ -2,9 +2,9 @@
 Which pair for my data?
 =======================
 
-All pairs on the same folds, each at its own best alpha: the search over alpha is part
-of what is compared. An interval that contains 0 means that these data do not tell the
-pair from the best one.
+Compare all pairs on the same folds, each at its own best alpha: the search over alpha
+is part of what is compared. Where an interval contains 0, the difference between the
+pair and the best one is not significant.
 """
 
 import matplotlib.pyplot as plt

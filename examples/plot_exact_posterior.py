@@ -3,9 +3,9 @@ Softmax is the posterior of exponential families
 ================================================
 
 Section 3 of the paper: classes from one exponential family with a common scale have a
-posterior that is a softmax of affine functions of x. A network without hidden units
-contains it, and its coefficients approach the true ones as n^(-1/2), with the constant
-that the theory of maximum likelihood gives.
+posterior that is a softmax of affine functions of x. A network without hidden units can
+represent it exactly, and its fitted coefficients approach the true ones as n^(-1/2),
+with the constant given by the theory of maximum likelihood.
 """
 
 import matplotlib.pyplot as plt
@@ -18,7 +18,7 @@ print(table.to_string(float_format="{:.3f}".format))
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for (family, rows), marker in zip(table.groupby("family"), "os", strict=True):
     n = rows.index.get_level_values("n")
-    (line,) = ax.loglog(n, rows["asymptotic"], "--", label=f"{family}, by theory")
+    (line,) = ax.loglog(n, rows["asymptotic"], "--", label=f"{family}, in theory")
     ax.errorbar(
         n,
         rows["rms_error"],

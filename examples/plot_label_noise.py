@@ -2,10 +2,11 @@
 Forty per cent wrong labels
 ===========================
 
-Digits, of whose training labels 40 % are wrong, judged on right ones. Cross-entropy
-lets a wrong label count without bound; generalized cross-entropy (Zhang & Sabuncu
-2018) and least squares are bounded: they lose less where alpha is too small, and the
-best of the former is the best of all.
+Train on digits of which 40 % have a wrong label, and test on correct labels. The
+cross-entropy of a mislabelled row is unbounded; generalized cross-entropy (Zhang &
+Sabuncu 2018) and least squares are bounded, which limits the influence of a wrong
+label. They lose less accuracy where alpha is too small, and generalized cross-entropy
+at its best alpha is the best of all.
 """
 
 import warnings
@@ -43,7 +44,7 @@ for penalty, style in zip(penalties, ("o-", "s--", "^-."), strict=True):
             scores.append(classifier.fit(X, y).score(X_test, y_test))
     print(f"{penalty}: best accuracy {max(scores):.3f}")
     ax.plot(alphas, scores, style, label=str(penalty))
-ax.set(xscale="log", xlabel="alpha", ylabel="accuracy on right labels")
+ax.set(xscale="log", xlabel="alpha", ylabel="accuracy on correct labels")
 ax.set(title="Digits with 40 % wrong labels")
 ax.set_xticks(alphas, alphas)
 ax.minorticks_off()

@@ -1,9 +1,9 @@
 """
-How a fit went
-==============
+The loss curve of a fit
+=======================
 
-The objective after each iteration: for three pairs, and for a fit that begins on a
-growing sample of its rows, a sixteenth of them, an eighth, and so on.
+The objective after each iteration: on the left for three pairs, on the right for a fit
+that starts on a sample of its rows which grows from stage to stage until it has all.
 """
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,9 @@
 Which pair for which data?
 ==========================
 
-All pairs of output activation and penalty on two data sets of scikit-learn: a grid
-search by log loss in a pipeline, a table of every pair, and the chosen pair judged on
-folds that took no part in the choice.
+Compare all pairs of output activation and penalty on two data sets of scikit-learn: a
+grid search by log loss in a pipeline, a table of all pairs, and the performance of the
+chosen pair on folds that were not used for the choice.
 """
 
 import argparse
@@ -38,7 +38,7 @@ SCORES = {
 
 
 class SearchWithProgress(GridSearchCV):
-    """A grid search that evaluates one candidate after the other and says so."""
+    """A grid search with a progress bar, which evaluates one candidate at a time."""
 
     def _run_search(self, evaluate_candidates):
         candidates = list(ParameterGrid(self.param_grid))
@@ -54,7 +54,7 @@ def pipeline():
 
 
 def search_pairs(title, X, y, repeats, n_jobs):
-    """A fitted search over all pairs, with the three scores of every fold."""
+    """Fit a search over all pairs, with three scores for every fold."""
     search = SearchWithProgress(
         pipeline(),
         pairing_grid("clf__"),
@@ -67,8 +67,8 @@ def search_pairs(title, X, y, repeats, n_jobs):
     return search.fit(X, y)
 
 
-def judge_choice(title, X, y, n_jobs):
-    """Scores of the whole procedure, search included, on folds of its own."""
+def validate_choice(title, X, y, n_jobs):
+    """Cross-validate the whole procedure, including the search."""
     inner = GridSearchCV(
         pipeline(), pairing_grid("clf__"), scoring="neg_log_loss", cv=3, n_jobs=n_jobs
     )
@@ -83,7 +83,7 @@ def judge_choice(title, X, y, n_jobs):
 
 
 def fold_scores(search):
-    """One row a pair and fold: data for the table and the picture."""
+    """Return one row per pair and fold, for the table and the figure."""
     results = search.cv_results_
     n_folds = search.n_splits_
     rows = []
@@ -99,7 +99,7 @@ def fold_scores(search):
 
 
 def table(scores):
-    """Mean and standard deviation over the folds of each pair, best log loss first."""
+    """Return mean and standard deviation over the folds, best log loss first."""
     groups = scores.groupby("pair")
     mean, spread = groups.mean().sort_values("log loss"), groups.std()
     cells = {
@@ -110,7 +110,7 @@ def table(scores):
 
 
 def draw(all_scores, file):
-    """A panel a data set and score: folds as circles, means of pairs as bars."""
+    """Draw a panel per data set and score: folds as circles, means as bars."""
     names = [name for name, _ in SCORES.values()]
     fig, axes = plt.subplots(
         len(all_scores), len(names), figsize=(11, 3.4 * len(all_scores)), squeeze=False
@@ -139,7 +139,7 @@ def draw(all_scores, file):
 
 def main():
     parser = argparse.ArgumentParser(description="All pairs on two data sets.")
-    parser.add_argument("--repeats", type=int, default=1, help="of the 5-fold CV")
+    parser.add_argument("--repeats", type=int, default=1, help="repeats of 5-fold CV")
     parser.add_argument("--n-jobs", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path(sys.argv[0]).parent)
     options = parser.parse_args()
@@ -149,26 +149,26 @@ def main():
         X, y = load(return_X_y=True)
         search = search_pairs(title, X, y, options.repeats, options.n_jobs)
         all_scores[title] = scores = fold_scores(search)
-        judged = judge_choice(f"{title}, the choice", X, y, options.n_jobs)
+        validated = validate_choice(f"{title}, validation", X, y, options.n_jobs)
         chosen = search.best_estimator_["clf"].pairing_
-        honest = ", ".join(
-            f"{name} {sign * judged[key].mean():.4f} ({judged[key].std():.4f})"
+        performance = ", ".join(
+            f"{name} {sign * validated[key].mean():.4f} ({validated[key].std():.4f})"
             for key, (name, sign) in SCORES.items()
         )
         tables.append(
             f"\n{title}: {X.shape[0]} rows, {X.shape[1]} features; mean (standard "
             f"deviation) over {search.n_splits_} folds\n{table(scores).to_string()}\n"
             f"chosen by log loss: {chosen}\n"
-            f"the search itself, on 3 folds kept apart: {honest}"
+            f"the search, cross-validated on 3 outer folds: {performance}"
         )
     print("\n".join(tables))
     print(
-        "\nThe log loss takes a probability of 0 (sparsemax, identity) for the right "
-        "class as 2e-16, which costs 36 nats."
+        "\nscikit-learn's log loss clips a probability of 0 (sparsemax, identity) for "
+        "the correct class to 2e-16, which costs 36 nats."
     )
     picture = options.output / "pairing_grid.png"
     draw(all_scores, picture)
-    print(f"\npicture: {picture}")
+    print(f"\nfigure: {picture}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 The paper's experiment
 ======================
 
-Four Gaussian classes whose posterior is known, and the distance (4) of estimated from
-exact posterior probabilities: 20 of the paper's 100 trials, all pairs on the same data.
-`python -m skce.paper` has all tables and figures.
+Four Gaussian classes with a known posterior, and the distance (4) of estimated from
+exact posterior probabilities, in 20 instead of the paper's 100 trials, with all pairs
+fitted to the same data. `python -m skce.paper` computes all tables and figures.
 """
 
 import matplotlib.pyplot as plt
@@ -18,14 +18,14 @@ for table in (table_2(trials), paired_differences(trials), mean_diagonals(trials
 
 distances = by_pair(trials, "quantity_4")
 fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
-ax.plot(distances.T, range(4), "o-", c="0.8", ms=3, lw=0.8)  # a line a trial
+ax.plot(distances.T, range(4), "o-", c="0.8", ms=3, lw=0.8)  # a line per trial
 ax.errorbar(
     distances.mean(), range(4), xerr=2 * distances.sem(), fmt="ks", capsize=5, zorder=3
 )
 ax.set_yticks(range(4), distances.columns)
 ax.set(
     xlabel="distance to the exact posterior, (4)",
-    title="20 trials, their means and two standard errors",
+    title="20 trials, with means and two standard errors",
 )
 ax.invert_yaxis()
 plt.show()

@@ -2,10 +2,10 @@
 The penalties, and why one of them needs softmax
 ================================================
 
-The paper's figures 1 and 2 and the two curves of the two-class cross-entropy. For a
-given target, least squares and binary cross-entropy are smallest at y = t (dashed), but
-t log(t / y) at y = 1, whatever the target: only outputs that must sum to 1 keep it from
-answering "1" for every class.
+The paper's figures 1 and 2, and the two curves of the binary cross-entropy. For a given
+target, least squares and binary cross-entropy are smallest at y = t (dashed line), but
+t log(t / y) is smallest at y = 1 for every target. Minimising it leads to an output of
+1 for every class, unless the outputs must sum to 1, as those of softmax do.
 """
 
 import matplotlib.pyplot as plt

@@ -2,11 +2,11 @@
 One network, three losses
 =========================
 
-The paper's four Gaussian classes, one network, the same start: softmax with
-cross-entropy, softmax with least squares, and logistic outputs with cross-entropy.
-Above, the class of the largest output; the exact boundaries are the axes. Below, the
-four outputs along the dashed line, and the exact posterior probability of the first
-class. The third pair ends with the smallest loss, and with every output at 1.
+The same network, from the same initial weights, on the paper's four Gaussian classes:
+softmax with cross-entropy, softmax with least squares, and logistic outputs with
+cross-entropy. Top: the class of the largest output; the exact boundaries are the axes.
+Bottom: the four outputs along the dashed line, and the exact posterior probability of
+the first class. The third pair reaches the smallest loss, with every output at 1.
 """
 
 import warnings
