@@ -1,6 +1,6 @@
 """Check the derivatives of activations and penalties against central differences."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,13 @@ __all__ = ["check_gradient"]
 MAX_ROWS, MAX_PARAMETERS = 200, 200
 
 
+class GradientErrors(TypedDict):
+    """What `check_gradient` returns: relative errors."""
+
+    gradient: float
+    hessian: float | None
+
+
 def check_gradient(
     estimator: Any,
     X: Any,
@@ -31,7 +38,7 @@ def check_gradient(
     *,
     step: float = 1e-5,
     random_state: int | np.random.RandomState | None = 0,
-) -> dict[str, float | None]:
+) -> GradientErrors:
     """Compare gradients and Hessian products with central differences.
 
     Use it for user-defined activations, penalties and hidden activations: a wrong
