@@ -1,87 +1,22 @@
 """Output activations, penalties, their pairings, and hidden activations.
 
-Pure formulas on arrays of shape (units, rows).
+Pure formulas on arrays of shape (units, rows). Where to start reading: `activations`
+and `penalties` have the formulas, `pairings.pair` puts two of them together, and
+`pairings.NaturalPairing.loss_and_delta` is what a fit with the defaults computes.
 """
 
-from skce.losses.activations import (
-    ACTIVATIONS,
-    Activation,
-    ElementwiseActivation,
-    Identity,
-    Logistic,
-    Softmax,
-    Sparsemax,
-    get_activation,
-)
-from skce.losses.hidden import (
-    HIDDEN_ACTIVATIONS,
-    HiddenActivation,
-    HiddenIdentity,
-    HiddenLogistic,
-    HiddenReLU,
-    HiddenTanh,
-    get_hidden_activation,
-)
-from skce.losses.intervals import REAL_LINE, Interval
-from skce.losses.pairings import (
-    ComposedPairing,
-    DegeneratePairingWarning,
-    LogComposedPairing,
-    NaturalPairing,
-    Pairing,
-    legal_penalties,
-    pair,
-    pairing_grid,
-    pairing_status,
-    why_degenerate,
-)
-from skce.losses.penalties import (
-    PENALTIES,
-    BinaryCrossEntropy,
-    CrossEntropy,
-    Focal,
-    GeneralizedCrossEntropy,
-    LeastSquares,
-    LogPenalty,
-    Penalty,
-    get_penalty,
-)
+from skce.losses import activations, hidden, intervals, pairings, penalties
+from skce.losses._base import valid_for
+from skce.losses.activations import *  # noqa: F403
+from skce.losses.hidden import *  # noqa: F403
+from skce.losses.intervals import *  # noqa: F403
+from skce.losses.pairings import *  # noqa: F403
+from skce.losses.penalties import *  # noqa: F403
 
-__all__ = [
-    "ACTIVATIONS",
-    "HIDDEN_ACTIVATIONS",
-    "PENALTIES",
-    "REAL_LINE",
-    "Activation",
-    "BinaryCrossEntropy",
-    "ComposedPairing",
-    "CrossEntropy",
-    "DegeneratePairingWarning",
-    "ElementwiseActivation",
-    "Focal",
-    "GeneralizedCrossEntropy",
-    "HiddenActivation",
-    "HiddenIdentity",
-    "HiddenLogistic",
-    "HiddenReLU",
-    "HiddenTanh",
-    "Identity",
-    "Interval",
-    "LeastSquares",
-    "LogComposedPairing",
-    "LogPenalty",
-    "Logistic",
-    "NaturalPairing",
-    "Pairing",
-    "Penalty",
-    "Softmax",
-    "Sparsemax",
-    "get_activation",
-    "get_hidden_activation",
-    "get_penalty",
-    "legal_penalties",
-    "pair",
-    "pairing_grid",
-    "pairing_status",
-    "why_degenerate",
-]
+# A class listed in the `__all__` of its module is exported here as well
+__all__ = ["valid_for"]
+__all__ += activations.__all__
+__all__ += hidden.__all__
+__all__ += intervals.__all__
+__all__ += pairings.__all__
+__all__ += penalties.__all__

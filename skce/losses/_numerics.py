@@ -1,24 +1,26 @@
-"""Elementary functions that keep their digits far out; arrays are (q, n)."""
+"""Elementary functions, numerically stable at large logits; arrays are (q, n)."""
 
 import numpy as np
 from scipy.special import xlogy
 
+from skce.losses._base import Array
+
 __all__ = ["log_expit", "log_sum_exp", "negentropy", "project_on_simplex"]
 
 
-def log_expit(z):
+def log_expit(z: Array) -> Array:
     """log(1 / (1 + exp(-z))), exact in both tails."""
     return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
 
 
-def log_sum_exp(z):
+def log_sum_exp(z: Array) -> Array:
     """log sum_k exp(z_k) over the first axis."""
     top = z.max(axis=0)
     return top + np.log(np.exp(z - top).sum(axis=0))
 
 
-def project_on_simplex(z):
-    """The points of the simplex nearest to the columns of z (Euclidean), (q, n).
+def project_on_simplex(z: Array) -> Array:
+    """argmin over y in the simplex of |y - z_n|^2, for each column z_n; (q, n).
 
     By sorting (Held, Wolfe & Crowder 1974): y = max(z - tau, 0), where tau is
     the threshold at which y sums to 1.
@@ -33,6 +35,6 @@ def project_on_simplex(z):
     return np.maximum(z - tau, 0)
 
 
-def negentropy(t):
+def negentropy(t: Array) -> Array:
     """sum_k t_k log t_k with 0 log 0 = 0, shape (n,)."""
     return xlogy(t, t).sum(axis=0)

@@ -1,14 +1,16 @@
-"""Activations of the hidden units: in place forward, derivatives from the output.
+"""Activations of the hidden units: applied in place, differentiated from the output.
 
 All arrays are (units, rows). A hidden layer keeps its outputs only, so the
 derivatives are functions of the output y = f(a). To add one, subclass
-`HiddenActivation`; pass an instance of it to the classifier, or enter it in
+`HiddenActivation`; pass an instance of it to the classifier, or register it in
 `HIDDEN_ACTIVATIONS` to give it a name.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
-from skce.losses._base import Named, look_up
+from skce.losses._base import Array, Named, look_up, own_name, valid_for
 
 __all__ = [
     "HIDDEN_ACTIVATIONS",
@@ -31,11 +33,11 @@ class HiddenActivation(Named):
     gain : float
         Factor of the bound sqrt(6 / (fan_in + fan_out)) of the start weights.
     saturates : bool
-        Whether the derivative vanishes at both ends, so that a unit whose inputs
-        are large learns nothing.
+        Whether the derivative vanishes at both ends, so that a unit with large
+        inputs learns nothing.
     core, inner, outer, shift : HiddenActivation or None, and float
-        f(a) = shift + outer core(inner a), where another activation is the cheaper one
-        to compute, and has outputs about 0; without a core the three are not used.
+        f(a) = shift + outer core(inner a), where another activation is cheaper to
+        compute and has outputs centred at 0. Without a core the three are not used.
 
     Examples
     --------
@@ -55,41 +57,34 @@ class HiddenActivation(Named):
     True
     """
 
+    formulas: ClassVar[tuple[str, ...]] = ("apply", "derivative", "second_derivative")
     # 1 for all: Glorot & Bengio (2010) widen it to 4 for the logistic function, whose
     # slope at 0 is 1/4, but on iris, wine, breast cancer and digits that saves no
     # iterations and starts nearer to saturation.
-    gain = 1.0
-    saturates = False
-    core = None
-    inner = outer = 1.0
-    shift = 0.0
+    gain: float = 1.0
+    saturates: bool = False
+    core: "HiddenActivation | None" = None
+    inner: float = 1.0
+    outer: float = 1.0
+    shift: float = 0.0
 
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        # A subclass with another function does not inherit its parent's short cuts
-        own, base = vars(cls), HiddenActivation
-        if {"apply", "derivative"} & own.keys():
-            for name in ("multiply_slope", "core", "inner", "outer", "shift"):
-                if name not in own:
-                    setattr(cls, name, getattr(base, name))
-
-    def apply(self, a):
-        """Write y = f(a) over `a`."""
+    def apply(self, a: Array) -> None:
+        """y = f(a), written to `a`."""
         raise NotImplementedError(f"{type(self).__name__} must define apply(a).")
 
-    def derivative(self, y):
-        """f'(a) as a function of y = f(a)."""
+    def derivative(self, y: Array) -> Array:
+        """f'(a) as a function of y = f(a), in a new array."""
         raise NotImplementedError(f"{type(self).__name__} must define derivative(y).")
 
-    def multiply_slope(self, y, d):
+    def multiply_slope(self, y: Array, d: Array) -> None:
         """d *= f'(a) in place, as a function of y = f(a), which may be overwritten."""
         d *= self.derivative(y)
 
-    def second_derivative(self, y):
+    def second_derivative(self, y: Array) -> Array:
         """f''(a) as a function of y = f(a)."""
         raise NotImplementedError(
-            f"{type(self).__name__} must define second_derivative(y); the solvers "
-            "newton-cg, trust-ncg and trust-krylov need it."
+            f"{type(self).__name__} must define second_derivative(y); "
+            "second-order solvers need it."
         )
 
 
@@ -104,19 +99,20 @@ class HiddenIdentity(HiddenActivation):
     PairedMLPClassifier(hidden_activation=HiddenIdentity())
     """
 
-    name = "identity"
+    name = own_name("identity")
 
-    def apply(self, a):
+    def apply(self, a: Array) -> None:
         """y = a."""
 
-    def multiply_slope(self, y, d):
+    @valid_for("apply", "derivative")
+    def multiply_slope(self, y: Array, d: Array) -> None:
         """d *= 1."""
 
-    def derivative(self, y):
+    def derivative(self, y: Array) -> Array:
         """1."""
         return np.ones_like(y)
 
-    def second_derivative(self, y):
+    def second_derivative(self, y: Array) -> Array:
         """0."""
         return np.zeros_like(y)
 
@@ -134,26 +130,27 @@ class HiddenTanh(HiddenActivation):
     array([1.  , 0.42])
     """
 
-    name = "tanh"
+    name = own_name("tanh")
     saturates = True
 
-    def apply(self, a):
+    def apply(self, a: Array) -> None:
         """y = tanh(a)."""
         np.tanh(a, out=a)
 
-    def derivative(self, y):
+    def derivative(self, y: Array) -> Array:
         """1 - y^2."""
         d = y * y
         np.subtract(1, d, out=d)
         return d
 
-    def multiply_slope(self, y, d):
+    @valid_for("apply", "derivative")
+    def multiply_slope(self, y: Array, d: Array) -> None:
         """d *= 1 - y^2."""
         y *= y
         np.subtract(1, y, out=y)
         d *= y
 
-    def second_derivative(self, y):
+    def second_derivative(self, y: Array) -> Array:
         """-2 y (1 - y^2)."""
         return -2 * y * (1 - y * y)
 
@@ -171,25 +168,26 @@ class HiddenLogistic(HiddenActivation):
     array([0.5, 1. ])
     """
 
-    name = "logistic"
+    name = own_name("logistic")
     saturates = True
-    core = HiddenTanh()  # which NumPy vectorises, unlike exp and division
+    # NumPy vectorises tanh, unlike exp and division
+    core = valid_for("apply", "derivative")(HiddenTanh())
     inner = outer = shift = 0.5
 
-    def apply(self, a):
+    def apply(self, a: Array) -> None:
         """y = (1 + tanh(a / 2)) / 2."""
         a *= 0.5
         np.tanh(a, out=a)
         a += 1
         a *= 0.5
 
-    def derivative(self, y):
+    def derivative(self, y: Array) -> Array:
         """y (1 - y)."""
         d = 1 - y
         d *= y
         return d
 
-    def second_derivative(self, y):
+    def second_derivative(self, y: Array) -> Array:
         """y (1 - y) (1 - 2 y)."""
         return y * (1 - y) * (1 - 2 * y)
 
@@ -207,22 +205,23 @@ class HiddenReLU(HiddenActivation):
     array([0., 2.])
     """
 
-    name = "relu"
+    name = own_name("relu")
 
-    def apply(self, a):
+    def apply(self, a: Array) -> None:
         """y = max(a, 0)."""
         np.maximum(a, 0, out=a)
 
-    def derivative(self, y):
+    def derivative(self, y: Array) -> Array:
         """1 where y > 0, else 0."""
         return (y > 0).astype(y.dtype)
 
-    def multiply_slope(self, y, d):
+    @valid_for("apply", "derivative")
+    def multiply_slope(self, y: Array, d: Array) -> None:
         """d *= 1 where y > 0, else 0."""
         np.sign(y, out=y)
         d *= y
 
-    def second_derivative(self, y):
+    def second_derivative(self, y: Array) -> Array:
         """0."""
         return np.zeros_like(y)
 
@@ -233,8 +232,8 @@ HIDDEN_ACTIVATIONS = {
 }
 
 
-def get_hidden_activation(hidden_activation):
-    """The hidden activation of that name, or the instance itself.
+def get_hidden_activation(hidden_activation: object) -> HiddenActivation:
+    """Look up a hidden activation by name; an instance is copied.
 
     Raises
     ------

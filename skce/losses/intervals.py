@@ -8,7 +8,7 @@ __all__ = ["REAL_LINE", "Interval"]
 
 @dataclass(frozen=True)
 class Interval:
-    """The numbers from `low` to `high`; each end belongs to it or not.
+    """The numbers between `low` and `high`, with or without the ends.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class Interval:
     low_closed: bool = False
     high_closed: bool = False
 
-    def __le__(self, other):
-        """Whether this interval is a subset of `other`."""
+    def __le__(self, other: "Interval") -> bool:
+        """Return whether this interval is a subset of `other`."""
         low_fits = self.low > other.low or (
             self.low == other.low and (other.low_closed or not self.low_closed)
         )
@@ -41,7 +41,7 @@ class Interval:
         )
         return low_fits and high_fits
 
-    def __str__(self):
+    def __str__(self) -> str:
         opening = "[" if self.low_closed else "("
         closing = "]" if self.high_closed else ")"
         return f"{opening}{self.low:g}, {self.high:g}{closing}"

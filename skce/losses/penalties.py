@@ -1,18 +1,19 @@
-"""Penalties rho(t, y): value and derivatives in the output y, and where it is defined.
+"""Penalties rho(t, y): value, derivatives in the output y, and domain.
 
 A penalty is a function of one target t and one output y, in nats for the
 logarithmic ones; the loss of a row is its sum over the outputs. All methods are
 element-wise and take arrays of one shape. To add a penalty, subclass `Penalty`;
-pass an instance of it to the classifier, or enter it in `PENALTIES` to give it a
+pass an instance of it to the classifier, or register it in `PENALTIES` to give it a
 name.
 """
 
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import xlogy
 
-from skce.losses._base import Named, look_up
+from skce.losses._base import Array, Named, look_up, own_name
 from skce.losses.intervals import REAL_LINE, Interval
 
 __all__ = [
@@ -41,21 +42,22 @@ class Penalty(Named):
     needs_simplex : bool
         Whether the penalty is minimal at y = t only under the constraint that
         the outputs of a row sum to 1. Without the constraint such a penalty
-        drives all outputs to one end, whatever the targets. True also of penalties
-        that are smallest elsewhere under it, as `Focal` is.
+        drives all outputs to one end, whatever the targets. Also True for penalties
+        whose minimum under the constraint is elsewhere, such as `Focal`.
     unit : str
         Unit of the values, for displays: "nats" if they are natural logarithms.
 
     Examples
     --------
+    >>> from math import log
     >>> import numpy as np
     >>> from skce import pairing_status
     >>> from skce.losses.intervals import REAL_LINE
     >>> from skce.losses.penalties import Penalty
     >>> class LogCosh(Penalty):
     ...     domain = REAL_LINE
-    ...     def value(self, t, y):
-    ...         return np.log(np.cosh(y - t))
+    ...     def value(self, t, y):  # cosh itself overflows at 711
+    ...         return np.logaddexp(y - t, t - y) - log(2)
     ...     def derivative(self, t, y):
     ...         return np.tanh(y - t)
     ...     def second_derivative(self, t, y):
@@ -64,34 +66,33 @@ class Penalty(Named):
     'workable'
     """
 
-    needs_simplex = False
-    unit = ""
-    # A method log_derivative(t, l) where the penalty is one of log y: `LogPenalty`
-    log_derivative = None
+    formulas: ClassVar[tuple[str, ...]] = ("value", "derivative", "second_derivative")
+    needs_simplex: bool = False
+    unit: str = ""
 
     @property
-    def domain(self):
-        """Subclasses set it; see above."""
+    def domain(self) -> Interval:
+        """The interval of valid outputs, which a subclass must define."""
         raise NotImplementedError(
             f"{type(self).__name__} must define domain, the skce.losses.Interval of "
             "the outputs for which it is finite."
         )
 
-    def value(self, t, y):
+    def value(self, t: Array, y: Array) -> Array:
         """rho(t, y)."""
         raise NotImplementedError(f"{type(self).__name__} must define value(t, y).")
 
-    def derivative(self, t, y):
+    def derivative(self, t: Array, y: Array) -> Array:
         """d rho / d y."""
         raise NotImplementedError(
             f"{type(self).__name__} must define derivative(t, y)."
         )
 
-    def second_derivative(self, t, y):
+    def second_derivative(self, t: Array, y: Array) -> Array:
         """d^2 rho / d y^2."""
         raise NotImplementedError(
-            f"{type(self).__name__} must define second_derivative(t, y); the solvers "
-            "newton-cg, trust-ncg and trust-krylov need it."
+            f"{type(self).__name__} must define second_derivative(t, y); "
+            "second-order solvers need it."
         )
 
 
@@ -107,60 +108,28 @@ class LeastSquares(Penalty):
     array([0.045, 0.02 ])
     """
 
-    name = "least_squares"
+    name = own_name("least_squares")
     domain = REAL_LINE
 
-    def value(self, t, y):
+    def value(self, t: Array, y: Array) -> Array:
         """(t - y)^2 / 2."""
         residual = y - t
         return 0.5 * residual * residual
 
-    def derivative(self, t, y):
+    def derivative(self, t: Array, y: Array) -> Array:
         """y - t."""
         return y - t
 
-    def second_derivative(self, t, y):
+    def second_derivative(self, t: Array, y: Array) -> Array:
         """1."""
         return np.ones_like(y)
-
-
-class CrossEntropy(Penalty):
-    """rho(t, y) = t log(t / y), the paper's rho_c: no (1 - t) term.
-
-    For t > 0 it falls in y without end, so that only outputs that must sum to 1
-    (softmax) are held back from y = 1 for every class.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skce.losses.penalties import CrossEntropy
-    >>> t, y = np.array([1.0, 0.0]), np.array([0.5, 0.9])
-    >>> CrossEntropy().value(t, y)
-    array([0.69314718, 0.        ])
-    """
-
-    name = "cross_entropy"
-    unit = "nats"
-    domain = Interval(0, np.inf)
-    needs_simplex = True
-
-    def value(self, t, y):
-        """t log(t / y) with 0 log 0 = 0."""
-        return xlogy(t, t) - xlogy(t, y)
-
-    def derivative(self, t, y):
-        """-t / y."""
-        return -t / y
-
-    def second_derivative(self, t, y):
-        """t / y^2."""
-        return t / (y * y)
 
 
 class BinaryCrossEntropy(Penalty):
     """rho(t, y) = t log(t / y) + (1 - t) log((1 - t) / (1 - y)).
 
-    The paper's two-class cross-entropy, one Bernoulli variable for each output.
+    The paper's two-class cross-entropy: each output is the probability of a Bernoulli
+    variable.
 
     Examples
     --------
@@ -171,20 +140,20 @@ class BinaryCrossEntropy(Penalty):
     array([0.69314718, 0.69314718])
     """
 
-    name = "binary_cross_entropy"
+    name = own_name("binary_cross_entropy")
     unit = "nats"
     domain = Interval(0, 1)
 
-    def value(self, t, y):
+    def value(self, t: Array, y: Array) -> Array:
         """t log(t / y) + (1 - t) log((1 - t) / (1 - y)) with 0 log 0 = 0."""
         cross = xlogy(t, y) + xlogy(1 - t, 1 - y)
         return xlogy(t, t) + xlogy(1 - t, 1 - t) - cross
 
-    def derivative(self, t, y):
+    def derivative(self, t: Array, y: Array) -> Array:
         """-t / y + (1 - t) / (1 - y)."""
         return -t / y + (1 - t) / (1 - y)
 
-    def second_derivative(self, t, y):
+    def second_derivative(self, t: Array, y: Array) -> Array:
         """t / y^2 + (1 - t) / (1 - y)^2."""
         return t / (y * y) + (1 - t) / ((1 - y) * (1 - y))
 
@@ -192,10 +161,10 @@ class BinaryCrossEntropy(Penalty):
 class LogPenalty(Penalty):
     """Base class of the penalties that are functions of log y.
 
-    Subclasses define `log_value`, `log_derivative` and, for the Newton solvers,
+    Subclasses define `log_value`, `log_derivative` and, for second-order solvers,
     `log_second_derivative`. With an activation that has a `log_value` (softmax,
-    logistic) the loss is computed from log y, which the logits give to the last digit
-    where y itself underflows.
+    logistic) the loss is computed from log y, which is exact at logits where y itself
+    underflows.
 
     Examples
     --------
@@ -214,57 +183,105 @@ class LogPenalty(Penalty):
     array([0.69314718])
     """
 
+    formulas: ClassVar[tuple[str, ...]] = (
+        *Penalty.formulas,
+        "log_value",
+        "log_derivative",
+        "log_second_derivative",
+    )
     domain = Interval(0, np.inf)
     needs_simplex = True
     unit = "nats"
 
-    def log_value(self, t, log_y):
+    @property
+    def is_by_logarithm(self) -> bool:
+        """Whether the log_ methods hold: no subclass overrides `value` without them."""
+        mro = type(self).__mro__
+
+        def depth(name: str) -> int:
+            return next(i for i, base in enumerate(mro) if name in vars(base))
+
+        of_log_y = max(depth("log_value"), depth("log_derivative"))
+        return of_log_y <= min(map(depth, Penalty.formulas))
+
+    def log_value(self, t: Array, log_y: Array) -> Array:
         """rho(t, exp(log_y))."""
         raise NotImplementedError(
             f"{type(self).__name__} must define log_value(t, log_y)."
         )
 
-    def log_derivative(self, t, log_y):
+    def log_derivative(self, t: Array, log_y: Array) -> Array:
         """d rho / d log y."""
         raise NotImplementedError(
             f"{type(self).__name__} must define log_derivative(t, log_y)."
         )
 
-    def log_second_derivative(self, t, log_y):
+    def log_second_derivative(self, t: Array, log_y: Array) -> Array:
         """d^2 rho / d (log y)^2."""
         raise NotImplementedError(
-            f"{type(self).__name__} must define log_second_derivative(t, log_y); the "
-            "solvers newton-cg, trust-ncg and trust-krylov need it."
+            f"{type(self).__name__} must define log_second_derivative(t, log_y); "
+            "second-order solvers need it."
         )
 
-    def value(self, t, y):
-        """rho(t, y), by log y."""
+    def value(self, t: Array, y: Array) -> Array:
+        """rho(t, y), from log y."""
         with np.errstate(divide="ignore"):
             return self.log_value(t, np.log(y))
 
-    def derivative(self, t, y):
+    def derivative(self, t: Array, y: Array) -> Array:
         """d rho / d y = (d rho / d log y) / y."""
         return self.log_derivative(t, np.log(y)) / y
 
-    def second_derivative(self, t, y):
+    def second_derivative(self, t: Array, y: Array) -> Array:
         """(d^2 rho / d (log y)^2 - d rho / d log y) / y^2."""
         log_y = np.log(y)
         slope = self.log_derivative(t, log_y)
         return (self.log_second_derivative(t, log_y) - slope) / (y * y)
 
 
+class CrossEntropy(LogPenalty):
+    """rho(t, y) = t log(t / y), the paper's rho_c: no (1 - t) term.
+
+    For t > 0 it decreases in y without end, so that only outputs that must sum to 1
+    (softmax) are kept from y = 1 for every class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skce.losses.penalties import CrossEntropy
+    >>> t, y = np.array([1.0, 0.0]), np.array([0.5, 0.9])
+    >>> CrossEntropy().value(t, y)
+    array([0.69314718, 0.        ])
+    """
+
+    name = own_name("cross_entropy")
+
+    def log_value(self, t: Array, log_y: Array) -> Array:
+        """t (log t - log_y), 0 where t is 0."""
+        with np.errstate(invalid="ignore"):  # 0 times -inf
+            return xlogy(t, t) - np.where(t == 0, 0, t * log_y)
+
+    def log_derivative(self, t: Array, log_y: Array) -> Array:
+        """-t."""
+        return -t
+
+    def log_second_derivative(self, t: Array, log_y: Array) -> Array:
+        """0."""
+        return np.zeros_like(log_y)
+
+
 class Focal(LogPenalty):
-    """rho(t, y) = -t (1 - y)^gamma log y: rows that are right already count less.
+    """rho(t, y) = -t (1 - y)^gamma log y: well-classified rows count less.
 
     Parameters
     ----------
     gamma : float, default=2.0
-        At least 0, where it is cross-entropy.
+        At least 0; at 0 the penalty is cross-entropy.
 
     Notes
     -----
-    The loss is not proper: for a target of 0.8 it is smallest at y = 0.63 (gamma = 2),
-    so that the outputs rank the classes but are no posterior probabilities.
+    The loss is not proper: for a target of 0.8 its minimum is at y = 0.63 (gamma = 2),
+    so that the outputs rank the classes but are not posterior probabilities.
 
     References
     ----------
@@ -284,35 +301,37 @@ class Focal(LogPenalty):
     <softmax x focal(gamma=1.5): workable>
     """
 
-    def __init__(self, gamma=2.0):
+    gamma: float
+
+    def __init__(self, gamma: float = 2.0) -> None:
         if not (isinstance(gamma, Real) and 0 <= gamma < np.inf):
             raise ValueError(f"gamma={gamma!r} must be a finite number of at least 0.")
         self.gamma = gamma
 
-    def _parts(self, log_y):
+    def _parts(self, log_y: Array) -> tuple[Array, Array]:
         """1 - y and log y / (1 - y), which is -1 at y = 1."""
         m = -np.expm1(log_y)
         with np.errstate(invalid="ignore", divide="ignore"):
             return m, np.where(m == 0, -1, log_y / m)
 
-    def log_value(self, t, log_y):
+    def log_value(self, t: Array, log_y: Array) -> Array:
         """-t (1 - y)^gamma log_y, 0 where t is 0."""
         m, _ = self._parts(log_y)
         return np.where(t == 0, 0, -t * m ** float(self.gamma) * log_y)
 
-    def log_derivative(self, t, log_y):
+    def log_derivative(self, t: Array, log_y: Array) -> Array:
         """-t (1 - y)^gamma (1 - gamma y log_y / (1 - y))."""
         m, ratio = self._parts(log_y)
         gamma = float(self.gamma)
         return -t * m**gamma * (1 - gamma * np.exp(log_y) * ratio)
 
-    def log_second_derivative(self, t, log_y):
+    def log_second_derivative(self, t: Array, log_y: Array) -> Array:
         """t gamma y (1 - y)^(gamma - 1) (2 + log_y - (gamma - 1) y log_y / (1 - y))."""
         if self.gamma == 0:
             return np.zeros_like(log_y)
         m, ratio = self._parts(log_y)
         y, gamma = np.exp(log_y), float(self.gamma)
-        # at y = 1 it meets a change of log y that is 0 as well, and faster
+        # infinite at y = 1 for gamma < 1, where d log y / d z tends to 0 faster
         with np.errstate(divide="ignore"):
             power = np.where(m > 0, m ** (gamma - 1), 0)
         return t * gamma * power * y * (2 + log_y - (gamma - 1) * y * ratio)
@@ -321,9 +340,9 @@ class Focal(LogPenalty):
 class GeneralizedCrossEntropy(LogPenalty):
     """rho(t, y) = t (1 - y^q) / q: from cross-entropy (q -> 0) to t - t y (q = 1).
 
-    It is bounded by 1 / q, so that a wrong label has a limited say. It is not proper:
-    the outputs are surer than the posterior probabilities (for a target of 0.8 it is
-    smallest at y = 0.95 with q = 0.7).
+    It is at most 1 / q, which bounds the influence of a mislabelled sample. It is not
+    proper: the outputs are more confident than the posterior probabilities (for a
+    target of 0.8 its minimum is at y = 0.95 with q = 0.7).
 
     Parameters
     ----------
@@ -346,26 +365,27 @@ class GeneralizedCrossEntropy(LogPenalty):
     ...     random_state=0,
     ... )
     >>> clf.fit(X, y).pairing_
-    <softmax x generalizedcrossentropy(q=0.5): workable>
+    <softmax x generalized_cross_entropy(q=0.5): workable>
     """
 
     unit = ""
+    q: float
 
-    def __init__(self, q=0.7):
+    def __init__(self, q: float = 0.7) -> None:
         if not (isinstance(q, Real) and 0 < q <= 1):
             raise ValueError(f"q={q!r} must be a number in (0, 1].")
         self.q = q
 
-    def log_value(self, t, log_y):
+    def log_value(self, t: Array, log_y: Array) -> Array:
         """-t (exp(q log_y) - 1) / q."""
         q = float(self.q)
         return -t * np.expm1(q * log_y) / q
 
-    def log_derivative(self, t, log_y):
+    def log_derivative(self, t: Array, log_y: Array) -> Array:
         """-t y^q."""
         return -t * np.exp(float(self.q) * log_y)
 
-    def log_second_derivative(self, t, log_y):
+    def log_second_derivative(self, t: Array, log_y: Array) -> Array:
         """-t q y^q."""
         return -t * float(self.q) * np.exp(float(self.q) * log_y)
 
@@ -376,7 +396,7 @@ PENALTIES = {
 }
 
 
-# What other libraries call them
+# The names in other libraries, for the hint of an error
 SYNONYMS = {
     "mse": "least_squares",
     "squared_error": "least_squares",
@@ -389,8 +409,8 @@ SYNONYMS = {
 } | {name.replace("_", "-"): name for name in PENALTIES}
 
 
-def get_penalty(penalty):
-    """The penalty of that name, or the instance itself.
+def get_penalty(penalty: object) -> Penalty:
+    """Look up a penalty by name; an instance is copied.
 
     Raises
     ------
@@ -413,8 +433,8 @@ def get_penalty(penalty):
     )
 
 
-def _penalty_hint(penalty):
-    """What the user may have meant, as the end of the error."""
+def _penalty_hint(penalty: object) -> str:
+    """Return the end of the error: what the user may have meant."""
     if isinstance(penalty, type) and issubclass(penalty, Penalty):
         return f": write {penalty.__name__}(), with the parentheses."
     if penalty is None or penalty in ("l1", "l2", "elasticnet", "none"):

@@ -1,0 +1,155 @@
+"""Which pairs are natural, workable, degenerate or undefined, from two intervals."""
+
+from typing import Any
+
+from skce.losses._base import follows
+from skce.losses.activations import ACTIVATIONS, Activation, get_activation
+from skce.losses.penalties import PENALTIES, Penalty, get_penalty
+
+__all__ = [
+    "DegeneratePairingWarning",
+    "legal_penalties",
+    "pairing_grid",
+    "pairing_status",
+]
+
+
+class DegeneratePairingWarning(UserWarning):
+    """Warn of a pair whose minimum does not depend on the labels.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skce import DegeneratePairingWarning, PairedMLPClassifier
+    >>> clf = PairedMLPClassifier("logistic", "cross_entropy", hidden_layer_sizes=())
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     clf = clf.fit([[0.0], [1.0], [2.0]], [0, 1, 2])
+    >>> caught[0].category is DegeneratePairingWarning
+    True
+    """
+
+
+def pairing_status(activation: str | Activation, penalty: str | Penalty) -> str:
+    """Tell whether a pair is natural, workable, degenerate or undefined.
+
+    Parameters
+    ----------
+    activation : str or Activation
+    penalty : str or Penalty
+        "natural" stands for the natural loss of the activation.
+
+    Returns
+    -------
+    status : {"natural", "workable", "degenerate", "undefined"}
+        undefined: the penalty is not finite on all of the activation's range.
+        natural: the gradient in the logits is outputs minus targets; with no hidden
+        layer the problem is convex.
+        degenerate: the penalty needs outputs that sum to 1, and these do not.
+        workable: all others.
+
+    Raises
+    ------
+    ValueError
+        If `activation` or `penalty` is unknown.
+
+    Examples
+    --------
+    >>> from skce import pairing_status
+    >>> pairing_status("softmax", "cross_entropy")
+    'natural'
+    >>> pairing_status("identity", "cross_entropy")
+    'undefined'
+    """
+    activation = get_activation(activation)
+    if isinstance(penalty, str) and penalty == "natural":
+        return "undefined" if activation.natural_loss is None else "natural"
+    penalty, natural = get_penalty(penalty), activation.natural_penalty
+    has_natural_loss = activation.natural_loss is not None
+    if has_natural_loss and natural is not None and follows(penalty, natural):
+        return "natural"
+    if not activation.range <= penalty.domain:
+        return "undefined"
+    if penalty.needs_simplex and not activation.on_simplex:
+        return "degenerate"
+    return "workable"
+
+
+def legal_penalties(activation: str | Activation) -> list[str]:
+    """List the names of the penalties that `activation` can take, best first.
+
+    Examples
+    --------
+    >>> from skce.losses.pairings import legal_penalties
+    >>> legal_penalties("sparsemax")[:2]
+    ['natural', 'least_squares']
+    """
+    statuses = {name: pairing_status(activation, name) for name in PENALTIES}
+    has_name = "natural" in statuses.values()
+    unnamed = not has_name and pairing_status(activation, "natural") == "natural"
+    return ["natural"] * unnamed + [
+        name
+        for wanted in ("natural", "workable", "degenerate")
+        for name, status in statuses.items()
+        if status == wanted
+    ]
+
+
+def pairing_grid(
+    prefix: str = "", *, include_degenerate: bool = False, multilabel: bool = False
+) -> list[dict[str, list[Any]]]:
+    """List all pairs of the registries that can be fitted, as a grid for GridSearchCV.
+
+    A pair is named by its penalty, or by "natural" where the natural loss is not a
+    registered penalty (sparsemax). The built-in activations and penalties make eight
+    pairs.
+
+    Parameters
+    ----------
+    prefix : str, default=""
+        Prepended to the parameter names: "clf__" if the classifier is the step
+        "clf" of a pipeline.
+    include_degenerate : bool, default=False
+        Whether to list the pairs whose status is degenerate.
+    multilabel : bool, default=False
+        Whether to list only the pairs that can be fitted to a multilabel y.
+
+    Returns
+    -------
+    grid : list of dict
+        One dict per pair, `{"activation": [name], "penalty": [name]}`.
+
+    Raises
+    ------
+    ValueError
+        If `prefix` is neither empty nor ends in "__".
+
+    Examples
+    --------
+    To search other parameters as well, alpha above all, add them to each pair:
+
+    >>> from skce import pairing_grid
+    >>> alphas = {"clf__alpha": [0.01, 0.1, 1]}
+    >>> grid = [pair | alphas for pair in pairing_grid("clf__")]
+    >>> grid[0]["clf__activation"], grid[0]["clf__penalty"], grid[0]["clf__alpha"]
+    (['identity'], ['least_squares'], [0.01, 0.1, 1])
+
+    A multilabel y needs element-wise outputs:
+
+    >>> for pair in pairing_grid("clf__", multilabel=True)[:2]:
+    ...     print(pair)
+    {'clf__activation': ['identity'], 'clf__penalty': ['least_squares']}
+    {'clf__activation': ['logistic'], 'clf__penalty': ['binary_cross_entropy']}
+    """
+    if prefix and not (isinstance(prefix, str) and prefix.endswith("__")):
+        raise ValueError(
+            f"prefix={prefix!r} must be empty or the name of a pipeline's step "
+            "followed by two underscores, such as 'clf__'."
+        )
+    return [
+        {f"{prefix}activation": [name], f"{prefix}penalty": [penalty]}
+        for name, activation in ACTIVATIONS.items()
+        if activation.elementwise or not multilabel
+        for penalty in legal_penalties(activation)
+        if include_degenerate or pairing_status(activation, penalty) != "degenerate"
+    ]
