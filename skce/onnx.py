@@ -1,11 +1,11 @@
-"""Export to ONNX: `to_onnx`, and what skl2onnx has to know of the classifier.
+"""Export to ONNX: `to_onnx`, and the converter of the classifier for skl2onnx.
 
-The graph has a Gemm a layer, the hidden activation between them, and the operators
-that make the logits probabilities. It computes in the wider dtype of the input and
+The graph has one Gemm per layer, the hidden activation between them, and the operators
+that turn the logits into probabilities. It computes in the wider dtype of the input and
 the coefficients, as `predict_proba` does. Arrays are rows x units here.
 
-Which operators belong to an activation stands in `PROBABILITIES`, `MARGINALS`,
-`DECISIONS` and `HIDDEN`, for classes of one's own as well:
+The operators of the activations are registered in `PROBABILITIES`, `MARGINALS`,
+`DECISIONS` and `HIDDEN`, where user-defined activations can be added:
 
 >>> from skce import onnx
 >>> from skce.losses.hidden import HiddenActivation
@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
+from skce.losses._base import same_attributes
 from skce.losses.activations import Identity, Logistic, Softmax, Sparsemax
 from skce.losses.hidden import HiddenIdentity, HiddenLogistic, HiddenReLU, HiddenTanh
 
@@ -42,23 +43,23 @@ PURPOSE = "Export to ONNX"
 
 
 def to_onnx(estimator, X=None, *, options=None, **kwargs):
-    """The ONNX model of a fitted classifier, or of a pipeline or search with one.
+    """Convert a fitted classifier, or a pipeline or search with one, to an ONNX model.
 
     Parameters
     ----------
     estimator : estimator
-        A PairedMLPClassifier, or a pipeline or other estimator of which skl2onnx can
-        convert the rest. Of a search, the best estimator is converted.
+        A PairedMLPClassifier, or a pipeline or other estimator whose other parts
+        skl2onnx can convert. For a search, the best estimator is converted.
     X : ndarray or DataFrame of shape (n_samples, n_features), default=None
-        Some rows, for the names and types of the inputs, which are one input "X" or one
-        a column of the frame; `initial_types` of skl2onnx in its place.
+        Some rows, for the names and types of the inputs: one input "X", or one per
+        column of a frame. `initial_types` of skl2onnx can be given instead.
     options : dict of str, default=None
-        Of skl2onnx, with "zipmap" off unless given: the classifier's are "zipmap",
+        Options of skl2onnx, with "zipmap" off by default. The classifier has "zipmap",
         "nocl" (labels as their index in `classes_`), "raw_scores" (`decision_function`
-        in place of the probabilities; of two classes -d and d) and
+        instead of the probabilities; -d and d for two classes) and
         "output_class_labels".
     **kwargs
-        Of `skl2onnx.to_onnx`, as `target_opset`.
+        Other parameters of `skl2onnx.to_onnx`, such as `target_opset`.
 
     Returns
     -------
@@ -73,16 +74,16 @@ def to_onnx(estimator, X=None, *, options=None, **kwargs):
     ImportError
         If skl2onnx is not installed.
     NotImplementedError
-        If nothing is known of the operators of an activation of one's own, or the
-        classifier is `moderated`.
+        If no operators are registered for a user-defined activation, or the classifier
+        is `moderated`.
     RuntimeError, NameError
-        Of skl2onnx, if it cannot convert another step or does not know an option.
+        Raised by skl2onnx if it cannot convert another step or an option is unknown.
 
     Notes
     -----
-    The graph needs an opset of 11 or later. What becomes of other estimators is up to
-    skl2onnx: compare with their `predict_proba`. (Of isotonic calibration version 1.20
-    makes other probabilities, of LogisticRegression too.)
+    The graph needs an opset of 11 or later. Other estimators are converted by skl2onnx:
+    compare the result with their `predict_proba`. (Its version 1.20 gives different
+    probabilities for isotonic calibration, also with LogisticRegression.)
 
     Examples
     --------
@@ -110,7 +111,7 @@ def to_onnx(estimator, X=None, *, options=None, **kwargs):
 
 
 def register():
-    """Tell skl2onnx of PairedMLPClassifier, for calls of `skl2onnx.to_onnx` itself.
+    """Register PairedMLPClassifier with skl2onnx, to call `skl2onnx.to_onnx` directly.
 
     Raises
     ------
@@ -143,7 +144,7 @@ def register():
 
 
 def _without_searches(estimator):
-    """The best estimator in place of a search, also as the last step of a pipeline."""
+    """Replace a search by its best estimator, also as the last step of a pipeline."""
     if hasattr(estimator, "best_estimator_"):
         return _without_searches(estimator.best_estimator_)
     if type(estimator) is Pipeline:
@@ -153,19 +154,19 @@ def _without_searches(estimator):
 
 
 class Graph:
-    """The ONNX graph under construction: a call adds a node.
+    """An ONNX graph under construction; calling it adds a node.
 
     Parameters
     ----------
     scope, container : skl2onnx's Scope and ModelComponentContainer
     dtype : numpy.dtype
-        What the graph computes in, float32 or float64.
+        The dtype of the computations, float32 or float64.
     n_outputs : int
-        Output units q.
+        Number of output units q.
 
     Examples
     --------
-    ONNX operators of a hidden activation of one's own:
+    The ONNX operators of a user-defined hidden activation:
 
     >>> from skce import onnx
     >>> from skce.losses.hidden import HiddenActivation
@@ -191,11 +192,11 @@ class Graph:
         *inputs : str or array-like
             Names of values in the graph, or constants (see `constant`).
         output : str, default=None
-            Name of its first output; a new one by default.
+            Name of the first output; a new name by default.
         spare : int, default=0
-            Further outputs that the operator has, and nobody asks for.
+            Number of further outputs of the operator, which are not used.
         **attributes
-            Of the operator.
+            Attributes of the operator.
 
         Returns
         -------
@@ -209,7 +210,10 @@ class Graph:
         return outputs[0]
 
     def constant(self, values):
-        """The name of a constant: floats in the graph's dtype, strings, else int64."""
+        """Add a constant, unless it exists, and return its name.
+
+        Floats are stored in the graph's dtype, strings as strings, all else as int64.
+        """
         values = np.asarray(values)
         if values.dtype.kind == "U":
             kind = "STRING"
@@ -220,7 +224,7 @@ class Graph:
             values = values.astype(dtype)
             content = values.ravel()
         key = values.dtype, values.shape, values.tobytes()
-        if key not in self._constants:  # each is kept once
+        if key not in self._constants:  # equal constants are stored once
             name = self._constants[key] = self._new_name("constant")
             self._container.add_initializer(
                 name, _tensor_type(kind), values.shape, content
@@ -235,19 +239,20 @@ TENSOR_TYPES = {"float32": "FLOAT", "float64": "DOUBLE", "int64": "INT64"}
 
 
 def _tensor_type(name):
-    """The number of the type FLOAT, DOUBLE, INT64 or STRING."""
+    """Return ONNX's number for the type FLOAT, DOUBLE, INT64 or STRING."""
     return getattr(optional("onnx", PURPOSE).TensorProto, name)
 
 
 def project_on_simplex(graph, z):
-    """The points of the simplex nearest to the rows of z, as skce.losses._numerics.
+    """argmin over y in the simplex of |y - z_n|^2, for each row z_n.
 
-    The threshold tau is the largest of (z_(1) + ... + z_(k) - 1) / k: while z_(k) is
-    over the threshold of the k - 1 before it, it raises it, and after that none does.
+    The threshold tau is the largest of (z_(1) + ... + z_(k) - 1) / k over k, for z in
+    descending order: z_(k) raises the threshold of the first k - 1 as long as it exceeds
+    it, and no later one does. (`skce.losses._numerics` counts the support instead.)
 
     Examples
     --------
-    Probabilities of a sparsemax of 2 z:
+    The probabilities of sparsemax(2 z):
 
     >>> from skce.losses.activations import Sparsemax
     >>> from skce.onnx import PROBABILITIES, project_on_simplex
@@ -296,9 +301,10 @@ def _normalised_logistic(graph, activation, z):
     return graph("Softmax", log_y, axis=1)
 
 
-# From the class of an activation, and of no subclass, as that may have another formula,
-# to a function of (graph, activation, name of its input) that adds the operators and
-# returns the name of the result. The logits z are (n, q).
+# The four registries map the class of an activation to a function of (graph,
+# activation, name of its input) that adds the operators and returns the name of the
+# result. An entry also serves the subclasses that do not override the method it
+# translates (see `METHODS`). The logits z are (n, q).
 
 # Activation.probabilities: from logits to class probabilities
 PROBABILITIES = {
@@ -308,15 +314,15 @@ PROBABILITIES = {
     Sparsemax: lambda graph, activation, z: project_on_simplex(graph, z),
 }
 
-# ElementwiseActivation.marginals: from logits to P(unit on), for one unit that answers
-# for two classes, and for labels
+# ElementwiseActivation.marginals: from logits to P(unit on), for a single unit with two
+# classes, and for multilabel units
 MARGINALS = {
     Identity: lambda graph, activation, z: clip_to_unit_interval(graph, z),
     Logistic: lambda graph, activation, z: graph("Sigmoid", z),
 }
 
-# ElementwiseActivation.decision, for the option raw_scores, which skl2onnx sets itself
-# where it calibrates
+# ElementwiseActivation.decision: for the option raw_scores, which skl2onnx sets for
+# calibrated classifiers
 DECISIONS = {
     Identity: lambda graph, activation, z: graph("Sub", z, 0.5),
     Logistic: lambda graph, activation, z: z,
@@ -331,21 +337,39 @@ HIDDEN = {
 }
 
 
-def _add(registry, name, graph, activation, x):
-    """What `registry`, called `name`, has for the activation, applied to x."""
+REGISTRIES = {
+    "PROBABILITIES": PROBABILITIES,
+    "MARGINALS": MARGINALS,
+    "DECISIONS": DECISIONS,
+    "HIDDEN": HIDDEN,
+}
+# The methods that an entry translates; a subclass that overrides one needs its own entry
+METHODS = {
+    "PROBABILITIES": ("value", "probabilities"),
+    "MARGINALS": ("value", "marginals"),
+    "DECISIONS": ("value", "decision"),
+    "HIDDEN": ("apply",),
+}
+
+
+def _add(registry, graph, activation, x):
+    """Apply to x what `registry`, a name in `REGISTRIES`, has for the activation."""
     kind = type(activation)
-    if kind not in registry:
-        raise NotImplementedError(
-            f"Nothing is known of the ONNX operators of {activation!r}. Say what they "
-            f"are: skce.onnx.{name}[{kind.__name__}] = function, a "
-            "function(graph, activation, x) that adds nodes, as in "
-            "graph('Tanh', x), and returns the name of the last."
-        )
-    return registry[kind](graph, activation, x)
+    for base in kind.__mro__:
+        if base in REGISTRIES[registry] and same_attributes(
+            kind, base, METHODS[registry]
+        ):
+            return REGISTRIES[registry][base](graph, activation, x)
+    raise NotImplementedError(
+        f"The ONNX operators of {activation!r} are not known. Register them by "
+        f"skce.onnx.{registry}[{kind.__name__}] = function, where "
+        "function(graph, activation, x) adds nodes, as in graph('Tanh', x), and "
+        "returns the name of the last."
+    )
 
 
 def _set_output_types(operator):
-    """Types and shapes of label and probabilities (skl2onnx's shape calculator)."""
+    """Set types and shapes of label and probabilities (skl2onnx's shape calculator)."""
     types = optional("skl2onnx.common.data_types", PURPOSE)
     classifier = operator.raw_operator
     check_is_fitted(classifier)
@@ -357,7 +381,7 @@ def _set_output_types(operator):
 
 
 def _labels(scope, classifier):
-    """The labels as the graph gives them: str or int64."""
+    """Return the labels that the graph outputs: str or int64."""
     utils = optional("skl2onnx.common.utils_classifier", PURPOSE)
     classes = utils.get_label_classes(scope, classifier)  # honours nocl
     if all(isinstance(label, str) for label in classes.tolist()):
@@ -365,8 +389,8 @@ def _labels(scope, classifier):
     integers = classes.astype(np.int64)
     if not (integers == classes).all():
         raise ValueError(
-            f"classes_={classes.tolist()} are neither strings nor integers, and labels "
-            "in ONNX are one or the other: take options={'nocl': True}, for labels "
+            f"classes_={classes.tolist()} are neither strings nor integers, but labels "
+            "in ONNX must be one or the other: set options={'nocl': True}, for labels "
             "that are an index in classes_."
         )
     return integers
@@ -378,7 +402,8 @@ def _convert(scope, operator, container):
     classifier, inputs = operator.raw_operator, operator.inputs
     if classifier.posterior_covariance_ is not None:
         raise NotImplementedError(
-            "Moderated probabilities have no ONNX graph here: fit with moderated=False."
+            "Moderated probabilities cannot be exported to ONNX: fit with "
+            "moderated=False."
         )
     label, probabilities = operator.outputs
 
@@ -390,7 +415,7 @@ def _convert(scope, operator, container):
 
     def cast(name, before, after, **output):
         if before == after:
-            return graph("Identity", name, **output)  # which skl2onnx takes out
+            return graph("Identity", name, **output)  # which skl2onnx removes
         return graph("Cast", name, to=after, **output)
 
     columns = [
@@ -412,30 +437,30 @@ def _convert(scope, operator, container):
 
 
 def _logits(graph, classifier, y):
-    """The logits (n, q) of the input y (n, p)."""
+    """Add the layers: the logits (n, q) of the input y (n, p)."""
     *hidden, last = zip(classifier.coefs_, classifier.intercepts_, strict=True)
     for W, b in hidden:
         a = graph("Gemm", y, W, b)
-        y = _add(HIDDEN, "HIDDEN", graph, classifier._hidden_activation, a)
+        y = _add("HIDDEN", graph, classifier._hidden_activation, a)
     return graph("Gemm", y, *last)
 
 
 def _probabilities(graph, classifier, z):
-    """What `predict_proba` makes of the logits z."""
+    """Turn the logits z into probabilities, as `predict_proba` does."""
     activation = classifier.pairing_.activation
     if not classifier._multilabel and classifier.n_outputs_ > 1:
-        return _add(PROBABILITIES, "PROBABILITIES", graph, activation, z)
-    on = _add(MARGINALS, "MARGINALS", graph, activation, z)
+        return _add("PROBABILITIES", graph, activation, z)
+    on = _add("MARGINALS", graph, activation, z)
     if classifier._multilabel:
         return on
     return graph("Concat", graph("Sub", 1.0, on), on, axis=1)
 
 
 def _decision(graph, classifier, z):
-    """What `decision_function` makes of the logits z; of two classes -d and d."""
+    """Turn the logits z into decision values; -d and d for two classes."""
     activation = classifier.pairing_.activation
     if classifier._multilabel or classifier.n_outputs_ == 1:
-        d = _add(DECISIONS, "DECISIONS", graph, activation, z)
+        d = _add("DECISIONS", graph, activation, z)
     elif classifier.n_outputs_ == 2:
         d = graph(
             "Sub", graph("Gather", z, [1], axis=1), graph("Gather", z, [0], axis=1)
