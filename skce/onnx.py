@@ -247,8 +247,8 @@ def project_on_simplex(graph, z):
     """argmin over y in the simplex of |y - z_n|^2, for each row z_n.
 
     The threshold tau is the largest of (z_(1) + ... + z_(k) - 1) / k over k, for z in
-    descending order: z_(k) raises the threshold of the first k - 1 as long as it exceeds
-    it, and no later one does. (`skce.losses._numerics` counts the support instead.)
+    descending order: z_(k) raises the threshold of the first k - 1 while it exceeds it,
+    and no later one does. (`skce.losses._numerics` counts the support instead.)
 
     Examples
     --------
@@ -343,7 +343,7 @@ REGISTRIES = {
     "DECISIONS": DECISIONS,
     "HIDDEN": HIDDEN,
 }
-# The methods that an entry translates; a subclass that overrides one needs its own entry
+# The methods that an entry translates: a subclass overriding one needs its own entry
 METHODS = {
     "PROBABILITIES": ("value", "probabilities"),
     "MARGINALS": ("value", "marginals"),

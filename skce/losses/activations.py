@@ -368,7 +368,7 @@ class Logistic(ElementwiseActivation):
     @valid_for("value")
     def probabilities(self, z: Array) -> Array:
         """y_k / sum_j y_j, shape (q, n)."""
-        return np.exp(self.log_probabilities(z))
+        return np.exp(Logistic.log_probabilities(self, z))
 
     @valid_for("value", "probabilities")
     def log_probabilities(self, z: Array) -> Array:
