@@ -464,7 +464,7 @@ class Softmax(Activation):
     @valid_for("value", "probabilities")
     def log_probabilities(self, z: Array) -> Array:
         """log y."""
-        return self.log_value(z)
+        return Softmax.log_value(self, z)
 
     @valid_for("value")
     def log_direction(self, log_y: Array, dz: Array) -> Array:
@@ -479,7 +479,8 @@ class Softmax(Activation):
     @valid_for("value")
     def log_jacobian_derivative(self, log_y: Array, dz: Array, v: Array) -> Array:
         """(dD') v = -dy_k sum_j v_j with dy = y D dz."""
-        return -np.exp(log_y) * self.log_direction(log_y, dz) * v.sum(axis=0)
+        change = np.exp(log_y) * Softmax.log_direction(self, log_y, dz)
+        return -change * v.sum(axis=0)
 
 
 class Sparsemax(Activation):

@@ -17,12 +17,7 @@ from scipy.special import expit
 from skce.losses._base import Array, follows
 from skce.losses._explanations import why_degenerate, why_undefined
 from skce.losses._numerics import log_expit, negentropy
-from skce.losses._status import (
-    DegeneratePairingWarning,
-    legal_penalties,
-    pairing_grid,
-    pairing_status,
-)
+from skce.losses._status import legal_penalties, pairing_grid, pairing_status
 from skce.losses.activations import Activation, Softmax, get_activation
 from skce.losses.penalties import (
     BinaryCrossEntropy,
@@ -44,6 +39,22 @@ __all__ = [
     "pairing_status",
     "why_degenerate",
 ]
+
+
+class DegeneratePairingWarning(UserWarning):
+    """Warn of a pair whose minimum does not depend on the labels.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skce import DegeneratePairingWarning, PairedMLPClassifier
+    >>> clf = PairedMLPClassifier("logistic", "cross_entropy", hidden_layer_sizes=())
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     clf = clf.fit([[0.0], [1.0], [2.0]], [0, 1, 2])
+    >>> caught[0].category is DegeneratePairingWarning
+    True
+    """
 
 
 class Pairing:
