@@ -4,7 +4,7 @@ import numpy as np
 
 from skce.losses.activations import ACTIVATIONS, ElementwiseActivation
 from skce.losses.intervals import Interval
-from skce.losses.pairings import ComposedPairing, pair, pairing_grid
+from skce.losses.pairings import ComposedPairing, pair, pairing_grid, pairing_status
 from skce.losses.penalties import PENALTIES, Penalty
 
 # Every pair that can be fitted, the degenerate one included
@@ -13,6 +13,18 @@ NAMES = [
     for grid in pairing_grid(include_degenerate=True)
 ]
 PAIRINGS = [pair(*names) for names in NAMES]
+DEGENERATE = [names for names in NAMES if pairing_status(*names) == "degenerate"]
+# ... and those of the package, where a test has the formulas of each: the registries
+# can have more entries than these
+BUILT_IN_ACTIVATIONS = ("identity", "logistic", "softmax", "sparsemax")
+BUILT_IN_PENALTIES = ("least_squares", "cross_entropy", "binary_cross_entropy")
+BUILT_IN_HIDDEN = ("identity", "logistic", "tanh", "relu")
+BUILT_IN = [
+    (activation, penalty)
+    for activation, penalty in NAMES
+    if activation in BUILT_IN_ACTIVATIONS
+    and penalty in (*BUILT_IN_PENALTIES, "natural")
+]
 # ... and the natural and fused ones once more, by the chain rule alone
 COMPOSED = [
     ComposedPairing(pairing.activation, pairing.penalty)

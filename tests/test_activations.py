@@ -64,7 +64,7 @@ def test_probabilities_and_their_logarithms(activation, scale):
     assert not np.isnan(log_p).any()
 
 
-def test_probabilities_of_single_precision_keep_its_digits(activation):
+def test_probabilities_in_single_precision_are_accurate(activation):
     rng = np.random.default_rng(9)
     z = rng.uniform(-799, 799, 300) + rng.uniform(-1, 1, size=(5, 300))
     z = z.astype(np.float32)
@@ -79,7 +79,7 @@ def test_probabilities_of_single_precision_keep_its_digits(activation):
 
 def test_marginals_of_elementwise_units(activation):
     if not activation.elementwise:
-        pytest.skip("one question a row")
+        pytest.skip("not element-wise")
     z = np.random.default_rng(4).normal(size=(3, 200)) * 2
     off, on = activation.marginals(z)
     np.testing.assert_allclose(off + on, 1, atol=1e-15)
@@ -89,7 +89,7 @@ def test_marginals_of_elementwise_units(activation):
     np.testing.assert_allclose(np.exp(log_off), off, rtol=1e-13)
 
 
-def test_logistic_logarithm_keeps_its_digits_in_both_tails():
+def test_logistic_logarithm_is_exact_in_both_tails():
     log_off, log_on = ACTIVATIONS["logistic"].log_marginals(np.array([[-800.0, 800.0]]))
     np.testing.assert_array_equal(log_on, [[-800, 0]])
     np.testing.assert_array_equal(log_off, [[0, -800]])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from problems import NAMES, Exponential
+from problems import DEGENERATE, NAMES, Exponential
 from scipy import sparse
 from scipy.special import expit
 from sklearn.datasets import (
@@ -18,9 +18,10 @@ from sklearn.preprocessing import StandardScaler
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier
 from skce._network.blocks import row_slices
+from skce.losses.activations import ACTIVATIONS
 
-LEGAL = [names for names in NAMES if names != ("logistic", "cross_entropy")]
-ELEMENTWISE = [names for names in LEGAL if names[0] in ("identity", "logistic")]
+LEGAL = [names for names in NAMES if names not in DEGENERATE]
+ELEMENTWISE = [names for names in LEGAL if ACTIVATIONS[names[0]].elementwise]
 IDS = " x ".join
 
 
@@ -90,7 +91,7 @@ def test_two_classes(names):
     np.testing.assert_allclose(P.sum(axis=1), 1, atol=1e-14)
     np.testing.assert_array_equal(fitted.predict(CANCER), P.argmax(axis=1))
     np.testing.assert_array_equal(fitted.predict(CANCER), decision > 0)
-    one_unit = names[0] in ("identity", "logistic")
+    one_unit = names in ELEMENTWISE
     assert fitted.n_outputs_ == (1 if one_unit else 2)
     assert fitted.predict_outputs(CANCER).shape == (569, fitted.n_outputs_)
     assert np.isfinite(fitted.predict_log_proba(CANCER)[P > 0]).all()

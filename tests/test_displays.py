@@ -85,7 +85,7 @@ def test_penalty_display_draws_the_values_of_the_penalty(penalty, kind):
     assert penalty in display.ax_.get_title()
     assert display.ax_.get_xlabel() == "output y"
     has_unit = "nats" in display.ax_.get_title() + display.ax_.get_ylabel()
-    assert has_unit == (penalty != "least_squares")
+    assert has_unit == (PENALTIES[penalty].unit == "nats")
     assert_no_text_is_clipped(display.figure_)
 
 

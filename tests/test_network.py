@@ -51,6 +51,7 @@ def test_gradient_and_hessian_product_against_central_differences(pairing, hidde
         shift[i] = h
         above, below = (F.value_and_gradient(theta + s)[0] for s in (shift, -shift))
         assert gradient[i] == pytest.approx((above - below) / (2 * h), abs=1e-8)
+    h = 1e-6  # v is long
     above, below = (F.value_and_gradient(theta + s * v)[1] for s in (h, -h))
     expected = (above - below) / (2 * h)
     product = F.hessian_product(theta, v)

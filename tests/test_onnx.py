@@ -5,7 +5,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from problems import Exponential
+from problems import (
+    BUILT_IN_ACTIVATIONS,
+    BUILT_IN_HIDDEN,
+    Exponential,
+)
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.ensemble import BaggingClassifier, StackingClassifier
@@ -16,9 +20,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier
 from skce import onnx as skce_onnx
-from skce.losses.activations import ACTIVATIONS, Logistic
-from skce.losses.hidden import HIDDEN_ACTIVATIONS, HiddenActivation
-from skce.onnx import register, to_onnx
+from skce.losses.activations import ACTIVATIONS, Logistic, Softmax
+from skce.losses.hidden import HIDDEN_ACTIVATIONS, HiddenActivation, HiddenTanh
+from skce.onnx import HIDDEN, MARGINALS, PROBABILITIES, register, to_onnx
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -30,7 +34,10 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])
 MULTI, MULTI_Y = make_multilabel_classification(
     n_samples=100, n_classes=3, random_state=0
 )
-ELEMENTWISE = [name for name, f in ACTIVATIONS.items() if f.elementwise]
+# The registered activations of which the operators are known: all of the package
+EXPORTED = [name for name, f in ACTIVATIONS.items() if type(f) in PROBABILITIES]
+ELEMENTWISE = [name for name in EXPORTED if type(ACTIVATIONS[name]) in MARGINALS]
+EXPORTED_HIDDEN = [name for name, f in HIDDEN_ACTIVATIONS.items() if type(f) in HIDDEN]
 DTYPES = [np.float32, np.float64]
 
 
@@ -70,8 +77,8 @@ def assert_same(fitted, X, model=None):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("hidden_activation", HIDDEN_ACTIVATIONS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("hidden_activation", EXPORTED_HIDDEN)
+@pytest.mark.parametrize("activation", EXPORTED)
 def test_several_classes(activation, hidden_activation, dtype):
     fitted = make_pipeline(
         StandardScaler(),
@@ -89,7 +96,7 @@ def test_several_classes(activation, hidden_activation, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", EXPORTED)
 def test_two_classes(activation, dtype):
     fitted = small(activation).fit(X.astype(dtype), Y == 0)
     label, _ = assert_same(fitted, X.astype(dtype))
@@ -129,7 +136,7 @@ def far_logits(q, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [2, 3, 30])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", EXPORTED)
 def test_large_logits(activation, n_classes, dtype):
     one_unit = n_classes == 2 and activation in ELEMENTWISE
     y = np.arange(60) % n_classes
@@ -200,7 +207,7 @@ def test_searches_and_frames():
 
 
 @pytest.mark.parametrize("labels", [Y, Y == 0], ids=["several", "two"])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", EXPORTED)
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -215,7 +222,7 @@ def test_inside_what_skl2onnx_converts(wrap, activation, labels):
     assert_same(wrap(small(activation)).fit(X, labels), X)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", EXPORTED)
 def test_raw_scores(activation):
     raw = {"raw_scores": True}
     for labels in (Y, Y == 0):
@@ -287,7 +294,7 @@ def exponential_on(graph, activation, z):
     return skce_onnx.clip_to_unit_interval(graph, graph("Exp", z))
 
 
-def test_activations_of_ones_own(monkeypatch):
+def test_user_defined_activations(monkeypatch):
     hidden = small(hidden_activation=SoftSign(2.0)).fit(X, Y)
     several = small(Exponential(), penalty="least_squares").fit(X, Y)
     two = small(Exponential(), penalty="least_squares").fit(X, Y == 0)
@@ -301,6 +308,47 @@ def test_activations_of_ones_own(monkeypatch):
         monkeypatch.setitem(*entry, function)
         assert_same(fitted, X)
         assert_same(fitted, X32)
+
+
+def test_operators_of_all_activations_of_the_package_are_known():
+    assert set(BUILT_IN_ACTIVATIONS) <= set(EXPORTED)
+    assert set(BUILT_IN_HIDDEN) <= set(EXPORTED_HIDDEN)
+    for name in BUILT_IN_ACTIVATIONS:
+        assert (name in ELEMENTWISE) == ACTIVATIONS[name].elementwise
+    assert skce_onnx.DECISIONS.keys() == MARGINALS.keys()
+
+
+class Renamed(Logistic):
+    """An activation of a user that overrides no formula of its base."""
+
+    name = "my_logistic"
+
+
+class RenamedTanh(HiddenTanh):
+    pass
+
+
+@pytest.mark.parametrize("labels", [Y, Y == 0], ids=["several", "two"])
+def test_a_subclass_that_changes_nothing_has_the_operators_of_its_base(labels):
+    fitted = small(Renamed(), hidden_activation=RenamedTanh()).fit(X, labels)
+    assert_same(fitted, X)
+    to_onnx(fitted, X[:1], options={"raw_scores": True})
+
+
+class OtherProbabilities(Softmax):
+    """The outputs of softmax, and other probabilities."""
+
+    def probabilities(self, z):
+        return super().probabilities(z / 2)
+
+
+def test_a_subclass_with_other_probabilities_is_not_taken_for_its_base():
+    fitted = small(OtherProbabilities()).fit(X, Y)
+    np.testing.assert_allclose(
+        np.exp(fitted.predict_log_proba(X)), fitted.predict_proba(X)
+    )
+    with pytest.raises(NotImplementedError, match="PROBABILITIES"):
+        to_onnx(fitted, X[:1])
 
 
 def test_a_subclass_is_not_taken_for_its_base(monkeypatch):

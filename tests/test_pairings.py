@@ -4,7 +4,11 @@ import mpmath
 import numpy as np
 import pytest
 from problems import (
+    BUILT_IN,
+    BUILT_IN_ACTIVATIONS,
+    BUILT_IN_PENALTIES,
     COMPOSED,
+    DEGENERATE,
     NAMES,
     PAIRINGS,
     UNDEFINED,
@@ -15,9 +19,21 @@ from problems import (
 )
 
 from skce import pairing_grid, pairing_status
+from skce.losses import pairings
 from skce.losses.activations import ACTIVATIONS, Softmax
-from skce.losses.pairings import ComposedPairing, legal_penalties, pair
-from skce.losses.penalties import PENALTIES
+from skce.losses.pairings import (
+    ComposedPairing,
+    FusedPairing,
+    LogComposedPairing,
+    legal_penalties,
+    pair,
+)
+from skce.losses.penalties import (
+    PENALTIES,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    LeastSquares,
+)
 
 TARGETS = ["one-of-q", "sets", "fractions"]
 
@@ -158,7 +174,9 @@ def exact_loss_and_delta(pairing, z, t):
 
 @pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("scale", [1, 40, 800])
-def test_value_and_gradient_are_exact_far_out(pairing, kind, scale):
+@pytest.mark.parametrize("names", BUILT_IN, ids="x".join)
+def test_value_and_gradient_are_exact_at_large_logits(names, kind, scale):
+    pairing = pair(*names)
     rng = np.random.default_rng(3)
     z = np.concatenate(
         [
@@ -181,7 +199,7 @@ def test_value_and_gradient_are_exact_far_out(pairing, kind, scale):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", TARGETS)
-def test_all_is_finite_far_out_and_keeps_its_dtype(pairing, kind, dtype):
+def test_all_is_finite_at_large_logits_and_keeps_its_dtype(pairing, kind, dtype):
     rng = np.random.default_rng(4)
     z = rng.choice([-800, -100, 0, 100, 800], size=(4, 200)).astype(dtype)
     t, dz = random_targets(rng, z.shape, kind).astype(dtype), rng.normal(size=z.shape)
@@ -196,6 +214,8 @@ def test_natural_delta_is_mass_times_output_minus_target():
     rng = np.random.default_rng(5)
     z, t = rng.normal(size=(4, 50)), rng.uniform(0, 1, (4, 50))
     for name, activation in ACTIVATIONS.items():
+        if activation.natural_loss is None:
+            continue
         mass = t.sum(axis=0) if activation.on_simplex else 1
         expected = mass * activation.value(z) - t
         delta = pair(name, "natural").loss_and_delta(z, t)[1]
@@ -217,14 +237,14 @@ def test_sparsemax_loss_of_the_source():
 def test_status_of_every_pair():
     statuses = {
         (a, p): pairing_status(a, p)
-        for a in ACTIVATIONS
-        for p in (*PENALTIES, "natural")
+        for a in BUILT_IN_ACTIVATIONS
+        for p in (*BUILT_IN_PENALTIES, "natural")
     }
     natural = {
         ("identity", "least_squares"),
         ("logistic", "binary_cross_entropy"),
         ("softmax", "cross_entropy"),
-    } | {(a, "natural") for a in ACTIVATIONS}
+    } | {(a, "natural") for a in BUILT_IN_ACTIVATIONS}
     assert {k for k, v in statuses.items() if v == "natural"} == natural
     assert {k for k, v in statuses.items() if v == "degenerate"} == {
         ("logistic", "cross_entropy")
@@ -234,6 +254,18 @@ def test_status_of_every_pair():
         for a in ("identity", "sparsemax")
         for p in ("cross_entropy", "binary_cross_entropy")
     }
+
+
+def test_status_follows_from_range_domain_and_simplex():
+    for a, activation in ACTIVATIONS.items():
+        for p, penalty in PENALTIES.items():
+            status = pairing_status(a, p)
+            inside = activation.range <= penalty.domain
+            assert (status == "undefined") == (not inside)
+            if status != "natural":
+                degenerate = penalty.needs_simplex and not activation.on_simplex
+                assert (status == "degenerate") == (inside and degenerate)
+    assert ("logistic", "cross_entropy") in DEGENERATE
 
 
 @pytest.mark.parametrize(("activation", "penalty"), UNDEFINED)
@@ -248,11 +280,14 @@ def test_undefined_pair_names_the_legal_penalties(activation, penalty):
 def test_grid_lists_each_pair_once():
     grid = pairing_grid("clf__")
     pairs = [(*g["clf__activation"], *g["clf__penalty"]) for g in grid]
-    assert len(set(pairs)) == len(pairs) == 8
+    assert len(set(pairs)) == len(pairs)
+    assert len(set(pairs) & set(BUILT_IN)) == 8
     assert ("logistic", "cross_entropy") not in pairs
-    assert len(pairing_grid(include_degenerate=True)) == len(NAMES) == 9
+    assert len(pairing_grid(include_degenerate=True)) == len(NAMES)
+    assert len(BUILT_IN) == 9
     multilabel = {g["activation"][0] for g in pairing_grid(multilabel=True)}
-    assert multilabel == {"identity", "logistic"}
+    assert multilabel == {name for name, f in ACTIVATIONS.items() if f.elementwise}
+    assert multilabel & set(BUILT_IN_ACTIVATIONS) == {"identity", "logistic"}
 
 
 def test_pickle_keeps_the_pair(pairing):
@@ -265,7 +300,7 @@ def test_pickle_keeps_the_pair(pairing):
     )
 
 
-def test_pairs_of_the_users_own():
+def test_pairs_of_user_defined_classes():
     assert pairing_status(Exponential(), "natural") == "undefined"
     assert pairing_status(Exponential(), "cross_entropy") == "degenerate"
     assert pairing_status(Exponential(), "binary_cross_entropy") == "undefined"
@@ -309,6 +344,144 @@ def test_a_subclass_does_not_inherit_a_loss_that_is_not_its_own():
     loss, delta = pair(HalfWithItsLoss(), "natural").loss_and_delta(z, t)
     np.testing.assert_allclose(loss, -2 * np.log((y * t).sum(axis=0)))
     np.testing.assert_allclose(delta, y - t, atol=1e-15)
+
+
+LARGE = np.array([[800.0, 0, -800], [0, 0, 0], [-800, 800, 0.5]])
+
+
+class RenamedCrossEntropy(CrossEntropy):
+    name = "my_cross_entropy"
+
+
+class RenamedBinary(BinaryCrossEntropy):
+    pass
+
+
+class RenamedSoftmax(Softmax):
+    name = "my_softmax"
+
+
+@pytest.mark.parametrize(
+    ("renamed", "names"),
+    [
+        (("softmax", RenamedCrossEntropy()), ("softmax", "cross_entropy")),
+        ((RenamedSoftmax(), "cross_entropy"), ("softmax", "cross_entropy")),
+        ((RenamedSoftmax(), RenamedCrossEntropy()), ("softmax", "cross_entropy")),
+        ((RenamedSoftmax(), "natural"), ("softmax", "cross_entropy")),
+        ((RenamedSoftmax(), RenamedBinary()), ("softmax", "binary_cross_entropy")),
+        (("logistic", RenamedBinary()), ("logistic", "binary_cross_entropy")),
+        (("logistic", RenamedCrossEntropy()), ("logistic", "cross_entropy")),
+    ],
+)
+def test_a_subclass_that_changes_nothing_keeps_its_pairs(renamed, names):
+    ours, theirs = pair(*renamed), pair(*names)
+    assert (type(ours), ours.status) == (type(theirs), theirs.status)
+    assert ours.is_likelihood == theirs.is_likelihood
+    for t in (np.eye(3), np.full((3, 3), 0.25)):
+        for a, b in zip(
+            ours.loss_and_delta(LARGE, t), theirs.loss_and_delta(LARGE, t), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_renamed_penalty_is_shown_by_its_name():
+    assert str(pair("softmax", RenamedCrossEntropy())) == "softmax x my_cross_entropy"
+    assert str(pair(RenamedSoftmax(), "natural")) == "my_softmax x cross_entropy"
+
+
+class Doubled(LeastSquares):
+    """Twice the loss, and no name."""
+
+    def value(self, t, y):
+        return 2 * super().value(t, y)
+
+    def derivative(self, t, y):
+        return 2 * super().derivative(t, y)
+
+
+class DoubledCrossEntropy(CrossEntropy):
+    """Twice the loss as a function of y alone."""
+
+    def value(self, t, y):
+        return 2 * super().value(t, y)
+
+    def derivative(self, t, y):
+        return 2 * super().derivative(t, y)
+
+
+class DoubledLogarithm(CrossEntropy):
+    def log_value(self, t, log_y):
+        return 2 * super().log_value(t, log_y)
+
+    def log_derivative(self, t, log_y):
+        return 2 * super().log_derivative(t, log_y)
+
+
+@pytest.mark.parametrize(
+    ("activation", "penalty", "kind"),
+    [
+        ("identity", Doubled(), ComposedPairing),
+        ("softmax", DoubledCrossEntropy(), ComposedPairing),
+        ("softmax", DoubledLogarithm(), LogComposedPairing),
+    ],
+)
+def test_a_subclass_that_changes_a_formula_is_composed(activation, penalty, kind):
+    doubled = pair(activation, penalty)
+    assert (type(doubled), doubled.status) == (kind, "workable")
+    z, t = np.random.default_rng(9).normal(size=(3, 4)), np.eye(3, 4)
+    for ours, natural in zip(
+        doubled.loss_and_delta(z, t),
+        pair(activation, "natural").loss_and_delta(z, t),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, 2 * natural, atol=1e-15)
+
+
+def test_a_subclass_that_changes_a_formula_has_a_name_of_its_own():
+    assert Doubled().name == "doubled"
+    assert Half().name == "half"
+    assert str(pair("softmax", DoubledLogarithm())) == "softmax x doubled_logarithm"
+    assert pairing_status(HalfWithItsLoss(), "cross_entropy") == "workable"
+    assert str(pair(HalfWithItsLoss(), "natural")) == "half_with_its_loss x natural"
+
+
+def test_the_natural_loss_of_sparsemax_has_one_name():
+    assert str(pair("sparsemax", "natural")) == "sparsemax x natural"
+    assert legal_penalties("sparsemax")[0] == "natural"
+
+
+class FusedExponentialHuber(FusedPairing):
+    activation_type = Exponential
+    penalty_type = Huber
+
+
+def test_a_fused_pair_can_be_appended(monkeypatch):
+    monkeypatch.setattr(pairings, "FUSED", [*pairings.FUSED, FusedExponentialHuber])
+    assert type(pair(Exponential(), Huber())) is FusedExponentialHuber
+    assert type(pair("softmax", Huber())) is ComposedPairing
+
+
+class SuperHalf(Softmax):
+    """Softmax at half the logits, with short cuts taken from the base by super()."""
+
+    def value(self, z):
+        return super().value(z / 2)
+
+    def log_probabilities(self, z):
+        return super().log_probabilities(z / 2)
+
+    def natural_loss(self, z, y, t):
+        return 2 * super().natural_loss(z / 2, y, t)
+
+
+def test_an_override_reaches_a_guarded_method_by_super():
+    z, t = np.random.default_rng(8).normal(size=(3, 5)), np.eye(3, 5)
+    own = SuperHalf()
+    np.testing.assert_allclose(np.exp(own.log_probabilities(z)), own.value(z))
+    loss, y = own.natural_loss_and_value(z, t)
+    np.testing.assert_array_equal(y, own.value(z))
+    np.testing.assert_allclose(loss, 2 * Softmax().natural_loss(z / 2, y, t))
+    assert own.log_value is None
 
 
 @pytest.mark.parametrize(

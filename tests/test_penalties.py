@@ -1,10 +1,26 @@
+import pickle
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import xlogy
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
 
+from skce import PairedMLPClassifier
 from skce.losses._numerics import negentropy
-from skce.losses.penalties import PENALTIES, Penalty
+from skce.losses.activations import ElementwiseActivation
+from skce.losses.hidden import HiddenReLU
+from skce.losses.intervals import REAL_LINE, Interval
+from skce.losses.pairings import pair
+from skce.losses.penalties import (
+    PENALTIES,
+    CrossEntropy,
+    Focal,
+    GeneralizedCrossEntropy,
+    Penalty,
+)
 
 
 @pytest.fixture(params=PENALTIES.values(), ids=PENALTIES)
@@ -68,3 +84,164 @@ def test_unfinished_penalty_says_what_it_must_define():
     for method in ("value", "derivative", "second_derivative"):
         with pytest.raises(NotImplementedError, match=f"Half must define {method}"):
             getattr(Half(), method)(1.0, 0.5)
+
+
+X, Y = load_iris(return_X_y=True)
+
+
+class Steepness(ElementwiseActivation):
+    """y = 1/2 + arctan(s z) / pi."""
+
+    range = Interval(0, 1)
+
+    def __init__(self, s=1.0):
+        if s <= 0:
+            raise ValueError(f"s={s!r} must be positive.")
+        self.s = s
+
+    def value(self, z):
+        return 0.5 + np.arctan(self.s * z) / np.pi
+
+    def derivative(self, z, y):
+        return self.s / (np.pi * (1 + (self.s * z) ** 2))
+
+
+class Leaky(HiddenReLU):
+    def __init__(self, slope=0.1):
+        self.slope = slope
+
+    def apply(self, a):
+        np.maximum(a, self.slope * a, out=a)
+
+    def derivative(self, y):
+        return np.where(y > 0, 1.0, self.slope)
+
+
+class Sum(Penalty):
+    """The sum of two penalties, as parameters of this one."""
+
+    domain = REAL_LINE
+
+    def __init__(self, one, other):
+        self.one = one
+        self.other = other
+
+
+def small(*pair, **parameters):
+    defaults = {"hidden_layer_sizes": 3, "alpha": 0.1, "random_state": 0, "tol": 1e-2}
+    return PairedMLPClassifier(*pair, **defaults | parameters)
+
+
+def test_a_penalty_has_its_parameters():
+    penalty = GeneralizedCrossEntropy(0.3)
+    assert penalty.get_params() == {"q": 0.3}
+    assert penalty.set_params(q=0.5) is penalty
+    assert penalty.q == 0.5
+    assert CrossEntropy().get_params() == {}
+
+
+def test_set_params_checks_as_the_constructor_does():
+    penalty = GeneralizedCrossEntropy(0.3)
+    with pytest.raises(ValueError, match=r"q=5 must be a number in \(0, 1\]"):
+        penalty.set_params(q=5)
+    with pytest.raises(ValueError, match=r"'r' is not a parameter.*parameters 'q'"):
+        penalty.set_params(q=0.6, r=1)
+    with pytest.raises(ValueError, match=r"CrossEntropy\(\), which has no parameters"):
+        CrossEntropy().set_params(q=0.5)
+    with pytest.raises(ValueError, match=r"q=0\.3 has no parameters"):
+        penalty.set_params(q__r=0.5)
+    assert penalty.get_params() == {"q": 0.3}
+
+
+def test_parameters_of_parameters():
+    penalty = Sum(Focal(1), GeneralizedCrossEntropy(0.3))
+    assert penalty.get_params(deep=False).keys() == {"one", "other"}
+    assert penalty.get_params()["other__q"] == 0.3
+    given = penalty.other
+    penalty.set_params(other__q=0.5, one=Focal(2))
+    assert (penalty.other.q, penalty.one.gamma, given.q) == (0.5, 2, 0.3)
+    with pytest.raises(ValueError, match="q=5 must be"):
+        penalty.set_params(other__q=5, one=Focal(3))
+    assert (penalty.other.q, penalty.one.gamma) == (0.5, 2)
+
+
+def test_an_argument_that_is_not_stored_is_no_parameter():
+    class Hidden(Penalty):
+        def __init__(self, q=1):
+            self._q = q
+
+    assert Hidden().get_params() == {}
+    with pytest.raises(ValueError, match=r"write self\.q = q in __init__"):
+        Hidden().set_params(q=2)
+    small(penalty=Hidden()).set_params(alpha=1)
+
+
+def test_clone_copies():
+    penalty = GeneralizedCrossEntropy(0.3)
+    copy = clone(penalty)
+    assert type(copy) is GeneralizedCrossEntropy
+    assert copy is not penalty
+    assert copy.q == 0.3
+    estimator = small("softmax", penalty)
+    clone(estimator).set_params(penalty__q=0.5)
+    assert penalty.q == 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "values"),
+    [
+        ("penalty__q", {"penalty": GeneralizedCrossEntropy()}, [0.3, 0.5]),
+        (
+            "activation__s",
+            {"activation": Steepness(), "penalty": "least_squares"},
+            [1.0, 2.0],
+        ),
+        ("hidden_activation__slope", {"hidden_activation": Leaky()}, [0.2, 0.3]),
+    ],
+)
+def test_parameters_are_searched(name, parameters, values):
+    estimator = small(**parameters)
+    outer, _, inner = name.partition("__")
+    given = parameters[outer]
+    before = given.get_params()
+    search = GridSearchCV(estimator, {name: values}, cv=2).fit(X, Y)
+    assert search.cv_results_[f"param_{name}"].tolist() == values
+    assert search.best_params_[name] in values
+    best = search.best_estimator_
+    assert getattr(best.get_params()[outer], inner) == search.best_params_[name]
+    assert getattr(estimator, outer) is given
+    assert given.get_params() == before
+    # each value makes a model of its own
+    fits = [clone(estimator).set_params(**{name: v}).fit(X, Y) for v in values]
+    assert np.abs(fits[0].predict_proba(X) - fits[1].predict_proba(X)).max() > 1e-6
+    # ... that the parameter changes only by another fit
+    P = fits[0].predict_proba(X)
+    stored = pickle.loads(pickle.dumps(fits[0]))
+    fits[0].set_params(**{name: values[1]})
+    np.testing.assert_array_equal(fits[0].predict_proba(X), P)
+    np.testing.assert_array_equal(stored.predict_proba(X), P)
+    np.testing.assert_array_equal(
+        fits[0].fit(X, Y).predict_proba(X), fits[1].predict_proba(X)
+    )
+    assert f"{inner}={values[0]!r}" in repr(stored)
+    assert type(given).__name__ in stored._repr_html_()
+
+
+def test_an_estimator_that_names_its_penalty_leaves_the_registry_alone(monkeypatch):
+    monkeypatch.setitem(PENALTIES, "gce", GeneralizedCrossEntropy(0.5))
+    estimator = small("softmax", "gce").fit(X, Y)
+    assert "penalty__q" not in estimator.get_params()
+    with pytest.raises(AttributeError):
+        estimator.set_params(penalty__q=0.3)
+    assert PENALTIES["gce"].q == 0.5
+
+
+def test_names_are_made_from_class_and_parameters():
+    class LogCosh(Penalty):
+        pass
+
+    assert LogCosh().name == "log_cosh"
+    assert Leaky(0.3).name == "leaky(slope=0.3)"
+    assert GeneralizedCrossEntropy(0.7).name == "generalized_cross_entropy(q=0.7)"
+    shown = str(pair("softmax", GeneralizedCrossEntropy(0.7)))
+    assert shown == "softmax x generalized_cross_entropy(q=0.7)"

@@ -6,7 +6,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from problems import NAMES
+from problems import BUILT_IN, BUILT_IN_HIDDEN
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 import skce
 from skce import PairedMLPClassifier
 from skce._fitting.solvers import SOLVERS
-from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.penalties import Focal, GeneralizedCrossEntropy
 from skce.persistence import trusted_types
 
@@ -37,10 +36,10 @@ def small(activation="softmax", penalty="natural", **parameters):
 
 
 CASES = {
-    **{f"{a} x {b}": small(a, b) for a, b in NAMES},
+    **{f"{a} x {b}": small(a, b) for a, b in BUILT_IN},
     "focal": small(penalty=Focal(2.0)),
     "generalized": small(penalty=GeneralizedCrossEntropy(0.7)),
-    **{f"hidden {f}": small(hidden_activation=f) for f in HIDDEN_ACTIVATIONS},
+    **{f"hidden {f}": small(hidden_activation=f) for f in BUILT_IN_HIDDEN},
     **{solver: small(solver=solver) for solver in SOLVERS},
     "several starts": small(n_init=2),
     "early stopping": small(early_stopping=True),
