@@ -493,7 +493,8 @@ def test_a_fit_that_breaks_off_after_a_stage_gives_the_weights_of_the_stage():
     clf = PairedMLPClassifier("softmax", penalty, hidden_layer_sizes=3, random_state=0)
     clf.set_params(growing_sample=True, tol=1e-3).fit(X, labels)
     calls = sum(stage.nfev for stage in clf.stages_[:-1])  # and looks at fresh rows
-    penalty.after = penalty.n_calls - clf.stages_[-1].nfev - 1
+    n_calls = clf.pairing_.penalty.n_calls  # of the copy that was fitted
+    penalty.after = n_calls - clf.stages_[-1].nfev - 1
     penalty.n_calls = 0
     assert penalty.after > calls
     with pytest.raises(BrokenFitError, match=r"fitted with the last good") as raised:

@@ -6,7 +6,6 @@ and `penalties` have the formulas, `pairings.pair` puts two of them together, an
 """
 
 from skce.losses import activations, hidden, intervals, pairings, penalties
-from skce.losses._base import valid_for
 from skce.losses.activations import *  # noqa: F403
 from skce.losses.hidden import *  # noqa: F403
 from skce.losses.intervals import *  # noqa: F403
@@ -14,7 +13,7 @@ from skce.losses.pairings import *  # noqa: F403
 from skce.losses.penalties import *  # noqa: F403
 
 # A class listed in the `__all__` of its module is exported here as well
-__all__ = ["valid_for"]
+__all__: list[str] = []
 __all__ += activations.__all__
 __all__ += hidden.__all__
 __all__ += intervals.__all__

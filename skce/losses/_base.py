@@ -187,7 +187,7 @@ def valid_for(*formulas: str) -> Callable[[T], T]:
 
     Examples
     --------
-    >>> from skce.losses._base import valid_for
+    >>> from skce.losses.activations import valid_for
     >>> class Function:
     ...     def value(self, z):
     ...         return z

@@ -37,6 +37,7 @@ __all__ = [
     "Softmax",
     "Sparsemax",
     "get_activation",
+    "valid_for",
 ]
 
 
