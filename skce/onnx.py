@@ -17,14 +17,18 @@ The operators of the activations are registered in `PROBABILITIES`, `MARGINALS`,
 >>> onnx.HIDDEN[SoftSign] = lambda graph, activation, a: graph("Softsign", a)
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skce._network.heads import head_of
 from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
 from skce.losses._base import same_attributes
-from skce.losses.activations import Identity, Logistic, Softmax, Sparsemax
+from skce.losses.activations import Activation, Identity, Logistic, Softmax, Sparsemax
 from skce.losses.hidden import HiddenIdentity, HiddenLogistic, HiddenReLU, HiddenTanh
 
 __all__ = [
@@ -42,7 +46,13 @@ __all__ = [
 PURPOSE = "Export to ONNX"
 
 
-def to_onnx(estimator, X=None, *, options=None, **kwargs):
+def to_onnx(
+    estimator: Any,
+    X: Any = None,
+    *,
+    options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
     """Convert a fitted classifier, or a pipeline or search with one, to an ONNX model.
 
     Parameters
@@ -110,7 +120,7 @@ def to_onnx(estimator, X=None, *, options=None, **kwargs):
     )
 
 
-def register():
+def register() -> None:
     """Register PairedMLPClassifier with skl2onnx, to call `skl2onnx.to_onnx` directly.
 
     Raises
@@ -376,7 +386,7 @@ def _set_output_types(operator):
     n, q = operator.inputs[0].get_first_dimension(), len(classifier.classes_)
     labels = _labels(operator.scope_inst, classifier)
     kind = types.StringTensorType if labels.dtype.kind == "U" else types.Int64TensorType
-    operator.outputs[0].set_type(kind([n, q] if classifier._multilabel else [n]))
+    operator.outputs[0].set_type(kind([n, q] if classifier._labels.multilabel else [n]))
     operator.outputs[1].type.shape = [n, q]
 
 
@@ -423,12 +433,13 @@ def _convert(scope, operator, container):
     ]
     X = graph("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
     z = _logits(graph, classifier, X)
-    P = _probabilities(graph, classifier, z)
+    operations = _GraphOperations(graph, classifier.pairing_.activation)
+    P = head_of(classifier._labels).probabilities(operations, z)
     raw = scope.get_options(classifier, {"raw_scores": False})["raw_scores"]
-    result = _decision(graph, classifier, z) if raw else P
+    result = _decision(graph, classifier, operations, z) if raw else P
     wanted = types.guess_proto_type(probabilities.type)
     cast(result, computed, wanted, output=probabilities.full_name)
-    if classifier._multilabel:
+    if classifier._labels.multilabel:
         on = graph("Greater", P, 0.5)
         graph("Cast", on, to=_tensor_type("INT64"), output=label.full_name)
     else:
@@ -441,30 +452,38 @@ def _logits(graph, classifier, y):
     *hidden, last = zip(classifier.coefs_, classifier.intercepts_, strict=True)
     for W, b in hidden:
         a = graph("Gemm", y, W, b)
-        y = _add("HIDDEN", graph, classifier._hidden_activation, a)
+        y = _add("HIDDEN", graph, classifier._network.hidden_activation, a)
     return graph("Gemm", y, *last)
 
 
-def _probabilities(graph, classifier, z):
-    """Turn the logits z into probabilities, as `predict_proba` does."""
-    activation = classifier.pairing_.activation
-    if not classifier._multilabel and classifier.n_outputs_ > 1:
-        return _add("PROBABILITIES", graph, activation, z)
-    on = _add("MARGINALS", graph, activation, z)
-    if classifier._multilabel:
-        return on
-    return graph("Concat", graph("Sub", 1.0, on), on, axis=1)
+@dataclass(frozen=True)
+class _GraphOperations:
+    """The operations of a head, `skce._network.heads`, on logits (n, q) in a graph."""
+
+    graph: Graph
+    activation: Activation
+
+    def probabilities(self, z):
+        return _add("PROBABILITIES", self.graph, self.activation, z)
+
+    def on(self, z):
+        return _add("MARGINALS", self.graph, self.activation, z)
+
+    def both(self, z):
+        on = self.on(z)
+        return self.graph("Concat", self.graph("Sub", 1.0, on), on, axis=1)
+
+    def decision(self, z):
+        return _add("DECISIONS", self.graph, self.activation, z)
+
+    def difference(self, z):
+        first, second = (self.graph("Gather", z, [k], axis=1) for k in (0, 1))
+        return self.graph("Sub", second, first)
 
 
-def _decision(graph, classifier, z):
+def _decision(graph, classifier, operations, z):
     """Turn the logits z into decision values; -d and d for two classes."""
-    activation = classifier.pairing_.activation
-    if classifier._multilabel or classifier.n_outputs_ == 1:
-        d = _add("DECISIONS", graph, activation, z)
-    elif classifier.n_outputs_ == 2:
-        d = graph(
-            "Sub", graph("Gather", z, [1], axis=1), graph("Gather", z, [0], axis=1)
-        )
-    else:
-        return z
-    return d if classifier._multilabel else graph("Concat", graph("Neg", d), d, axis=1)
+    d = head_of(classifier._labels).decision(operations, z)
+    if classifier._labels.multilabel or len(classifier.classes_) > 2:
+        return d
+    return graph("Concat", graph("Neg", d), d, axis=1)

@@ -1,5 +1,7 @@
 """What the estimator promises: shapes, dtypes, probabilities, decisions, labels."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from problems import DEGENERATE, NAMES, Exponential
@@ -18,7 +20,10 @@ from sklearn.preprocessing import StandardScaler
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier
 from skce._network.blocks import row_slices
+from skce._network.kernels import Network
+from skce._network.objective import Objective
 from skce.losses.activations import ACTIVATIONS
+from skce.losses.penalties import GeneralizedCrossEntropy
 
 LEGAL = [names for names in NAMES if names not in DEGENERATE]
 ELEMENTWISE = [names for names in LEGAL if ACTIVATIONS[names[0]].elementwise]
@@ -274,9 +279,7 @@ def test_many_rows_are_cut_into_blocks_and_agree_with_one_block(monkeypatch):
     fits = {}
     for rows in (500, len(X)):
         assert len(row_slices(len(X), rows)) == (8 if rows == 500 else 1)
-        monkeypatch.setattr(
-            "skce._fitting.stages.block_rows", lambda *_, rows=rows: rows
-        )
+        monkeypatch.setattr("skce._network.rows.block_rows", lambda *_, rows=rows: rows)
         fits[rows] = small(tol=1e-2).fit(X, y)
     cut, whole = fits.values()
     np.testing.assert_allclose(cut.predict_proba(X), whole.predict_proba(X), atol=1e-6)
@@ -339,3 +342,44 @@ def test_a_fit_that_a_limit_has_ended_does_not_begin_again(limit):
     assert fit.loss_ > 1.02 * fit.pairing_.loss_of_constant(p)
     assert fit.loss_ == fit.init_losses_[0]
     assert fit.solver_result_["reason"] == next(iter(limit))
+
+
+def test_parameters_of_a_penalty_are_set_on_a_copy():
+    penalty = GeneralizedCrossEntropy(q=0.7)
+    fitted = small(penalty=penalty).fit(IRIS, IRIS_Y)
+    before = fitted.predict_proba(IRIS)
+    fitted.set_params(penalty__q=0.3)
+    assert fitted.penalty.q == 0.3
+    assert penalty.q == 0.7
+    assert fitted.pairing_.penalty is penalty
+    np.testing.assert_array_equal(fitted.predict_proba(IRIS), before)
+    with pytest.raises(ValueError, match=r"q=3 must be a number in \(0, 1\]"):
+        fitted.set_params(penalty__q=3)
+    assert fitted.penalty.q == 0.3
+    fitted.set_params(penalty=GeneralizedCrossEntropy(q=0.5), penalty__q=0.6)
+    assert fitted.penalty.q == 0.6
+
+
+@pytest.mark.parametrize(
+    ("parameters", "n_objectives", "n_networks"),
+    [
+        ({}, 1, 1),
+        ({"n_init": 3}, 1, 1),
+        ({"early_stopping": True, "n_init": 3}, 2, 1),
+        ({"early_stopping": True, "scoring": "accuracy"}, 1, 1),
+    ],
+    ids=str,
+)
+def test_a_fit_builds_its_objective_and_network_once(
+    parameters, n_objectives, n_networks, monkeypatch
+):
+    built = Counter()
+    for kind in (Objective, Network):
+
+        def counted(self, *args, kind=kind, build=kind.__init__, **kwargs):
+            built[kind] += 1
+            build(self, *args, **kwargs)
+
+        monkeypatch.setattr(kind, "__init__", counted)
+    small(**parameters).fit(IRIS, IRIS_Y)
+    assert built == {Objective: n_objectives, Network: n_networks}

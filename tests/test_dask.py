@@ -23,11 +23,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from skce import DegeneratePairingWarning, PairedMLPClassifier, pairing_grid
+from skce._fitting.problem import Plan
 from skce._fitting.solvers import SOLVERS, minimize
 from skce._fitting.starts import start_parameters
 from skce._inputs.labels import encode
+from skce._network.blocks import shares
+from skce._network.data import Data, Encoding
 from skce._network.kernels import Network
 from skce._network.objective import Objective
+from skce._network.rows import LocalRows
 from skce.losses.activations import get_activation
 from skce.losses.hidden import get_hidden_activation
 from skce.losses.pairings import pair
@@ -39,18 +43,16 @@ import dask.array as da
 import dask.dataframe as dd
 from distributed import Client, LocalCluster, wait
 
-from skce.dask import DaskPairedMLPClassifier
-from skce.dask._cluster import ClusterLostError, ClusterObjective
+from skce.dask import ClusterLostError, DaskPairedMLPClassifier
 from skce.dask._partitions import (
     Expected,
     Part,
     Recipe,
     merged,
     prepare,
-    root_sum,
-    subtree_sums,
     summarise,
 )
+from skce.dask._tree import root_sum, subtree_sums
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -101,20 +103,21 @@ def same_bits(one, other):
 def local_fit(clf, X, y, weights=None):
     """The theta of a local minimisation from the same start with the same cut."""
     pairing = pair(clf.activation, clf.penalty)
-    labels = encode(y, pairing.activation)
+    labels, _ = encode(y, pairing.activation)
     network = Network(
         (X.shape[1], clf.hidden_layer_sizes, labels.n_outputs),
         get_hidden_activation(clf.hidden_activation),
         pairing,
     )
     mean = None if weights is None else weights.mean()
-    recipe = Recipe(network, labels, mean_weight=mean)
+    encoding = labels.encoding(pairing.activation)
     expected = Expected(X.shape[1], None, X.dtype)
+    recipe = Recipe(expected, network, labels, encoding, mean_weight=mean)
     blocks = []
     for i in range(0, len(X), CHUNK):
         rows = slice(i, i + CHUNK)
         of_rows = None if weights is None else weights[rows]
-        part = prepare(i, X[rows], y[rows], of_rows, expected, recipe, False)
+        part = prepare(i, X[rows], y[rows], of_rows, recipe)
         blocks += [block for share in part.shares for block in share]
     decay = clf.alpha / (len(X) if weights is None else weights.sum())
     theta = start_parameters(
@@ -123,9 +126,21 @@ def local_fit(clf, X, y, weights=None):
         solver=clf.solver,
         random_state=np.random.RandomState(0),
     )
-    options = {"solver": clf.solver, "tol": clf.tol, "max_iter": clf.max_iter}
-    objective = Objective(network, blocks, decay, X.dtype)
-    return network, minimize(objective, theta, max_fun=clf.max_fun, **options)
+    objective = Objective(network, BlockRows(network, blocks), decay)
+    plan = Plan(clf.solver, clf.tol, clf.max_iter, clf.max_fun)
+    return network, minimize(objective, theta, plan)
+
+
+class BlockRows(LocalRows):
+    """Rows that have been cut into blocks elsewhere."""
+
+    def __init__(self, network, blocks):
+        empty = np.empty((0, 1), dtype=blocks[0].X.dtype)
+        super().__init__(network, Data(empty, empty), blocks[0].encoding)
+        self._shares = shares(blocks)
+        self.total = sum(block.n_rows for block in blocks)
+
+    n_rows = property(lambda self: self.total)
 
 
 def assert_as_local(clf, X, y, weights=None, rtol=1e-10):
@@ -500,12 +515,12 @@ def test_the_tree_has_the_same_bits_for_any_distribution(n):
     rng = np.random.default_rng(n)
     X, y = rng.normal(size=(2000, 3)), rng.integers(0, 3, 2000)
     pairing = pair("softmax", "natural")
-    labels = encode(y, get_activation("softmax"))
+    labels, _ = encode(y, get_activation("softmax"))
     network = Network((3, 4, 3), get_hidden_activation("tanh"), pairing)
-    recipe, expected = Recipe(network, labels), Expected(3, None, X.dtype)
+    recipe = Recipe(Expected(3, None, X.dtype), network, labels, Encoding(3))
     cuts = np.sort(rng.integers(0, 2000, n - 1))
     parts = [
-        prepare(i, X[rows], y[rows], None, expected, recipe, False)
+        prepare(i, X[rows], y[rows], None, recipe)
         for i, rows in enumerate(np.split(np.arange(2000), cuts))
     ]
     theta = rng.normal(size=network.n_parameters)
@@ -521,7 +536,8 @@ def test_the_tree_has_the_same_bits_for_any_distribution(n):
         results.append(root_sum(nodes, n))
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])
-    whole = Objective(network, [b for p in parts for s in p.shares for b in s], 0.0)
+    blocks = [b for p in parts for s in p.shares for b in s]
+    whole = Objective(network, BlockRows(network, blocks))
     value, gradient = whole.value_and_gradient(theta)
     np.testing.assert_allclose(results[0] / 2000, [value, *gradient], atol=1e-14)
 
@@ -532,12 +548,12 @@ def test_a_part_has_the_same_bits_after_a_journey():
     network = Network(
         (20, 7, 3), get_hidden_activation("logistic"), pair("softmax", "natural")
     )
-    labels = encode(y, get_activation("softmax"))
+    labels, _ = encode(y, get_activation("softmax"))
     theta = rng.normal(size=network.n_parameters)
 
     def sums(X):
-        expected, recipe = Expected(20, None, X.dtype), Recipe(network, labels)
-        part = prepare(0, X, y, None, expected, recipe, False)
+        recipe = Recipe(Expected(20, None, X.dtype), network, labels, Encoding(3))
+        part = prepare(0, X, y, None, recipe)
         buffers = []
         frozen = pickle.dumps(part, protocol=5, buffer_callback=buffers.append)
         shifted = [bytearray(b"???" + bytes(buffer)) for buffer in buffers]
@@ -596,7 +612,7 @@ def at_evaluation(monkeypatch):
     """Call `function` when so many evaluations have been asked for."""
 
     def register(number, function):
-        original = ClusterObjective.value_and_gradient
+        original = Objective.value_and_gradient
         count = 0
 
         def evaluate(self, theta):
@@ -606,7 +622,7 @@ def at_evaluation(monkeypatch):
                 function()
             return original(self, theta)
 
-        monkeypatch.setattr(ClusterObjective, "value_and_gradient", evaluate)
+        monkeypatch.setattr(Objective, "value_and_gradient", evaluate)
 
     return register
 

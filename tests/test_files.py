@@ -7,9 +7,11 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import PairedMLPClassifier
-from skce._fitting import stages, stopping
-from skce._fitting.stages import MOST_BYTES, order_of_runs, random_order
-from skce._inputs.labels import MOST_AT_ONCE
+from skce._fitting import stages
+from skce._inputs import sampling
+from skce._inputs.labels import ROWS_AT_A_TIME
+from skce._inputs.sampling import MAX_COPIED_BYTES, order_of_runs, random_order
+from skce._network.data import Data
 
 N, P = 800_000, 50
 
@@ -46,8 +48,8 @@ def classifier(**params):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_rows_are_not_copied(name, path, monkeypatch):
-    for module in (stages, stopping):
-        monkeypatch.setattr(module, "MOST_BYTES", 2**24)
+    for module in (stages, sampling):
+        monkeypatch.setattr(module, "MAX_COPIED_BYTES", 2**24)
     X = np.load(path, mmap_mode="r")
     tracemalloc.start()
     try:
@@ -90,36 +92,36 @@ def test_validation_rows_of_a_file_weigh_nothing_in_training(path):
     X = np.load(path, mmap_mode="r")
     codes = (Y == "b").astype(np.int8)
     for weights in (None, np.random.default_rng(0).random(N)):
-        rows = X, codes, weights
+        data = Data(X, codes, weights)
         random_state = np.random.RandomState(0)
-        training, validation = stopping.split_rows(rows, 0.05, random_state, False)
-        assert training[0] is X
-        kept = training[2] > 0
+        training, held_out = sampling.split_data(data, 0.05, random_state, False)
+        assert training.X is X
+        kept = training.weights > 0
         assert kept.sum() == N - round(0.05 * N)
-        np.testing.assert_array_equal(validation.rows[0], X[~kept])
-        np.testing.assert_array_equal(validation.rows[1], codes[~kept])
-        assert 0.4 < validation.rows[1].mean() < 0.6
+        np.testing.assert_array_equal(held_out.data.X, X[~kept])
+        np.testing.assert_array_equal(held_out.data.codes, codes[~kept])
+        assert 0.4 < held_out.data.codes.mean() < 0.6
 
 
 RUN = 128
 
 
 def test_every_class_of_a_large_array_keeps_a_training_row(monkeypatch):
-    monkeypatch.setattr(stopping, "MOST_BYTES", 0)
+    monkeypatch.setattr(sampling, "MAX_COPIED_BYTES", 0)
     X, codes = np.zeros((20 * RUN, 1)), np.zeros(20 * RUN, dtype=np.int8)
     codes[:RUN] = 1
     weights = np.where(np.arange(len(codes)) % 2, 1.0, 0.0)
     monkeypatch.setattr(
-        stopping, "random_order", lambda X, codes, *_: np.arange(len(codes))
+        sampling, "random_order", lambda X, codes, *_: np.arange(len(codes))
     )  # all of a class first
     for given in (None, weights):
-        (_, _, kept), validation = stopping.split_rows(
-            (X, codes, given), 0.3, np.random.RandomState(0), False
+        training, held_out = sampling.split_data(
+            Data(X, codes, given), 0.3, np.random.RandomState(0), False
         )
-        assert set(codes[kept > 0]) == {0, 1}
-        assert len(validation.rows[1]) > 0
+        assert set(codes[training.weights > 0]) == {0, 1}
+        assert held_out.data.n_rows > 0
         if given is not None:
-            assert (validation.rows[2] > 0).all()
+            assert (held_out.data.weights > 0).all()
 
 
 @pytest.mark.parametrize("n", [2, RUN, 5 * RUN + 3])
@@ -133,7 +135,7 @@ def test_runs_are_neighbours_and_cover_all_rows_once(n):
 
 def test_wide_rows_are_drawn_one_by_one_and_stratified():
     n = 600
-    X = np.broadcast_to(np.float64(0), (n, MOST_BYTES // (8 * n) + 1))
+    X = np.broadcast_to(np.float64(0), (n, MAX_COPIED_BYTES // (8 * n) + 1))
     order = random_order(X, np.repeat([0, 1, 2], n // 3), np.random.RandomState(0), 60)
     counts = np.bincount(order[:60] // (n // 3))
     assert counts.min() >= 18
@@ -141,8 +143,8 @@ def test_wide_rows_are_drawn_one_by_one_and_stratified():
 
 @pytest.mark.parametrize("labels", [[3, 7, -2], ["b", "a", "c"], [True, False, True]])
 def test_labels_of_many_rows_are_coded_in_parts(labels):
-    y = np.random.default_rng(0).choice(labels, MOST_AT_ONCE + 1000)
-    y[:MOST_AT_ONCE] = labels[0]  # all but one class come late
+    y = np.random.default_rng(0).choice(labels, ROWS_AT_A_TIME + 1000)
+    y[:ROWS_AT_A_TIME] = labels[0]  # all but one class come late
     X = np.random.default_rng(1).normal(size=(len(y), 1)).astype(np.float32)
     with pytest.warns(ConvergenceWarning):
         clf = classifier(max_iter=1).fit(X, y)

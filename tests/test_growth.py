@@ -10,15 +10,14 @@ from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import PairedMLPClassifier
+from skce._fitting.problem import MIN_GROWING_ROWS
 from skce._fitting.stages import (
     CHECK_EVERY,
-    LEAST_ROWS,
-    MOST_BYTES,
-    MOST_ITERATIONS,
+    MAX_ITERATIONS,
     minimize,
     sample_sizes,
-    stratified_order,
 )
+from skce._inputs.sampling import MAX_COPIED_BYTES, stratified_order
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def test_parts_double_and_fit_into_memory_with_their_fresh_rows(n_rows, row_byte
     assert sizes or n_rows < 16
     for size in sizes:
         assert 2 * size <= n_rows
-        assert 2 * size * row_bytes <= MOST_BYTES
+        assert 2 * size * row_bytes <= MAX_COPIED_BYTES
     assert all(b == 2 * a for a, b in pairwise(sizes))
 
 
@@ -72,7 +71,7 @@ def test_stages_grow_and_the_last_is_on_all_rows(data):
     sizes = [stage.n_rows for stage in fitted.stages_]
     assert sizes == [250, 500, 1000, 2000, 4000]
     for stage in fitted.stages_[:-1]:
-        assert 0 < stage.n_iter <= MOST_ITERATIONS
+        assert 0 < stage.n_iter <= MAX_ITERATIONS
         assert len(stage.loss_curve) == stage.n_iter < stage.nfev
         assert stage.fresh_loss > 0
     last = fitted.stages_[-1]
@@ -110,16 +109,17 @@ def test_a_stage_gives_up_the_point_where_fresh_rows_were_best():
 def test_the_next_stage_starts_where_fresh_rows_were_best(data, monkeypatch):
     starts, watched = [], []
 
-    def spying(objective, theta, **options):
+    def spying(objective, theta, plan, listeners, interrupt):
         starts.append(theta)
         watched.append([])
-        stop = options.get("stop")
-        if stop is not None:
-            see, fresh = watched[-1].append, stop.fresh.mean_loss
+        for watch in filter(None, listeners):
+            see, fresh = watched[-1].append, watch.objective.mean_loss
             see((fresh(theta), theta))
-            look = stop.look
-            stop.look = lambda theta: see((fresh(theta), theta)) or look(theta)
-        return minimize(objective, theta, **options)
+            check = watch.check
+            watch.check = lambda theta, see=see, fresh=fresh, check=check: (
+                see((fresh(theta), theta)) or check(theta)
+            )
+        return minimize(objective, theta, plan, listeners, interrupt)
 
     monkeypatch.setattr("skce._fitting.stages.minimize", spying)
     fitted = classifier(alpha=1e-4, max_iter=30).fit(*data)
@@ -179,7 +179,7 @@ def test_same_bits_for_any_number_of_threads():
 
 def test_off_by_its_parameter_for_few_rows_and_after_a_warm_start(data):
     assert len(classifier(growing_sample=False).fit(*data).stages_) == 1
-    assert len(data[1]) < LEAST_ROWS
+    assert len(data[1]) < MIN_GROWING_ROWS
     assert len(classifier(growing_sample="auto").fit(*data).stages_) == 1
     warm = classifier(warm_start=True, tol=1e-3).fit(*data)
     assert len(warm.stages_) == 5
@@ -188,7 +188,7 @@ def test_off_by_its_parameter_for_few_rows_and_after_a_warm_start(data):
 
 def test_on_by_default_for_many_rows():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(LEAST_ROWS, 2))
+    X = rng.normal(size=(MIN_GROWING_ROWS, 2))
     fitted = classifier(growing_sample="auto", tol=1e-3).fit(X, X[:, 0] > 0)
     assert len(fitted.stages_) == 5
 

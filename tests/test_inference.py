@@ -17,7 +17,7 @@ from skce import (
 )
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.uncertainty._curvature import flat, unflat
-from skce.uncertainty._standard_errors import _refit
+from skce.uncertainty._standard_errors import _Refit
 
 X3, Y3 = load_iris(return_X_y=True)
 X3 = StandardScaler().fit_transform(X3)
@@ -38,8 +38,8 @@ def exact(**params):
 
 def by_differences(clf, X, y, weights, step=1e-5):
     """The Hessian by central differences of the objective's gradient."""
-    refit = _refit(clf, X, y, weights)
-    network = refit.network
+    refit = _Refit.of(clf, X, y, weights)
+    network = refit.problem.network
     p = flat(clf.coefs_, clf.intercepts_)
     places = network.unpack(np.arange(network.n_parameters))
     order = flat([A[:, :-1].T for A in places], [A[:, -1] for A in places])
@@ -57,7 +57,7 @@ def by_differences(clf, X, y, weights, step=1e-5):
             ]
         )
 
-    return refit.with_objective(clf, differences)
+    return refit.with_objective(differences)
 
 
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
@@ -93,7 +93,7 @@ def test_gauss_newton_is_the_hessian_less_the_curvature_of_the_network(hidden):
     assert np.abs(G - hessian(clf, X3, Y3)).max() > 1e-3
     # J' W J with the Jacobian of the logits by differences
     p, step = flat(clf.coefs_, clf.intercepts_), 1e-6
-    network = _refit(clf, X3, Y3, None).network
+    network = clf._network
 
     def logits(p):
         clf.coefs_, clf.intercepts_ = unflat(network, p)

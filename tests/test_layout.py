@@ -20,6 +20,7 @@ ORDER = [
     "_fitting",
     "uncertainty",
     "prediction",
+    "_estimator",
     "classifier",
     "persistence",
     "inspection",

@@ -1,15 +1,22 @@
 """The objective of a whole network: gradient, Hessian product, blocks, sparse X."""
 
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import chain
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 from problems import PAIRINGS, label
 from scipy import sparse
 
-from skce._network.blocks import cut, merge_repeated_rows, row_slices
-from skce._network.kernels import Layers, Network, Workspace
+from skce._inputs.duplicates import merge_duplicates
+from skce._network.blocks import row_slices
+from skce._network.data import Data, Encoding
+from skce._network.executors import serial
+from skce._network.kernels import Network, Workspace
 from skce._network.objective import Objective
+from skce._network.parameters import Layers
+from skce._network.rows import LocalRows
 from skce.losses.hidden import (
     HIDDEN_ACTIVATIONS,
     HiddenActivation,
@@ -30,9 +37,15 @@ def data(pairing, rng):
     return X, labels
 
 
-def objective(pairing, X, labels, *, hidden=(4, 3), f="tanh", weights=None, rows=N):
+def objective_of(network, X, labels, weights=None, rows=N, l2=0.01, run=serial):
+    data, encoding = Data(X, labels, weights), Encoding(network.n_outputs)
+    rows = LocalRows(network, data, encoding, run, max_rows=rows)
+    return Objective(network, rows, l2)
+
+
+def objective(pairing, X, labels, *, hidden=(4, 3), f="tanh", **options):
     network = Network((P, *hidden, 3), HIDDEN_ACTIVATIONS[f], pairing)
-    return Objective(network, cut(X, labels, weights, rows), 0.01, dtype=X.dtype)
+    return objective_of(network, X, labels, **options)
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
@@ -92,7 +105,7 @@ def test_a_subclass_does_not_inherit_the_short_cuts_of_its_parent(f, dtype):
     rng = np.random.default_rng(6)
     X, labels = data(PAIRINGS[0], rng)
     network = Network((P, 4, 3), f, PAIRINGS[0])
-    F = Objective(network, cut(X.astype(dtype), labels), 0.01, dtype=dtype)
+    F = objective_of(network, X.astype(dtype), labels)
     theta, v = rng.normal(size=(2, network.n_parameters))
     h, precision = (1e-5, 1e-6) if dtype == np.float64 else (1e-2, 2e-2)
     above, below = (F.value_and_gradient(theta + s * v)[0] for s in (h, -h))
@@ -150,14 +163,14 @@ def test_float32_blocks_are_computed_in_float32(pairing):
     np.testing.assert_allclose(gradient, expected[1], atol=1e-5)
     # ... and not in float64 behind the back
     assert not np.array_equal(gradient, expected[1])
-    assert narrow._workspaces[0].gradient.flat.dtype == np.float32
+    assert narrow.rows._workspaces[0].gradient.flat.dtype == np.float32
 
 
 def test_the_l2_term_leaves_out_the_biases():
     rng = np.random.default_rng(4)
     X, labels = data(PAIRINGS[0], rng)
     F = objective(PAIRINGS[0], X, labels)
-    free = Objective(F.network, cut(X, labels), 0.0)
+    free = objective_of(F.network, X, labels, l2=0.0)
     theta = rng.normal(size=F.network.n_parameters)
     weights, biases = F.network.weights_and_biases(theta)
     difference = F.value_and_gradient(theta)[0] - free.value_and_gradient(theta)[0]
@@ -207,7 +220,7 @@ def test_core_parameters_and_back(f, hidden):
     ):
         np.testing.assert_allclose(other, one, rtol=1e-14, atol=1e-15)
     assert all(np.shares_memory(A, theta) for A in network.unpack(theta))
-    factors = network.penalty_factors
+    factors = network.l2_factors
     assert theta @ (factors * theta) == pytest.approx(
         sum((W**2).sum() for W in weights)
     )
@@ -226,11 +239,11 @@ def test_the_core_network_has_the_logits_of_the_network(f, hidden):
         a = W @ y + b[:, np.newaxis]
         y = a.copy()
         f.apply(y)
-    rows = Workspace(network, float).rows(N)
-    z = network.forward(Layers(network, theta), X, rows)
+    buffers = Workspace(network, float).buffers(N)
+    z = network.forward(Layers(network, theta), X, buffers)
     np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
     with_ones = np.column_stack([X, np.ones(N)])
-    z = network.forward(Layers(network, theta), with_ones, rows)
+    z = network.forward(Layers(network, theta), with_ones, buffers)
     np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
 
 
@@ -240,7 +253,7 @@ def test_largest_slope_is_that_in_weights_and_biases(f, hidden):
     rng = np.random.default_rng(9)
     X, labels = data(PAIRINGS[0], rng)
     network = Network((P, *hidden, 3), f, PAIRINGS[0])
-    F = Objective(network, cut(X, labels), 0.01)
+    F = objective_of(network, X, labels)
     theta = rng.normal(size=F.network.n_parameters)
     parts = F.network.weights_and_biases(theta)
     slopes = []
@@ -276,11 +289,12 @@ def test_merging_is_blind_to_order_repetition_and_rows_without_weight(
     labels = rng.integers(0, 2, (20, 2) if multilabel else 20)
     order = rng.permutation(20)
     merged = [
-        merge_repeated_rows(container(X[order]), labels[order], times[order]),
-        merge_repeated_rows(
-            container(X.repeat(times, axis=0)), labels.repeat(times, axis=0)
+        merge_duplicates(Data(container(X[order]), labels[order], times[order])),
+        merge_duplicates(
+            Data(container(X.repeat(times, axis=0)), labels.repeat(times, axis=0))
         ),
     ]
+    merged = [(data.X, data.codes, data.weights) for data in merged]
     dense = [
         (part[0].toarray() if sparse.issparse(part[0]) else part[0], *part[1:])
         for part in merged
@@ -294,6 +308,85 @@ def test_merging_is_blind_to_order_repetition_and_rows_without_weight(
 
 def test_many_rows_are_not_touched():
     X, labels = np.ones((10, 2)), np.zeros(10, dtype=int)
-    same = merge_repeated_rows(X, labels, None, most_rows=9)
-    assert same[0] is X
-    assert same[1] is labels
+    same = merge_duplicates(Data(X, labels), max_rows=9)
+    assert same.X is X
+    assert same.codes is labels
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_executors_give_the_same_bits(pairing, dtype, processes):
+    """Serial, threads and processes: a sum over rows is a value."""
+    rng = np.random.default_rng(10)
+    X, labels = data(pairing, rng)
+    X, weights = X.astype(dtype), rng.uniform(0, 2, N)
+    network = Network((P, 4, 3, 3), HIDDEN_ACTIVATIONS["logistic"], pairing)
+    theta, v = rng.normal(size=(2, network.n_parameters))
+
+    def results(run):
+        F = objective_of(network, X, labels, weights, rows=4, run=run)
+        for point in (v, theta):  # nothing is left of the point before
+            value, gradient = F.value_and_gradient(point)
+            products = [F.hessian_product(point, v, g) for g in (False, True)]
+            last = [value, F.mean_loss(point), gradient, *products]
+        return last
+
+    expected = results(serial)
+    with ThreadPoolExecutor(3) as threads:
+        for run in (threads.map, processes.map):
+            for one, other in zip(results(run), expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        yield pool
+
+
+def test_an_overflow_in_a_process_is_found_by_its_result(processes):
+    rng = np.random.default_rng(11)
+    X, labels = data(PAIRINGS[0], rng)
+    network = Network((P, 3), HIDDEN_ACTIVATIONS["tanh"], PAIRINGS[0])
+    F = objective_of(network, 1e300 * X, labels, rows=4, run=processes.map)
+    with np.errstate(all="ignore"):
+        value, _ = F.value_and_gradient(np.full(network.n_parameters, 1e10))
+    assert not np.isfinite(value)
+
+
+def test_several_threads_may_ask_one_objective():
+    rng = np.random.default_rng(12)
+    X, labels = data(PAIRINGS[0], rng)
+    F = objective(PAIRINGS[0], X, labels, rows=4)
+    thetas = rng.normal(size=(200, F.network.n_parameters))
+    expected = [F.value_and_gradient(theta) for theta in thetas]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(F.value_and_gradient, thetas))
+    for (value, gradient), (other, other_gradient) in zip(found, expected, strict=True):
+        assert value == other
+        np.testing.assert_array_equal(gradient, other_gradient)
+
+
+@pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
+@pytest.mark.parametrize("form", ["dense", "with ones", "sparse"])
+def test_jacobian_of_the_logits_against_central_differences(f, hidden, form):
+    rng = np.random.default_rng(13)
+    network = Network((P, *hidden, 3), f, PAIRINGS[0])
+    X = rng.normal(size=(7, P))
+    given = {
+        "dense": X,
+        "with ones": np.column_stack([X, np.ones(7)]),
+        "sparse": sparse.csr_array(X),
+    }[form]
+    buffers = Workspace(network, float).buffers(7)
+    theta = rng.normal(size=network.n_parameters)
+
+    def logits(theta):
+        return network.forward(Layers(network, theta), X, buffers).copy()
+
+    found = network.jacobian(Layers(network, theta), given, buffers)
+    h = 1e-6
+    for k, e in enumerate(np.eye(network.n_parameters)):
+        slope = (logits(theta + h * e) - logits(theta - h * e)) / (2 * h)
+        np.testing.assert_allclose(found[:, k], slope, rtol=1e-6, atol=1e-8)

@@ -26,13 +26,14 @@ from skce import (
     check_gradient,
     summary,
 )
-from skce._fitting import stages
 from skce._fitting.solvers import SOLVERS
 from skce._fitting.stages import minimize_in_stages
-from skce._fitting.stopping import split
-from skce._network.blocks import FEW_ROWS, merge_repeated_rows
+from skce._inputs.duplicates import merge_duplicates
+from skce._inputs.sampling import split
+from skce._network.data import MAX_EXACT_ROWS, Data
 from skce._network.executors import share_out
 from skce._network.objective import Objective
+from skce._network.rows import LocalRows
 from skce.losses.penalties import LeastSquares
 
 X, y = load_digits(return_X_y=True)
@@ -144,7 +145,7 @@ def test_split_is_stratified_and_leaves_a_row_of_each_class():
 def test_weights_equal_repetitions_with_early_stopping():
     counts = np.random.default_rng(0).integers(0, 3, len(y))
     repeated = np.repeat(X, counts, axis=0), np.repeat(y, counts)
-    assert len(repeated[1]) <= FEW_ROWS
+    assert len(repeated[1]) <= MAX_EXACT_ROWS
     one = classifier(max_iter=30).fit(X, y, counts)
     other = classifier(max_iter=30).fit(*repeated)
     np.testing.assert_array_equal(one.coefs_[0], other.coefs_[0])
@@ -217,8 +218,8 @@ def test_the_best_of_several_starts_is_kept():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_same_bits_for_any_number_of_threads(early_stopping, monkeypatch):
-    monkeypatch.setattr("skce._network.executors.LEAST_WORK", 1000)
-    monkeypatch.setattr("skce._fitting.fits.LEAST_WORK_OF_A_START", 1000)
+    monkeypatch.setattr("skce._network.executors.MIN_WORK", 1000)
+    monkeypatch.setattr("skce._fitting.fits.MIN_WORK_OF_A_START", 1000)
     options = {"n_init": 3, "max_iter": 30, "early_stopping": early_stopping}
     fits = [classifier(n_jobs=n, **options).fit(X, y) for n in (1, 2, 4)]
     for fit in fits[1:]:
@@ -410,7 +411,8 @@ def test_alpha_is_that_of_the_training_rows_alone():
 
 def mean_penalty_of_training(fit):
     """The objective's first term, from the rows that `split` leaves."""
-    rows, codes, _ = merge_repeated_rows(X, y)
+    merged = merge_duplicates(Data(X, y))
+    rows, codes = merged.X, merged.codes
     training, _ = split(codes, fit.validation_fraction, np.random.RandomState(0))
     return log_loss(codes[training], fit.predict_proba(rows[training]))
 
@@ -493,8 +495,7 @@ def test_a_fit_that_breaks_off_after_a_stage_gives_the_weights_of_the_stage():
     clf = PairedMLPClassifier("softmax", penalty, hidden_layer_sizes=3, random_state=0)
     clf.set_params(growing_sample=True, tol=1e-3).fit(X, labels)
     calls = sum(stage.nfev for stage in clf.stages_[:-1])  # and looks at fresh rows
-    n_calls = clf.pairing_.penalty.n_calls  # of the copy that was fitted
-    penalty.after = n_calls - clf.stages_[-1].nfev - 1
+    penalty.after = penalty.n_calls - clf.stages_[-1].nfev - 1
     penalty.n_calls = 0
     assert penalty.after > calls
     with pytest.raises(BrokenFitError, match=r"fitted with the last good") as raised:
@@ -520,7 +521,7 @@ def test_a_fit_that_breaks_off_gives_the_best_of_several_starts():
 def test_ctrl_c_between_stages_keeps_the_last_of_them(stage, monkeypatch):
     X, labels = load_digits(return_X_y=True)
     clf = PairedMLPClassifier(hidden_layer_sizes=5, random_state=0, growing_sample=True)
-    begun, part = [], stages._part
+    begun, part = [], LocalRows.part
 
     def interrupted(*args):
         begun.append(0)
@@ -528,7 +529,7 @@ def test_ctrl_c_between_stages_keeps_the_last_of_them(stage, monkeypatch):
             raise KeyboardInterrupt
         return part(*args)
 
-    monkeypatch.setattr(stages, "_part", interrupted)
+    monkeypatch.setattr(LocalRows, "part", interrupted)
     with pytest.warns(ConvergenceWarning, match=r"Ctrl-C"):
         clf.fit(X / 16, labels)
     assert len(clf.stages_) == stage

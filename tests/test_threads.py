@@ -10,10 +10,10 @@ from problems import NAMES
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skce import PairedMLPClassifier
-from skce._network.blocks import LEAST_WORK
-from skce._network.executors import LEAST_HELD, blas_held, serial, workers
+from skce._network.blocks import MIN_WORK
+from skce._network.executors import MIN_HELD_WORK, blas_held, serial, workers
 
-LARGE = LEAST_WORK
+LARGE = MIN_WORK
 
 
 def settings():
@@ -107,13 +107,13 @@ def check_child():
 
 
 def test_little_work_leaves_blas_alone():
-    with workers(LEAST_HELD - 1) as run:
+    with workers(MIN_HELD_WORK - 1) as run:
         assert run is serial
         assert set(settings()) == {2}
 
 
 def test_what_is_too_little_for_threads_holds_blas():
-    with workers(LEAST_WORK - 1) as run:
+    with workers(MIN_WORK - 1) as run:
         assert run is serial
         assert set(settings()) == {1}
 

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: what they are told of a fit, and their wish to stop.
+"""Adapter for scikit-learn callbacks: events and stop requests.
 
 They came with scikit-learn 1.9 (`sklearn.callback`). The tree of tasks is fit > start,
 where there are several, > stage, an early one of a growing sample, > iteration; the
@@ -7,37 +7,33 @@ iterations on all rows are children of the start, or of the fit.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+
+from skce._fitting.listeners import Listener
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """In place of scikit-learn's."""
 
         def set_callbacks(self, *callbacks):
             """Raise an error: callbacks need scikit-learn 1.9."""
             raise NotImplementedError(
-                "Callbacks need scikit-learn 1.9 or later: upgrade it, or take "
+                "Callbacks need scikit-learn 1.9 or later: upgrade it, or use "
                 "verbose=1 or early_stopping=True."
             )
 
     def with_callbacks(method):
-        """The method, called from one frame further, as with scikit-learn's."""
-
-        @wraps(method)
-        def call(*args, **kwargs):
-            return method(*args, **kwargs)
-
-        return call
+        """Return the method as it is."""
+        return method
 
 
 __all__ = [
     "CallbackSupportMixin",
     "FitTask",
-    "Iterations",
-    "fit_task",
+    "IterationTasks",
+    "begin_fit",
     "with_callbacks",
 ]
 
@@ -49,37 +45,40 @@ class FitTask:
     Attributes
     ----------
     context : CallbackContext
-    told : dict
+    event_data : dict
         The estimator, X, y and metadata.
     attributes_at : callable
         From theta to the fitted attributes that a prediction needs.
     """
 
     context: object
-    told: dict
+    event_data: dict
     attributes_at: Callable
 
     def begin(self, name, max_subtasks=0):
-        """A subtask, which has begun."""
+        """Begin a subtask."""
         context = self.context.subcontext(name, max_subtasks=max_subtasks)
-        context.call_on_fit_task_begin(**self.told)
-        return FitTask(context, self.told, self.attributes_at)
+        context.call_on_fit_task_begin(**self.event_data)
+        return FitTask(context, self.event_data, self.attributes_at)
 
     def end(self, theta=None):
-        """End the task, at `theta` if it led anywhere; whether a callback says stop."""
+        """End the task, at `theta` if it has one; return whether to stop."""
         at = None if theta is None else lambda: self.attributes_at(theta)
         return bool(
-            self.context.call_on_fit_task_end(**self.told, reconstruction_attributes=at)
+            self.context.call_on_fit_task_end(
+                **self.event_data, reconstruction_attributes=at
+            )
         )
 
 
-class Iterations:
+class IterationTasks(Listener):
     """The iterations of one minimisation, each a subtask of a task.
 
-    Attributes
+    Parameters
     ----------
+    task : FitTask
     stopped : bool
-        Whether a callback has asked for a stop.
+        Whether a callback has asked for a stop before.
     """
 
     def __init__(self, task, stopped=False):
@@ -91,33 +90,38 @@ class Iterations:
         """Begin the next."""
         self._current = self.task.begin("iteration")
 
-    def end(self, theta):
-        """End the current one at theta; whether to stop."""
+    def after(self, iteration):
+        """End the current one; return whether to stop."""
         current, self._current = self._current, None
-        self.stopped = current.end(theta) or self.stopped
+        self.stopped = current.end(iteration.theta) or self.stopped
         return self.stopped
 
     def close(self):
-        """End one that the solver has given up."""
+        """End one within which the solver has ended."""
         if self._current is not None:
             self._current.end()
             self._current = None
 
 
-def fit_task(context, told, attributes_at):
-    """The task of a whole fit, which has begun; None where no callback listens.
+def begin_fit(context, event_data, attributes_at):
+    """Begin the task of a whole fit.
 
     Parameters
     ----------
     context : CallbackContext or None
         None before scikit-learn 1.9.
-    told, attributes_at
+    event_data, attributes_at
         See `FitTask`.
+
+    Returns
+    -------
+    task : FitTask or None
+        None where no callback listens.
     """
     if context is None:
         return None
-    context.call_on_fit_task_begin(**told)
+    context.call_on_fit_task_begin(**event_data)
     # A task for each iteration costs more than a small fit's iteration itself
-    if not getattr(told["estimator"], "_skl_callbacks", None):
+    if not getattr(event_data["estimator"], "_skl_callbacks", None):
         return None
-    return FitTask(context, told, attributes_at)
+    return FitTask(context, event_data, attributes_at)

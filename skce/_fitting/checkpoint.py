@@ -1,19 +1,21 @@
-"""A checkpoint: what the objective has answered, on file, to take a fit up again.
+"""Checkpoints: resume an interrupted fit by replaying logged objective evaluations.
 
-A solver cannot be set going again in the middle of its way, but it is deterministic: to
-the same answers it puts the same questions. So each answer of the objective is appended
-to a file, and a later fit reads them there in place of computing them, until they end.
-It goes the same way to the last bit, with every solver, stage and start. A record is a
+A solver cannot be restarted in the middle, but it is deterministic: given the same
+answers, it evaluates the objective at the same points. So each answer of the objective
+is appended to a file, and a later fit reads them there instead of computing them, until
+they end: it resumes bit-identically, with every solver, stage and start. A record is a
 digest of the question and the answer in float64, so that nothing but numbers is ever
-read from a file. A first line of JSON says of which fit they are: its parameters, and a
-digest of its rows and starts.
+read from a file. A first line of JSON says which fit they belong to: its parameters,
+and a digest of its rows and starts.
+
+This is a wrapper of the objective; nothing else in a fit knows of it.
 """
 
 import json
 import re
 import struct
-import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import blake2b
 from numbers import Integral, Real
 from os import SEEK_END
@@ -21,27 +23,27 @@ from pathlib import Path
 
 import numpy as np
 
+from skce._network.rows import digest_of
+from skce._support.warn import warn
+
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # Windows: two fits must not be given one file
-    flock = None
+    flock = None  # type: ignore[assignment]
 
-__all__ = ["Tape", "digest_of", "tape_at"]
+__all__ = ["EvaluationLog", "resumable"]
 
 FORMAT = "skce checkpoint 1"
-# Parameters that change nothing of the way
-FREE = {"n_jobs", "verbose", "moderated", "warm_start", "scoring"}
-FREE |= {"client", "worker_timeout"}  # of DaskPairedMLPClassifier
-# and those that only end it sooner or later, where there is one stage and one start
+# Parameters that only end a fit sooner or later, where there is one stage and one start
 LIMITS = {"max_iter", "max_fun", "tol"}
 # Evaluations after the last iteration, in records
-MOST_AT_THE_END = 4
+MAX_AT_THE_END = 4
 
 HEAD = struct.Struct("<16sqd")  # digest, length of the vector, value
 
 
-class Tape:
-    """The answers on an open file: read while there are any, then written.
+class EvaluationLog:
+    """The answers in an open file: read while there are any, then written.
 
     Parameters
     ----------
@@ -62,12 +64,12 @@ class Tape:
         self._place = None  # where the last record that was read begins
         self.n_read = 0
 
-    def follow(self, objective):
-        """The objective, whose answers come from the tape or go to it."""
-        return _OnTape(objective, self)
+    def wrap(self, objective):
+        """Wrap an objective, so that its answers come from the log or go to it."""
+        return LoggedObjective(objective, self)
 
     def answer(self, question, compute, first):
-        """The value and the vector for a question, a tuple of a str and arrays.
+        """Return value and vector for a question, a tuple of a str and arrays.
 
         The `first` answer of an objective is always computed, and has to agree.
         """
@@ -77,25 +79,25 @@ class Tape:
         key = digest.digest()
         found = self._next() if self._reading else None
         if found is not None and found[0] != key:
-            found = self._turn(HEAD.size + question[1].nbytes)
+            found = self._end_replay(HEAD.size + question[1].nbytes)
         if found is None:
             value, vector = compute()
             self._append(HEAD.pack(key, len(vector), value) + vector.tobytes())
             return value, vector
         _, value, vector = found
         if first and not np.isclose(compute()[0], value, rtol=1e-6, equal_nan=True):
-            raise self._another_way()
+            raise self._other_evaluations()
         return value, vector
 
-    def _turn(self, record):
-        """None, and ready to write, where the fit on file came to its end otherwise.
+    def _end_replay(self, record):
+        """Return None, ready to write, where the logged fit ended differently.
 
-        After Ctrl-C or a limit it evaluated once or twice more, where a fit that goes
-        on does not.
+        After Ctrl-C or a limit it evaluated once or twice more, where a fit that
+        continues does not.
         """
         end = self._file.seek(0, SEEK_END)
-        if end - self._place > MOST_AT_THE_END * record:
-            raise self._another_way()
+        if end - self._place > MAX_AT_THE_END * record:
+            raise self._other_evaluations()
         self._write_from(self._place)
 
     def _write_from(self, place):
@@ -113,21 +115,21 @@ class Tape:
         except OSError as error:
             self._file.truncate(place)
             self._file = None
-            warnings.warn(
+            warn(
                 f"checkpoint={str(self._path)!r} cannot be written any more ({error}): "
                 "the fit goes on without it.",
-                stacklevel=2,
+                UserWarning,
             )
 
-    def _another_way(self):
+    def _other_evaluations(self):
         return ValueError(
-            f"The fit does not go the way of checkpoint={str(self._path)!r} "
+            f"The fit does not repeat checkpoint={str(self._path)!r} "
             f"(evaluation {self.n_read} differs): it is of another machine or version "
-            "of a package. Take another file name to begin anew."
+            "of a package. Use another file name to start afresh."
         )
 
     def _next(self):
-        """The next record; None, and ready to write, where a whole one is missing."""
+        """Return the next record; None, ready to write, if no whole one is left."""
         self._place = self._file.tell()
         head = self._file.read(HEAD.size)
         if len(head) == HEAD.size:
@@ -140,23 +142,18 @@ class Tape:
         return None
 
 
-class _OnTape:
-    """An objective whose answers are on a tape."""
+class LoggedObjective:
+    """An `Objective` whose answers are in a log."""
 
-    def __init__(self, objective, tape):
+    def __init__(self, objective, log):
         self.network = objective.network
         self._objective = objective
-        self._tape = tape
+        self._log = log
         self._first = True
-
-    @property
-    def lost(self):
-        """Why nothing can be asked any more; see `ClusterObjective`."""
-        return getattr(self._objective, "lost", None)
 
     def _ask(self, question, compute):
         first, self._first = self._first, False
-        return self._tape.answer(question, compute, first)
+        return self._log.answer(question, compute, first)
 
     def value_and_gradient(self, theta):
         """See `Objective`."""
@@ -181,64 +178,29 @@ class _OnTape:
         return self._ask(("loss", theta), compute)[0]
 
 
-def digest_of(*arrays):
-    """A short text that other arrays, CSR matrices or Nones hardly share."""
-    digest = blake2b(digest_size=16)
-    for array in arrays:
-        parts = [array]
-        if hasattr(array, "indptr"):
-            parts = [array.data, array.indices, array.indptr]
-        for part in parts:
-            if part is None:
-                digest.update(b"none")
-                continue
-            digest.update(f"{part.shape} {part.dtype}".encode())
-            step = max(1, 2**24 // max(1, part[:1].nbytes))  # a copy of 16 MB at most
-            for start in range(0, len(part), step):
-                digest.update(np.ascontiguousarray(part[start : start + step]).data)
-    return digest.hexdigest()
-
-
 @contextmanager
-def tape_at(path, estimator, network, digest, several):
-    """The Tape on a file, which is made if it does not exist; None for no path.
+def resumable(path, estimator, problem, starts):
+    """Make a problem whose evaluations are logged in a file; itself for no path.
 
     Parameters
     ----------
     path : path-like or None
-    estimator : PairedMLPClassifier
-    network : Network
-    digest : callable
-        Gives that of the rows and starts.
-    several : bool
-        Whether there are several stages or starts, whose ends are on the way.
+        Of the file, which is made if it does not exist.
+    estimator : BasePairedMLP
+    problem : Problem
+    starts : list of Start
 
     Raises
     ------
     ValueError
-        If the file is none of these, or of another fit, or in use; or if random_state
-        is not an integer.
+        If the file is not a checkpoint, or of another fit, or in use; or if
+        random_state is not an integer.
     """
     if path is None:
-        yield None
+        yield problem
         return
-    if not isinstance(estimator.random_state, Integral):
-        raise ValueError(
-            f"checkpoint needs an integer random_state, not "
-            f"{estimator.random_state!r}, as a fit is taken up again from its start."
-        )
-    free = FREE if several else FREE | LIMITS
-    header = {
-        "format": FORMAT,
-        "parameters": {"layer_sizes": list(network.layer_sizes)}
-        | {
-            name: _canonical(value)
-            for name, value in sorted(estimator.get_params(deep=False).items())
-            if name not in free
-        },
-        "rows": digest(),
-    }
     path = Path(path)
+    header = _header(estimator, problem, starts)
     line = json.dumps(header).encode() + b"\n"
     with open(path, "r+b" if path.exists() else "w+b", buffering=0) as file:
         _lock(file, path)
@@ -249,11 +211,39 @@ def tape_at(path, estimator, network, digest, several):
             _write(file, line)
         else:
             _check_header(file, header, path)
-        yield Tape(file, path)
+        yield replace(problem, wrap=EvaluationLog(file, path).wrap)
+
+
+def _header(estimator, problem, starts):
+    """What a checkpoint knows a fit by."""
+    if not isinstance(estimator.random_state, Integral):
+        raise ValueError(
+            f"checkpoint needs an integer random_state, not "
+            f"{estimator.random_state!r}, as a resumed fit begins at the same start."
+        )
+    free = set(estimator.without_effect_on_iterations)
+    # with several stages or starts, the end of one decides where the next begins
+    if len(starts) == 1 and not starts[0].grow:
+        free |= LIMITS
+    parameters = {
+        name: _canonical(value)
+        for name, value in sorted(estimator.get_params(deep=False).items())
+        if name not in free
+    }
+    held_out = ()
+    if problem.validation is not None:
+        data = problem.validation.data
+        held_out = data.X, data.codes, data.weights
+    rows = np.frombuffer(problem.rows.digest().encode(), dtype=np.uint8)
+    return {
+        "format": FORMAT,
+        "parameters": {"layer_sizes": list(problem.network.layer_sizes), **parameters},
+        "rows": digest_of(rows, *(start.theta for start in starts), *held_out),
+    }
 
 
 def _write(file, data):
-    """All of the data: a raw file may take a part of them only."""
+    """Write all of the data: a raw file may accept only a part at a time."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
@@ -266,22 +256,22 @@ def _lock(file, path):
         flock(file, LOCK_EX | LOCK_NB)
     except BlockingIOError as error:
         raise ValueError(
-            f"checkpoint={str(path)!r} is in use by another fit: each needs a file of "
-            "its own."
+            f"checkpoint={str(path)!r} is in use by another fit: each needs its own "
+            "file."
         ) from error
     except OSError:  # a file system without locks
         pass
 
 
 def _canonical(value):
-    """A text of a parameter that is the same in another process."""
+    """Return a text of a parameter that is the same in another process."""
     if isinstance(value, Real) and not isinstance(value, bool):
         return repr(float(value))
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _check_header(file, expected, path):
-    """Compare the first line; the file is left behind it."""
+    """Compare the first line, and leave the file behind it."""
     file.seek(0)
     line, end, _ = file.read(2**20).partition(b"\n")
     try:
@@ -291,7 +281,7 @@ def _check_header(file, expected, path):
         right = False
     if not right:
         raise ValueError(
-            f"checkpoint={str(path)!r} exists and is no {FORMAT!r}: take another name."
+            f"checkpoint={str(path)!r} exists and is no {FORMAT!r}: use another name."
         )
     before, now = header["parameters"], expected["parameters"]
     others = [
@@ -302,11 +292,11 @@ def _check_header(file, expected, path):
     if others:
         raise ValueError(
             f"checkpoint={str(path)!r} is of a fit with other parameters: "
-            f"{'; '.join(others)}. Set them as they were, or take another file name."
+            f"{'; '.join(others)}. Set them as they were, or use another file name."
         )
     if header["rows"] != expected["rows"]:
         raise ValueError(
             f"checkpoint={str(path)!r} is of a fit to other rows, weights, validation "
-            "rows or start weights. Take another file name to begin anew."
+            "rows or start weights. Use another file name to start afresh."
         )
     file.seek(len(line) + 1)

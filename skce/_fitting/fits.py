@@ -1,28 +1,29 @@
-"""Fitting: minimisation from one or several starts, and what is to be said of it."""
+"""Fits from one or several starts, and the warnings about the result."""
 
-from dataclasses import dataclass, field
-from threading import Event
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from skce._fitting.listeners import Interrupt
+from skce._fitting.problem import Start
 from skce._fitting.solvers import NonFiniteObjectiveError, Solution
-from skce._fitting.stages import MOST_BYTES, MOST_STAGES, minimize_in_stages, n_bytes
+from skce._fitting.stages import MAX_STAGES, minimize_in_stages
 from skce._fitting.starts import constant_start
 from skce._fitting.stopping import ValidationWatch
-from skce._inputs.labels import class_frequencies
-from skce._network.executors import serial, workers
+from skce._inputs.sampling import MAX_COPIED_BYTES
+from skce._network.executors import workers
 
-__all__ = ["BrokenFitError", "Fits", "Outcome", "fit_from_starts", "most_subtasks"]
+__all__ = ["BrokenFitError", "Fits", "Outcome", "fit_from_starts", "max_subtasks"]
 
 # Rows x parameters of an evaluation from which starts in threads of their own pay
-LEAST_WORK_OF_A_START = 2**18
+MIN_WORK_OF_A_START = 2**18
 
-
-OUT_OF_IT = "Take penalty='natural', which is nowhere flat, or another random_state"
+OTHER_PAIR = "Use penalty='natural', which is nowhere flat, or another random_state"
 
 
 class BrokenFitError(ValueError):
-    """A fit that broke off on its way; the estimator is as it was before.
+    """The objective of a fit overflowed; the estimator is as it was before.
 
     Attributes
     ----------
@@ -43,11 +44,11 @@ class BrokenFitError(ValueError):
     None
     """
 
-    def __init__(self, message, best=None):
+    def __init__(self, message: str, best: Any = None) -> None:
         super().__init__(message)
         self.best = best
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.best)
 
 
@@ -57,9 +58,9 @@ class Outcome:
 
     Attributes
     ----------
-    start : ndarray of shape (n_parameters,)
+    start : Start
     solution : Solution or None
-        None where the objective was not finite on the way, or Ctrl-C came before.
+        None where the objective was not finite, or Ctrl-C came before.
     stages : list of Stage
     watch : ValidationWatch or None
     error : NonFiniteObjectiveError or None
@@ -68,7 +69,7 @@ class Outcome:
         constant outputs.
     """
 
-    start: np.ndarray
+    start: Start
     solution: Solution | None = None
     stages: list = field(default_factory=list)
     watch: ValidationWatch | None = None
@@ -97,82 +98,51 @@ class Fits:
     Attributes
     ----------
     outcomes : list of Outcome, in the order of the starts
-    interrupted : bool
-        Whether Ctrl-C has ended them.
-    constant : float
-        The objective of the class frequencies as constant outputs: with all weights 0
-        and the right biases every network reaches it. inf where it is not known.
+    interrupt : Interrupt
+        Whether Ctrl-C or the loss of the rows has ended them.
+    constant_loss : float
+        See `Problem`.
     """
 
     outcomes: list
-    interrupted: bool
-    constant: float
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    constant_loss: float = np.inf
 
     @property
     def best(self):
         """The outcome that is kept."""
         return min(self.outcomes, key=lambda outcome: outcome.rank)
 
-    def remedy(self, moved):
-        """What the user is to be told, as the end of a sentence; None if all is well.
-
-        `moved` says that the first start was not one of the package's own.
-        """
+    def advice(self):
+        """Reason and advice for the ConvergenceWarning, or None."""
         best = self.best
-        if self.interrupted:
+        if self.interrupt.is_set():
             begun = sum(outcome.solution is not None for outcome in self.outcomes)
             return (
                 "was interrupted (Ctrl-C): the best weights so far are kept, of "
                 f"{begun} of {len(self.outcomes)} starts"
             )
-        if best.solution.remedy is not None:
-            return best.solution.remedy
-        if best.from_constant and (why := _why_constant(best, self.constant)):
+        if best.solution.advice is not None:
+            return best.solution.advice
+        if best.from_constant and (why := _why_constant(best, self.constant_loss)):
             return why
         if best.watch is None and best.solution.record["reason"] == "tolerance":
-            return _why_stuck(best, moved and best is self.outcomes[0], self.constant)
+            return _why_stuck(best, self.constant_loss)
         return None
 
 
-def fit_from_starts(
-    network,
-    starts,
-    rows,
-    *,
-    new_watch,
-    n_jobs,
-    soft,
-    task=None,
-    tape=None,
-    whole=None,
-    frequencies=None,
-    **options,
-):
+def fit_from_starts(problem, starts, plan, task=None):
     """Minimise from each start.
 
     Parameters
     ----------
-    network : Network
-    starts : list of (theta, RandomState, bool)
-        The start, the source of its growing sample, and whether there is one.
-    rows : tuple or None
-        X, the labels' codes and the weights (or None); None with `whole`.
-    new_watch : callable or None
-        `new_watch(run)` makes a ValidationWatch for one start.
-    n_jobs : int or None
-        Threads: over the starts if there are several that are worth it, else over
-        blocks of rows. The outcomes have the same bits for any number.
-    soft : bool
-        Whether the targets are no labels, so that a stuck fit is not told.
+    problem : Problem
+    starts : list of Start
+    plan : Plan
+        The executor's threads go over the starts if there are several that are worth
+        it, else over blocks of rows. The outcomes have the same bits for any number.
     task : FitTask, optional
-        With it (or a tape, or verbose) the starts are run one after another, each a
-        subtask if there are several.
-    tape : Tape, optional
-        See `minimize_in_stages`.
-    whole : Objective, optional
-        That of all rows, if they are elsewhere, with their class `frequencies`.
-    **options
-        Of `minimize_in_stages`.
+        With it the starts run in order, each a subtask if there are several.
 
     Returns
     -------
@@ -185,63 +155,70 @@ def fit_from_starts(
     KeyboardInterrupt
         If it came before the first iteration.
     """
-    if whole is None:
-        X, codes, weights = rows
-        n = X.shape[0]
-        frequencies = class_frequencies(codes, weights, network.n_outputs)
-    else:
-        n = whole.n_rows
-    work = n * network.n_parameters
-    interrupt = Event()
-    outcomes = [Outcome(theta) for theta, _, _ in starts]
-    constant = np.inf if soft else network.pairing.loss_of_constant(frequencies)
+    interrupt = Interrupt()
+    outcomes = [Outcome(start) for start in starts]
 
-    def fit(i, run, task=None):
-        if interrupt.is_set():
-            return
-        theta, random_state, grow = starts[i]
-        outcome = outcomes[i]
-        outcome.watch = None if new_watch is None else new_watch(run)
-        given = {"run": run, "random_state": random_state, "interrupt": interrupt}
-        given |= {"task": task, "tape": tape, "whole": whole, **options}
-        try:
-            outcome.solution, outcome.stages = minimize_in_stages(
-                network, theta, rows, grow=grow, watch=outcome.watch, **given
-            )
-            _begin_again(outcome, network, (rows, n), frequencies, constant, given)
-        except NonFiniteObjectiveError as error:
-            outcome.error = error
+    def fit(outcome, task=None):
+        if not interrupt.is_set():
+            _fit_one(problem, outcome, plan, interrupt, task)
 
     # those of a large X would each copy samples, and its blocks keep the threads busy
-    several = len(starts) > 1 and work >= LEAST_WORK_OF_A_START
-    several = several and whole is None and n_bytes(rows[0]) <= MOST_BYTES
-    several = several and task is None and tape is None and not options["verbose"]
-    with workers(work * len(starts) if several else work, n_jobs) as run:
-        try:
-            if several:
-                run(lambda i: fit(i, serial), range(len(starts)), interrupt.set)
-            elif task is None or len(starts) == 1:
-                for i in range(len(starts)):
-                    if options["verbose"] and len(starts) > 1:
-                        print(f"start {i + 1} of {len(starts)}")
-                    fit(i, run, task)
-            else:
-                for i, outcome in enumerate(outcomes):
-                    start_task = task.begin("start", most_subtasks(options["max_iter"]))
-                    fit(i, run, start_task)
-                    solution = outcome.solution
-                    if start_task.end(None if solution is None else solution.theta):
-                        break
-        except KeyboardInterrupt:  # the other threads have ended by now
-            interrupt.set()
+    side_by_side = (
+        len(starts) > 1
+        and problem.work >= MIN_WORK_OF_A_START
+        and problem.rows.n_bytes <= MAX_COPIED_BYTES
+        and task is None
+        and not plan.in_order
+    )
+    try:
+        if side_by_side:
+            problem.objective()  # once, and not by each thread
+            with workers(problem.work * len(starts), plan.executor.n_jobs) as run:
+                run(fit, outcomes, interrupt.set)
+        else:
+            with plan.executor.opened(problem.work):
+                _fit_in_order(outcomes, fit, plan, task)
+    except KeyboardInterrupt as cause:  # the other threads have ended by now
+        interrupt.set(cause)
     if interrupt.is_set() and not any(
         stage.n_iter for outcome in outcomes for stage in outcome.stages
     ):
-        raise KeyboardInterrupt  # nothing has been won that could be kept
+        raise interrupt.lost or KeyboardInterrupt  # there is nothing to keep
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if errors and all(outcome.solution is None for outcome in outcomes):
         raise min(errors, key=_value_of)
-    return Fits(outcomes, interrupt.is_set(), constant)
+    return Fits(outcomes, interrupt, problem.constant_loss)
+
+
+def _fit_in_order(outcomes, fit, plan, task):
+    """Fit one start after another; each is a subtask if there are several."""
+    for i, outcome in enumerate(outcomes, start=1):
+        if len(outcomes) == 1:
+            fit(outcome, task)
+            return
+        if plan.verbose:
+            print(f"start {i} of {len(outcomes)}")
+        if task is None:
+            fit(outcome)
+            continue
+        start_task = task.begin("start", max_subtasks(plan.max_iter))
+        fit(outcome, start_task)
+        solution = outcome.solution
+        if start_task.end(None if solution is None else solution.theta):
+            return
+
+
+def _fit_one(problem, outcome, plan, interrupt, task):
+    """Minimise from one start, and once more from constant outputs if it got stuck."""
+    if problem.new_watch is not None:
+        outcome.watch = problem.new_watch()
+    try:
+        outcome.solution, outcome.stages = minimize_in_stages(
+            problem, outcome.start, plan, outcome.watch, interrupt, task
+        )
+        _restart_if_stuck(problem, outcome, plan, interrupt, task)
+    except NonFiniteObjectiveError as error:
+        outcome.error = error
 
 
 def _value_of(error):
@@ -250,76 +227,70 @@ def _value_of(error):
     return np.inf if np.isnan(value) else value
 
 
-def most_subtasks(max_iter, n_starts=1):
-    """Most subtasks of a fit: its starts, or of the only one stages and iterations."""
-    return n_starts if n_starts > 1 else max_iter + MOST_STAGES
+def max_subtasks(max_iter, n_starts=1):
+    """Return the most subtasks of a fit: its starts, or its stages and iterations."""
+    return n_starts if n_starts > 1 else max_iter + MAX_STAGES
 
 
-def _begin_again(outcome, network, rows, frequencies, constant, given):
+def _restart_if_stuck(problem, outcome, plan, interrupt, task):
     """Where the fit is stuck on a flat penalty, go on from constant outputs.
 
     With what is left of max_iter and max_fun; not after a stop of another kind, nor
     from a start without slope.
     """
+    constant_loss = problem.constant_loss
     record = outcome.solution.record
     stuck = record["reason"] == "tolerance" and record["nit"] > 0
-    if not stuck or outcome.watch or not _above_constant(outcome.solution, constant):
+    if not stuck or outcome.watch or not _is_above(outcome.solution, constant_loss):
         return
-    rows, n = rows
+    n = problem.rows.n_rows
     iterations = sum(stage.n_iter * stage.n_rows / n for stage in outcome.stages)
     evaluations = sum(stage.nfev + stage.nhev for stage in outcome.stages)
-    max_iter = given["max_iter"] - int(np.ceil(iterations))
-    max_fun = given["max_fun"] - evaluations
-    theta = constant_start(network, outcome.start, frequencies)
-    if theta is None or max_iter < 1 or max_fun < 1:
+    plan = plan.less(int(np.ceil(iterations)), evaluations)
+    frequencies = problem.rows.class_frequencies
+    theta = constant_start(problem.network, outcome.start.theta, frequencies)
+    if theta is None or plan.max_iter < 1 or plan.max_fun < 1:
         return
-    asked = {name: given[name] for name in ("max_iter", "max_fun")}
-    given = given | {"max_iter": max_iter, "max_fun": max_fun, "asked": asked}
-    solution, stages = minimize_in_stages(network, theta, rows, grow=False, **given)
+    start = replace(outcome.start, theta=theta, grow=False)
+    solution, stages = minimize_in_stages(problem, start, plan, None, interrupt, task)
     if solution.value < outcome.solution.value:
         outcome.solution, outcome.stages = solution, stages
         outcome.from_constant = True
 
 
-def _above_constant(solution, constant):
+def _is_above(solution, constant_loss):
     """Whether a fit is above the objective of the class frequencies as outputs."""
-    return solution.value > constant + max(0.02 * abs(constant), 1e-4)
+    return solution.value > constant_loss + max(0.02 * abs(constant_loss), 1e-4)
 
 
-def _why_stuck(outcome, moved, constant):
-    """What a stop within `tol` has missed, where that is certain; else None.
-
-    `moved` says that the fit went on from another.
-    """
-    solution, start = outcome.solution, outcome.start
-    moved = moved or not np.array_equal(solution.theta, start)
+def _why_stuck(outcome, constant_loss):
+    """What a stop within `tol` has missed, where that is certain; else None."""
+    solution, theta = outcome.solution, outcome.start.theta
+    moved = outcome.start.given or not np.array_equal(solution.theta, theta)
     # a start at 0 can be the very optimum, where the features say nothing
     slope = solution.record["gradient_norm"]
-    if solution.record["nit"] == 0 and not moved and (start.any() or slope > 1e-12):
+    if solution.record["nit"] == 0 and not moved and (theta.any() or slope > 1e-12):
         return (
             "found the start to be stationary within tol and changed nothing, as the "
             "outputs or the hidden units are saturated, or X is tiny: scale the "
             "features to mean 0 and variance 1 (StandardScaler), or lower tol"
         )
-    if _above_constant(solution, constant):
+    if _is_above(solution, constant_loss):
         return (
             f"is stuck where the penalty is flat: its objective, "
             f"{solution.value:.4g}, is above that of the class frequencies as constant "
-            f"outputs, {constant:.4g}. {OUT_OF_IT}"
+            f"outputs, {constant_loss:.4g}. {OTHER_PAIR}"
         )
     return None
 
 
-def _why_constant(outcome, constant):
-    """What is to be said of a fit once more, from constant outputs; None if it is well.
-
-    `outcome` is its own, and `constant` the objective that it began with.
-    """
+def _why_constant(outcome, constant_loss):
+    """Why a fit restarted from constant outputs is of no use; None if it is of use."""
     value = outcome.solution.value
-    if value < constant - 0.02 * abs(constant):
+    if value < constant_loss - 0.02 * abs(constant_loss):
         return None
     return (
         "is stuck where the penalty is flat, and from the class frequencies as "
-        f"constant outputs, {constant:.4g}, came to {value:.4g} only: it hardly tells "
-        f"the classes apart. {OUT_OF_IT}"
+        f"constant outputs, {constant_loss:.4g}, came to {value:.4g} only: it hardly "
+        f"tells the classes apart. {OTHER_PAIR}"
     )

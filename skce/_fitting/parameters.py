@@ -1,4 +1,4 @@
-"""The constraints on the parameters of the estimators."""
+"""Constraints on the parameters of the estimators."""
 
 from numbers import Integral, Real
 from sys import float_info
@@ -6,73 +6,84 @@ from sys import float_info
 import numpy as np
 
 from skce._fitting.solvers import SOLVERS
+from skce._inputs.validation import is_integer
 
-__all__ = ["check_parameters"]
+__all__ = ["CONSTRAINTS", "check_parameters"]
 
-INITS = ("glorot", "uniform")
+
+def _is_bool(value):
+    return isinstance(value, bool | np.bool_)
+
+
+def _one_of(*choices):
+    text = f"is unknown; it may be {', '.join(map(repr, choices))}"
+    return lambda value: isinstance(value, str) and value in choices, text
+
+
+def _number(minimum, kind, bools=False):
+    def allowed(value):
+        if _is_bool(value):  # True is an integer to Python
+            return bools
+        return isinstance(value, kind) and minimum <= value <= float_info.max
+
+    wanted = "an integer" if kind is Integral else "a finite number"
+    return allowed, f"must be {wanted} of at least {minimum}"
+
+
+def _real(allowed, text):
+    return lambda value: isinstance(value, Real) and allowed(value), text
+
+
+FLAG = _is_bool, "must be True or False"
+COUNT = _number(1, Integral)
+
+# Whether a value is allowed, and the text of the error if it is not; checked in this
+# order. Activations, penalties, layer sizes and class weights are checked where they
+# are looked up.
+CONSTRAINTS = {
+    "solver": _one_of(*SOLVERS),
+    "init": _one_of("glorot", "uniform"),
+    "alpha": _number(0, Real),
+    "tol": _number(0, Real),
+    "n_init": COUNT,
+    "n_iter_no_change": COUNT,
+    "validation_fraction": _real(
+        lambda v: 0 < v < 1, "must be a number between 0 and 1"
+    ),
+    "label_smoothing": _real(lambda v: 0 <= v < 1, "must be a number in [0, 1)"),
+    "scoring": (
+        lambda value: isinstance(value, str) or callable(value),
+        "must be 'penalty', the name of a scorer of scikit-learn, or a callable",
+    ),
+    "max_iter": COUNT,
+    "max_fun": COUNT,
+    "verbose": _number(0, Integral, bools=True),
+    "n_jobs": (
+        lambda value: value is None
+        or (is_integer(value) and (value == -1 or value > 0)),
+        "must be None, -1 (all cores) or at least 1",
+    ),
+    "growing_sample": (
+        lambda value: _is_bool(value) or (isinstance(value, str) and value == "auto"),
+        "must be 'auto', True or False",
+    ),
+    "warm_start": FLAG,
+    "early_stopping": FLAG,
+    "moderated": FLAG,
+    "worker_timeout": _real(
+        lambda v: 0 < v < np.inf, "must be a positive number of seconds"
+    ),
+}
 
 
 def check_parameters(estimator):
     """Raise a ValueError that names the first parameter that cannot be used."""
-    if isinstance(estimator.solver, str) and estimator.solver in ("adam", "sgd"):
+    parameters = vars(estimator)
+    if parameters["solver"] in ("adam", "sgd"):
         raise ValueError(
             f"solver={estimator.solver!r} is stochastic; the solvers here use all rows "
             f"at every step: {', '.join(map(repr, SOLVERS))}. Take 'lbfgs'."
         )
-    _check_choice("solver", estimator.solver, tuple(SOLVERS))
-    _check_choice("init", estimator.init, INITS)
-    _check_number("alpha", estimator.alpha, Real, 0)
-    _check_number("tol", estimator.tol, Real, 0)
-    _check_number("n_init", estimator.n_init, Integral, 1)
-    _check_number("n_iter_no_change", estimator.n_iter_no_change, Integral, 1)
-    fraction = estimator.validation_fraction
-    if not (isinstance(fraction, Real) and 0 < fraction < 1):
-        raise ValueError(
-            f"validation_fraction={fraction!r} must be a number between 0 and 1."
-        )
-    smoothing = estimator.label_smoothing
-    if not (isinstance(smoothing, Real) and 0 <= smoothing < 1):
-        raise ValueError(f"label_smoothing={smoothing!r} must be a number in [0, 1).")
-    scoring = estimator.scoring
-    if not (isinstance(scoring, str) or callable(scoring)):
-        raise ValueError(
-            f"scoring={scoring!r} must be 'penalty', the name of a scorer of "
-            "scikit-learn, or a callable."
-        )
-    _check_number("max_iter", estimator.max_iter, Integral, 1)
-    _check_number("max_fun", estimator.max_fun, Integral, 1)
-    _check_number("verbose", estimator.verbose, Integral, 0)
-    n_jobs = estimator.n_jobs
-    if n_jobs is not None and not (
-        _is_integer(n_jobs) and (n_jobs == -1 or n_jobs > 0)
-    ):
-        raise ValueError(
-            f"n_jobs={n_jobs!r} must be None, -1 (all cores) or at least 1."
-        )
-    growing = estimator.growing_sample
-    is_auto = isinstance(growing, str) and growing == "auto"
-    if not (isinstance(growing, bool | np.bool_) or is_auto):
-        raise ValueError(f"growing_sample={growing!r} must be 'auto', True or False.")
-    for name in ("warm_start", "early_stopping", "moderated"):
-        value = getattr(estimator, name)
-        if not isinstance(value, bool | np.bool_):
-            raise ValueError(f"{name}={value!r} must be True or False.")
-
-
-def _is_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _check_choice(name, value, allowed):
-    if not (isinstance(value, str) and value in allowed):
-        choices = ", ".join(map(repr, allowed))
-        raise ValueError(f"{name}={value!r} is unknown; it may be {choices}.")
-
-
-def _check_number(name, value, kind, least):
-    wanted = "an integer" if kind is Integral else "a finite number"
-    # True is an integer to Python, but only verbose may be one
-    is_bool = isinstance(value, bool | np.bool_)
-    right_type = name == "verbose" if is_bool else isinstance(value, kind)
-    if not right_type or not least <= value <= float_info.max:
-        raise ValueError(f"{name}={value!r} must be {wanted} of at least {least}.")
+    for name, (is_allowed, text) in CONSTRAINTS.items():
+        if name in parameters and not is_allowed(parameters[name]):
+            raise ValueError(f"{name}={parameters[name]!r} {text}.")

@@ -1,14 +1,17 @@
-"""The front to scipy.optimize: what each method needs, why it stopped, what to do."""
+"""The solvers of scipy.optimize, and one minimisation by one of them.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+A new solver is an entry in `SOLVERS`; one that is not SciPy's is a subclass of `Solver`
+with its own `run`.
+"""
+
+from dataclasses import dataclass, field
 from math import isfinite
-from threading import Event
 from time import perf_counter
 
 import numpy as np
 from scipy import optimize
 
+from skce._fitting.listeners import Interrupt, Iteration, Listeners, Printer
 from skce._network.executors import QUIET
 
 __all__ = [
@@ -16,8 +19,8 @@ __all__ = [
     "NonFiniteObjectiveError",
     "Solution",
     "Solver",
-    "ended_by_overflow",
     "minimize",
+    "overflowed",
 ]
 
 
@@ -38,14 +41,16 @@ class NonFiniteObjectiveError(ValueError):
 
 @dataclass(frozen=True)
 class Solver:
-    """A method of `scipy.optimize.minimize` and how it is to be called.
+    """A method of `scipy.optimize.minimize` and how it is called.
 
     Attributes
     ----------
     method : str
         SciPy's name.
-    options : callable
-        `options(max_iter, max_fun)` are SciPy's options.
+    options : dict
+        SciPy's options but for maxiter.
+    max_fun_option : str or None
+        Name of the option that limits the evaluations, if there is one.
     uses_hessian : bool
         Whether it asks for Hessian-vector products.
     dense_hessian : bool
@@ -55,56 +60,92 @@ class Solver:
     """
 
     method: str
-    options: Callable
+    options: dict = field(default_factory=lambda: {"gtol": 0.0})
+    max_fun_option: str | None = None
     uses_hessian: bool = False
     dense_hessian: bool = False
     factor: float = 1.0
 
+    def run(self, monitor, theta, callback, plan):
+        """Minimise from theta.
+
+        Parameters
+        ----------
+        monitor : Monitor
+            Has `evaluate(theta)`, value and gradient, and `hessian_product(theta, v)`.
+        theta : ndarray of shape (n_parameters,)
+        callback : callable
+            `callback(theta)` after each iteration; it raises StopIteration to stop.
+        plan : Plan
+
+        Returns
+        -------
+        result : scipy.optimize.OptimizeResult
+            With x, status, message and success.
+        """
+        options = {"maxiter": plan.max_iter, **self.options}
+        if self.max_fun_option is not None:
+            options[self.max_fun_option] = plan.max_fun
+
+        # the parameter must have this name for SciPy to pass its result by
+        def after_iteration(intermediate_result):
+            callback(intermediate_result.x)
+
+        # SciPy's own memory of the gradient, jac=True, compares theta twice as often
+        def value(theta):
+            return self.factor * monitor.evaluate(theta)[0]
+
+        def gradient(theta):
+            return self.factor * monitor.evaluate(theta)[1]
+
+        def hessian_product(theta, v):
+            return self.factor * monitor.hessian_product(theta, v)
+
+        return optimize.minimize(
+            value,
+            theta,
+            jac=gradient,
+            hessp=hessian_product if self.uses_hessian else None,
+            method=self.method,
+            callback=after_iteration,
+            options=options,
+        )
+
 
 # The methods measure convergence in several norms, and in the parameters of the core
-# network. So `tol` is applied by the callback of `minimize`, not by SciPy.
-
-
-def _lbfgs_options(max_iter, max_fun):
-    # SciPy's default ftol = 2.2e-9 would end most fits long before the gradient does
-    return {
-        "maxiter": max_iter,
-        "maxfun": max_fun,
-        "gtol": 0.0,
-        "ftol": np.finfo(float).eps,
-        # from 30 to 80 000 parameters at most a third off the best: docs/benchmarks.md
-        "maxcor": 20,
-        "maxls": 50,
-    }
-
-
-def _gradient_options(max_iter, max_fun):
-    return {"maxiter": max_iter, "gtol": 0.0}
-
-
-def _step_options(max_iter, max_fun):
-    return {"maxiter": max_iter, "xtol": np.finfo(float).eps}
-
-
-def _trust_options(max_iter, max_fun):
-    return {"maxiter": max_iter, "gtol": 0.0}
-
-
+# network. So `tol` is applied after each iteration here, and not by SciPy.
 SOLVERS = {
-    "lbfgs": Solver("L-BFGS-B", _lbfgs_options),
-    "bfgs": Solver("BFGS", _gradient_options, dense_hessian=True),
-    "cg": Solver("CG", _gradient_options),
-    # SciPy's Newton-CG takes any curvature p.Hp below 3 eps for 0 and gives up, which
-    # for a mean over the rows happens at a gradient of 1e-7; times 2^10, at 1e-11
-    "newton-cg": Solver("Newton-CG", _step_options, uses_hessian=True, factor=2.0**10),
-    "trust-ncg": Solver("trust-ncg", _trust_options, uses_hessian=True),
-    "trust-krylov": Solver("trust-krylov", _trust_options, uses_hessian=True),
+    "lbfgs": Solver(
+        "L-BFGS-B",
+        {
+            "gtol": 0.0,
+            # SciPy's default ftol = 2.2e-9 would end most fits long before the gradient
+            "ftol": np.finfo(float).eps,
+            # from 30 to 80 000 parameters at most a third off the best:
+            # docs/benchmarks.md
+            "maxcor": 20,
+            "maxls": 50,
+        },
+        max_fun_option="maxfun",
+    ),
+    "bfgs": Solver("BFGS", dense_hessian=True),
+    "cg": Solver("CG"),
+    # SciPy's Newton-CG takes any curvature p.Hp below 3 eps for 0 and stops, which for
+    # a mean over the rows happens at a gradient of 1e-7; times 2^10, at 1e-11
+    "newton-cg": Solver(
+        "Newton-CG",
+        {"xtol": np.finfo(float).eps},
+        uses_hessian=True,
+        factor=2.0**10,
+    ),
+    "trust-ncg": Solver("trust-ncg", uses_hessian=True),
+    "trust-krylov": Solver("trust-krylov", uses_hessian=True),
 }
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Where the minimisation ended and why.
+    """Where a minimisation ended and why.
 
     Attributes
     ----------
@@ -116,23 +157,20 @@ class Solution:
         absolute component of its gradient; "evaluations" of the objective and of
         Hessian products so far; "seconds" since the minimisation began.
     record : dict
-        SciPy's own record of the stop: status and message; nit (iterations), nfev and
-        nhev (evaluations of the objective with its gradient and of Hessian products),
-        gradient_norm, that of the end, and success, whether it is within `tol`;
-        seconds; and reason, one of `REASONS`.
-    remedy : str or None
-        What the user can do, where the tolerance was not reached.
+        SciPy's record of the stop: status and message; nit (iterations), nfev and nhev
+        (evaluations of the objective with its gradient and of Hessian products),
+        gradient_norm at the end, and success, whether it is within `tol`; seconds; and
+        reason, one of `REASONS`.
+    advice : str or None
+        Reason and advice for the ConvergenceWarning, where the tolerance was not
+        reached.
     """
 
     theta: np.ndarray
     value: float
     history: dict
     record: dict
-    remedy: str | None
-
-
-class _BudgetSpent(Exception):
-    """max_fun evaluations were made."""
+    advice: str | None
 
 
 # Of the table of iterations
@@ -151,33 +189,38 @@ REASONS = (
 )
 
 BROKEN = -1  # the status of a stop by `_BrokenDirection` or Ctrl-C
-INTERRUPT = "Interrupted (Ctrl-C)."
+INTERRUPTED = "Interrupted (Ctrl-C)."
+ENDED_AT_START = {
+    "tolerance": "The start is a stationary point.",
+    "interrupted": INTERRUPTED,
+    "stopped": "A callback asked for a stop.",
+}
+
+
+class _BudgetSpent(Exception):
+    """max_fun evaluations were made."""
 
 
 class _BrokenDirection(Exception):
-    """The solver's own arithmetic has failed: it asks about no direction at all."""
+    """The solver's own arithmetic has failed: its direction is not a number."""
 
 
-class _Monitor:
-    """Counts the evaluations, keeps the accepted point, prints, and says when to stop.
+def _same(theta, other):
+    # (theta == other).all() without its Python wrapper, three times per evaluation
+    return np.logical_and.reduce(theta == other)
 
-    The solver sees `evaluate`; SciPy calls `after_iteration` with each accepted
-    point, which is the point evaluated last or, after a rejected step, the one
-    accepted before.
+
+class Monitor:
+    """Counts the evaluations, keeps the accepted point and the history.
+
+    The solver sees `evaluate`; SciPy reports each accepted point, which is the point
+    evaluated last or, after a rejected step, the one accepted before.
     """
 
-    def __init__(
-        self, objective, tol, max_iter, max_fun, verbose, stop, interrupt, iterations
-    ):
+    def __init__(self, objective, plan):
         self.objective = objective
-        self.stop = stop
-        self.interrupt = interrupt
-        self.iterations = iterations
-        self.stopped = iterations is not None and iterations.stopped
-        self.tol = tol
-        self.max_iter = max_iter
-        self.max_fun = max_fun
-        self.verbose = verbose
+        self.plan = plan
+        self.max_fun = plan.max_fun
         self.n_evaluations = 0
         self.n_hessian_products = 0
         self.history = {name: [] for name in COLUMNS}
@@ -186,26 +229,28 @@ class _Monitor:
 
     @property
     def n_iter(self):
+        """Iterations so far."""
         return len(self.history["loss"])
 
     @property
     def seconds(self):
+        """Seconds since the minimisation began."""
         return perf_counter() - self.began
 
     @property
     def budget_spent(self):
+        """Whether max_fun is reached; Hessian products count.
+
+        A trust region can ask for them without end.
+        """
         return self.n_evaluations + self.n_hessian_products >= self.max_fun
 
-    def _spend(self):
-        # Hessian products count, as a trust region can ask for them without end
-        if self.budget_spent:
-            raise _BudgetSpent
-
     def evaluate(self, theta):
-        """Value and gradient; those of the last trial are kept."""
-        if self.trial is not None and (theta == self.trial[0]).all():
+        """Return value and gradient; those of the last trial are kept."""
+        if self.trial is not None and _same(theta, self.trial[0]):
             return self.trial[1:]
-        self._spend()
+        if self.n_evaluations + self.n_hessian_products >= self.max_fun:
+            raise _BudgetSpent
         self.n_evaluations += 1
         value, gradient = self.objective.value_and_gradient(theta)
         # the solvers square the gradient
@@ -220,10 +265,12 @@ class _Monitor:
         return value, gradient
 
     def hessian_product(self, theta, v):
+        """Return H(theta) v."""
         # trust-krylov, on a singular Hessian, once its Krylov space is exhausted
         if not np.isfinite(v).all():
             raise _BrokenDirection
-        self._spend()
+        if self.budget_spent:
+            raise _BudgetSpent
         self.n_hessian_products += 1
         product = self.objective.hessian_product(theta, v)
         if not np.isfinite(product).all():
@@ -232,87 +279,65 @@ class _Monitor:
 
     def accept(self, theta):
         """Make `theta` the accepted point."""
-        if (theta == self.trial[0]).all():
+        if _same(theta, self.trial[0]):
             self.accepted = self.trial
-        elif (theta != self.accepted[0]).any():
+        elif not _same(theta, self.accepted[0]):
             value, gradient = self.objective.value_and_gradient(theta)
             self.accepted = (theta.copy(), value, gradient)
 
     @property
     def gradient_norm(self):
+        """Largest absolute component of the gradient at the accepted point."""
         return self.objective.network.largest_slope(self.accepted[2])
 
     @property
     def converged(self):
-        return self.gradient_norm <= self.tol
+        """Whether the gradient at the accepted point is within `tol`."""
+        return self.gradient_norm <= self.plan.tol
 
-    def after_iteration(self, intermediate_result):
-        self.accept(intermediate_result.x)
-        theta, value, *_ = self.accepted
-        gradient_norm = self.gradient_norm
+    def record_iteration(self, theta):
+        """Accept a point, add it to the history, and return the Iteration."""
+        self.accept(theta)
+        theta, value, _ = self.accepted
         evaluations = self.n_evaluations + self.n_hessian_products
-        now = (float(value), gradient_norm, evaluations, self.seconds)
-        for column, entry in zip(self.history.values(), now, strict=True):
+        entries = (float(value), self.gradient_norm, evaluations, self.seconds)
+        for column, entry in zip(self.history.values(), entries, strict=True):
             column.append(entry)
-        if self.verbose:
-            print(
-                f"iteration {self.n_iter:5d}  objective {value:.8g}  "
-                f"max |gradient| {gradient_norm:.3e}  "
-                f"evaluations {evaluations}  seconds {now[-1]:.2f}"
-            )
-        # (a Ctrl-C in here leaves the curve one longer than the scores)
-        if self.stop is not None and self.stop(theta):
-            self.stopped = True
-        if self.iterations is not None and self.iterations.end(theta):
-            self.stopped = True
-        if gradient_norm <= self.tol or self.stopped or self.interrupt.is_set():
-            raise StopIteration
-        if self.iterations is not None and self.n_iter < self.max_iter:
-            self.iterations.begin()
+        return Iteration(self.n_iter, theta, *entries)
+
+    def solution(self, reason, status, message, advice):
+        """Return the Solution at the accepted point."""
+        theta, value, _ = self.accepted
+        record = {
+            "reason": reason,
+            "status": status,
+            "message": message,
+            "success": self.converged,
+            "nit": self.n_iter,
+            "nfev": self.n_evaluations,
+            "nhev": self.n_hessian_products,
+            "gradient_norm": self.gradient_norm,
+            "seconds": self.seconds,
+        }
+        return Solution(theta, float(value), self.history, record, advice)
 
 
 @np.errstate(**QUIET)
-def minimize(
-    objective,
-    theta,
-    *,
-    solver,
-    tol,
-    max_iter,
-    max_fun,
-    verbose=False,
-    stop=None,
-    interrupt=None,
-    iterations=None,
-    asked=None,
-):
+def minimize(objective, theta, plan, listeners=(), interrupt=None):
     """Minimise an objective from `theta`.
 
     Parameters
     ----------
     objective : Objective
-        With `value_and_gradient(theta)` and `hessian_product(theta, v)`.
     theta : ndarray of shape (n_parameters,), float64
         The start; not changed.
-    solver : str
-        A name in `SOLVERS`.
-    tol : float
-        Stop when no component of the gradient is larger than this.
-    max_iter, max_fun : int
-        Most iterations; most evaluations of the objective and of Hessian products
-        together.
-    verbose : bool
-        Whether to print a line an iteration.
-    stop : callable, optional
-        `stop(theta)` is asked after each iteration whether to end there.
-    interrupt : threading.Event, optional
+    plan : Plan
+    listeners : sequence of Listener
+        Called after each iteration, in this order; may ask for a stop, also before the
+        first. None is left out.
+    interrupt : Interrupt, optional
         Ends the minimisation at the next iteration when it is set, and is set by a
-        KeyboardInterrupt (Ctrl-C), which goes no further.
-    iterations : Iterations, optional
-        Is told of each iteration, and may ask for a stop, also before the first.
-    asked : dict, optional
-        max_iter and max_fun as the user gave them, for the remedy, where an earlier
-        stage has used up some of them.
+        KeyboardInterrupt (Ctrl-C), which is not raised further.
 
     Returns
     -------
@@ -321,131 +346,96 @@ def minimize(
     Raises
     ------
     NonFiniteObjectiveError
-        If the objective or its gradient overflows on the way.
+        If the objective or its gradient overflows.
     """
-    chosen = SOLVERS[solver]
-    interrupt = Event() if interrupt is None else interrupt
-    monitor = _Monitor(
-        objective, tol, max_iter, max_fun, verbose, stop, interrupt, iterations
-    )
+    interrupt = Interrupt() if interrupt is None else interrupt
+    listener = Listeners(Printer() if plan.verbose else None, *listeners)
+    monitor = Monitor(objective, plan)
     monitor.evaluate(theta)
-    if monitor.converged or monitor.stopped or interrupt.is_set():
-        reason = _reason(monitor, 0, max_iter)
-        message = {
-            "tolerance": "The start is a stationary point.",
-            "interrupted": INTERRUPT,
-            "stopped": "A callback asked for a stop.",
-        }[reason]
-        record = _record(monitor, 0, message, reason)
-        if verbose:
-            print(message)
-        start, value, *_ = monitor.accepted
-        return Solution(start, float(value), monitor.history, record, None)
+    if monitor.converged or interrupt.is_set() or listener.stopped:
+        reason = _reason(monitor, 0, listener, interrupt)
+        status, message = 0, ENDED_AT_START[reason]
+    else:
+        status, message = _run(monitor, theta, listener, interrupt)
+        reason = _reason(monitor, status, listener, interrupt)
+    if plan.verbose:
+        print(message)
+    return monitor.solution(reason, status, message, _advice(monitor, reason))
 
-    # SciPy's own memory of the gradient, jac=True, compares theta twice as often
-    def value(theta):
-        return chosen.factor * monitor.evaluate(theta)[0]
 
-    def gradient(theta):
-        return chosen.factor * monitor.evaluate(theta)[1]
+def _run(monitor, theta, listener, interrupt):
+    """Let the solver run; return SciPy's status and message, or ones of our own."""
+    plan = monitor.plan
 
-    def hessian_product(theta, v):
-        return chosen.factor * monitor.hessian_product(theta, v)
+    def callback(theta):
+        iteration = monitor.record_iteration(theta)
+        # (Ctrl-C in here leaves the history one longer than the validation scores)
+        stop = listener.after(iteration)
+        if stop or interrupt.is_set() or iteration.gradient_norm <= plan.tol:
+            raise StopIteration
+        if iteration.number < plan.max_iter:
+            listener.begin()
 
     try:
-        if iterations is not None:
-            iterations.begin()
-        result = optimize.minimize(
-            value,
-            theta,
-            jac=gradient,
-            hessp=hessian_product if chosen.uses_hessian else None,
-            method=chosen.method,
-            callback=monitor.after_iteration,
-            options=chosen.options(max_iter, max_fun),
-        )
+        listener.begin()
+        result = SOLVERS[plan.solver].run(monitor, theta, callback, plan)
+        monitor.accept(result.x)
+        status, message, success = result.status, result.message, result.success
     except NonFiniteObjectiveError as error:
         if monitor.n_iter > 0:
-            record = _record(monitor, BROKEN, error, "overflow")
-            best, value, *_ = monitor.accepted
-            error.solution = Solution(
-                best, float(value), monitor.history, record, str(error)
-            )
+            text = str(error)
+            error.solution = monitor.solution("overflow", BROKEN, text, text)
         raise
-    except KeyboardInterrupt:
-        interrupt.set()
-        status, message, success = BROKEN, INTERRUPT, False
+    except KeyboardInterrupt as cause:
+        interrupt.set(cause)
+        status, message, success = BROKEN, INTERRUPTED, False
     except _BudgetSpent:
-        status, message, success = 1, f"{max_fun} evaluations were made.", False
+        status, message, success = 1, f"{plan.max_fun} evaluations were made.", False
     except _BrokenDirection:
         status, success = BROKEN, False
         message = "The solver's direction is not a number."
-    else:
-        monitor.accept(result.x)
-        status, message, success = result.status, result.message, result.success
     finally:
-        if iterations is not None:
-            iterations.close()
+        listener.close()
     if monitor.converged and not success:
         # ended by the callback, which SciPy reports as a stop before its time
-        status, message = 0, f"No component of the gradient is over tol={tol:g}."
-    if verbose:
-        print(message)
-    limits = {"max_iter": max_iter, "max_fun": max_fun}
-    reason = _reason(monitor, status, max_iter)
-    record = _record(monitor, status, message, reason)
-    best, value, *_ = monitor.accepted
-    remedy = _remedy(monitor, chosen, reason, asked or limits, asked in (None, limits))
-    return Solution(best, float(value), monitor.history, record, remedy)
+        return 0, f"No component of the gradient is over tol={plan.tol:g}."
+    return int(status), str(message)
 
 
-def ended_by_overflow(theta, value, message):
-    """The Solution of a minimisation that overflowed before its first iteration."""
+def overflowed(theta, value, message):
+    """Return the Solution of a minimisation that overflowed before it began."""
     record = {"reason": "overflow", "status": BROKEN, "message": message}
     record |= {"success": False, "nit": 0, "nfev": 0, "nhev": 0}
     record |= {"gradient_norm": np.nan, "seconds": 0.0}
     return Solution(theta, value, {name: [] for name in COLUMNS}, record, message)
 
 
-def _reason(monitor, status, max_iter):
+def _reason(monitor, status, listener, interrupt):
     """One of `REASONS`."""
     if monitor.converged:
         return "tolerance"
-    if monitor.interrupt.is_set():
+    if interrupt.is_set():
         return "interrupted"
-    if monitor.stopped:
+    if listener.stopped:
         return "stopped"
-    if monitor.n_iter >= max_iter:
+    if monitor.n_iter >= monitor.plan.max_iter:
         return "max_iter"
     if monitor.budget_spent:
         return "max_fun"
     return "breakdown" if status == BROKEN else "precision"
 
 
-def _record(monitor, status, message, reason):
-    return {
-        "reason": reason,
-        "status": int(status),
-        "message": str(message),
-        "success": monitor.converged,
-        "nit": monitor.n_iter,
-        "nfev": monitor.n_evaluations,
-        "nhev": monitor.n_hessian_products,
-        "gradient_norm": monitor.gradient_norm,
-        "seconds": monitor.seconds,
-    }
-
-
-def _remedy(monitor, solver, reason, asked, all_of_it):
-    """What the user can do about a stop short of `tol`; None if that is as wished.
-
-    `all_of_it` says that the limits were not shared with the stages of a growing
-    sample.
-    """
-    reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={monitor.tol:g}"
+def _advice(monitor, reason):
+    """Reason and advice for the ConvergenceWarning, or None."""
+    plan = monitor.plan
+    limits = plan.limits
+    reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={plan.tol:g}"
     scale = "scale the features to mean 0 and variance 1 (StandardScaler)"
-    other = "" if solver.uses_hessian else ", or take solver='trust-krylov'"
-    share = "" if all_of_it else ", those of early stages included,"
+    uses_hessian = SOLVERS[plan.solver].uses_hessian
+    other = "" if uses_hessian else ", or use solver='trust-krylov'"
+    early = ""
+    if (plan.max_iter, plan.max_fun) != (limits["max_iter"], limits["max_fun"]):
+        early = ", those of early stages included,"
     return {
         "tolerance": None,
         "stopped": None,
@@ -453,21 +443,21 @@ def _remedy(monitor, solver, reason, asked, all_of_it):
             f"was interrupted ({reached}): the best weights so far are kept"
         ),
         "max_iter": (
-            f"stopped after max_iter={asked['max_iter']} iterations{share} "
+            f"stopped after max_iter={limits['max_iter']} iterations{early} "
             f"({reached}): raise max_iter, {scale}, raise alpha or tol{other}"
         ),
         "max_fun": (
-            f"stopped after max_fun={asked['max_fun']} evaluations{share} ({reached}): "
-            f"raise max_fun, {scale}, raise alpha or tol{other}"
+            f"stopped after max_fun={limits['max_fun']} evaluations{early} "
+            f"({reached}): raise max_fun, {scale}, raise alpha or tol{other}"
         ),
         "breakdown": (
             f"broke down in its own arithmetic ({reached}), as it can where the "
-            "Hessian is singular: raise alpha, or take solver='newton-cg' or "
+            "Hessian is singular: raise alpha, or use solver='newton-cg' or "
             "'trust-ncg'"
         ),
         "precision": (
             f"found no lower point within the rounding of the objective ({reached}): "
-            f"raise tol, {scale}, give X as float64 if it is float32, or take another "
+            f"raise tol, {scale}, give X as float64 if it is float32, or use another "
             "solver"
         ),
     }[reason]

@@ -1,11 +1,10 @@
 """A growing sample: early stages on random parts of the rows, before one on all.
 
-On many rows most of the way to the minimum can be gone with few of them (Byrd, Chin,
+On many rows most of the way to the minimum can be covered with few of them (Byrd, Chin,
 Nocedal & Wu 2012, "Sample size selection in optimization methods for machine
-learning"). The danger is that a sample is overfitted and leads astray. So each stage
-is watched on as many fresh rows: every `CHECK_EVERY` iterations it goes on only if
-their loss has fallen, and it gives up the point, of those looked at, where that was
-lowest. The
+learning"). The danger is that a sample is overfitted and leads astray. So each stage is
+watched on as many fresh rows: every `CHECK_EVERY` iterations it goes on only if their
+loss has fallen, and it returns the point, of those checked, where that was lowest. The
 last stage is on all rows, so its minimum is one of the whole objective.
 """
 
@@ -14,46 +13,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from skce._fitting.callbacks import Iterations
-from skce._fitting.solvers import NonFiniteObjectiveError, ended_by_overflow, minimize
-from skce._inputs.validation import with_unit_mean
-from skce._network.blocks import block_rows, cut
+from skce._fitting.callbacks import IterationTasks
+from skce._fitting.listeners import Listener
+from skce._fitting.problem import Plan
+from skce._fitting.solvers import NonFiniteObjectiveError, minimize, overflowed
+from skce._inputs.sampling import MAX_COPIED_BYTES, random_order
 from skce._network.executors import QUIET
-from skce._network.objective import Objective
 
-__all__ = [
-    "LEAST_ROWS",
-    "MOST_BYTES",
-    "MOST_STAGES",
-    "Stage",
-    "minimize_in_stages",
-    "n_bytes",
-    "new_objective",
-    "random_order",
-    "sample_sizes",
-    "stratified_order",
-]
+__all__ = ["MAX_STAGES", "Stage", "minimize_in_stages", "sample_sizes"]
 
 # Chosen on ten problems of 20 000 to 1 000 000 rows, 20 to 784 features, 2 to 100
-# classes, clear and noisy labels: see docs/benchmarks.md. So many iterations a stage,
-# whatever happens, are as fast where labels are clear, and ruin the fit where they are
-# not; the variance of the gradient as the test (Byrd et al.) goes over plateaus with
-# all rows, and gains nothing there.
-LEAST_ROWS = 2**15
+# classes, clear and noisy labels: see docs/benchmarks.md. A fixed number of iterations
+# per stage is as fast where labels are clear, and ruins the fit where they are not; the
+# variance of the gradient as the test (Byrd et al.) crosses plateaus with all rows, and
+# gains nothing there.
 FIRST_SHARE, GROWTH = 1 / 16, 2
 CHECK_EVERY = 5
-MOST_ITERATIONS = 100
-MOST_STAGES = 4  # shares of 1/16, 1/8, 1/4, 1/2
+MAX_ITERATIONS = 100
+MAX_STAGES = 4  # shares of 1/16, 1/8, 1/4, 1/2
 
-# Bytes of the neighbours that go into a sample together where X is larger than
-# `MOST_BYTES`, as it may be a file, which is read by pages
-RUN_BYTES = 2**15
-
-# Copies of a sample and its fresh rows, in bytes
-MOST_BYTES = 2**27
-
-# Of max_iter, where an iteration on a tenth of the rows counts as a tenth
-MOST_OF_BUDGET = 0.75
+# Share of max_iter for early stages, where an iteration on a tenth of the rows counts
+# as a tenth
+MAX_EARLY_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -71,8 +52,8 @@ class Stage:
     seconds : float
     fresh_loss : float or None
         What decides when the stage ends: the mean loss of as many rows that were not in
-        the sample, without the L2 term, at
-        the point that it gave up; None for the last stage, which is on all rows.
+        the sample, without the L2 term, at the point that it returned; None for the
+        last stage, which is on all rows.
     """
 
     n_rows: int
@@ -83,139 +64,99 @@ class Stage:
     seconds: float = field(default=np.nan, compare=False)
     fresh_loss: float | None = None
 
+    @classmethod
+    def of(cls, solution, n_rows, fresh_loss=None):
+        """Return the record of a stage that ended with a Solution."""
+        record = solution.record
+        counts = (record["nit"], record["nfev"], record["nhev"])
+        curve, seconds = solution.history["loss"], record["seconds"]
+        return cls(n_rows, *counts, curve, seconds, fresh_loss)
+
 
 def sample_sizes(n_rows, n_bytes):
-    """The rows of each early stage, for data of so many rows and bytes.
+    """Return the number of rows of each early stage, for data of so many bytes.
 
     Where even the first share would be too large to copy, one stage of as many rows as
     can be.
     """
-    most = int(min(n_rows / 2, MOST_BYTES * n_rows / (2 * n_bytes)))
-    sizes, size = [], min(int(n_rows * FIRST_SHARE), most)
-    while 0 < size <= most:
+    largest = int(min(n_rows / 2, MAX_COPIED_BYTES * n_rows / (2 * n_bytes)))
+    sizes, size = [], min(int(n_rows * FIRST_SHARE), largest)
+    while 0 < size <= largest:
         sizes.append(size)
         size *= GROWTH
     return sizes
 
 
-def stratified_order(codes, random_state):
-    """A random order of the rows in which all classes progress alike.
-
-    Of each class, the share in the first m rows differs from m / n by one row or so.
-    Rows of indicators, (n, q), are in plain random order.
+class FreshLossWatch(Listener):
+    """Stops a stage when the loss of fresh rows no longer falls.
 
     Parameters
     ----------
-    codes : ndarray of shape (n,) or (n, q)
-    random_state : RandomState
+    objective : Objective
+        Of the fresh rows.
+    theta : ndarray of shape (n_parameters,)
+        The start of the stage.
 
-    Returns
-    -------
-    order : ndarray of shape (n,), int32 where that holds n
+    Attributes
+    ----------
+    best, loss : ndarray of shape (n_parameters,) and float
+        The best point checked so far, and its loss.
     """
-    n = len(codes)
-    narrow = np.int32 if n <= np.iinfo(np.int32).max else np.int64
-    order = random_state.permutation(np.arange(n, dtype=narrow))
-    if codes.ndim == 2:
-        return order
-    order = order[np.argsort(codes[order], kind="stable")]
-    progress = np.empty(n)
-    start = 0
-    for count in np.bincount(codes):
-        # (i + u) / count, with a u of the class
-        part = progress[start : start + count]
-        part[:] = np.arange(count)
-        part += random_state.uniform()
-        part /= max(count, 1)
-        start += count
-    return order[np.argsort(progress, kind="stable")]
 
+    def __init__(self, objective, theta):
+        self.objective = objective
+        self.best = self.checked = theta
+        self.loss = objective.mean_loss(theta)
 
-class _Watch:
-    """Stops a stage when the loss of fresh rows no longer falls."""
+    def after(self, iteration):
+        """Return whether to stop; checks every few iterations."""
+        return iteration.number % CHECK_EVERY == 0 and not self.check(iteration.theta)
 
-    def __init__(self, fresh, theta):
-        self.fresh = fresh
-        self.best = self.seen = theta
-        self.loss = fresh.mean_loss(theta)
-        self.n_iter = 0
-
-    def __call__(self, theta):
-        self.n_iter += 1
-        return self.n_iter % CHECK_EVERY == 0 and not self.look(theta)
-
-    def look(self, theta):
-        """Whether theta is better than the best so far, which it then becomes."""
-        if np.array_equal(theta, self.seen):
+    def check(self, theta):
+        """Return whether theta is better than the best so far, and keep it if it is."""
+        if np.array_equal(theta, self.checked):
             return False
-        self.seen = theta
-        loss = self.fresh.mean_loss(theta)
+        self.checked = theta
+        loss = self.objective.mean_loss(theta)
         better = loss < self.loss
         if better:
             self.best, self.loss = theta, loss
         return better
 
 
-def minimize_in_stages(
-    network,
-    theta,
-    rows,
-    *,
-    decay,
-    run,
-    random_state,
-    grow,
-    max_iter,
-    max_fun,
-    watch=None,
-    interrupt=None,
-    smoothing=None,
-    task=None,
-    tape=None,
-    whole=None,
-    asked=None,
-    **options,
-):
+@dataclass
+class _Progress:
+    """Where the stages of one start have got to."""
+
+    theta: np.ndarray
+    plan: Plan
+    budget: float  # of iterations, where one on a tenth of the rows is a tenth
+    stages: list = field(default_factory=list)
+    stopped: bool = False
+
+    def add(self, theta, stage, n_rows):
+        self.theta = theta
+        self.stages.append(stage)
+        self.budget -= stage.n_iter * stage.n_rows / n_rows
+        self.plan = self.plan.less(0, stage.nfev + stage.nhev)
+
+
+def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
     """Minimise over all rows, after early stages on growing parts of them.
 
     Parameters
     ----------
-    network : Network
-    theta : ndarray of shape (n_parameters,), float64
-        The start.
-    rows : tuple or None
-        X, the labels' codes and the weights (or None) of all rows; None with `whole`.
-    decay : float
-        alpha / S.
-    run : callable
-        See `Objective`.
-    random_state : RandomState
-        Of the parts.
-    grow : bool
-        Whether there are early stages.
-    max_iter : int
-        Most iterations; one on a tenth of the rows counts as a tenth.
-    max_fun : int
-        Most evaluations and Hessian products of all stages; looks at fresh rows, of
-        which no gradient is asked, do not count.
-    watch : ValidationWatch, optional
-        Is asked after each iteration of the last stage whether to stop, and has the
-        last word on where.
-    interrupt : threading.Event, optional
-        See `minimize`.
-    smoothing : tuple of float, optional
-        See `Block`.
+    problem : Problem
+    start : Start
+    plan : Plan
+        Of all stages together: an iteration on a tenth of the rows counts as a tenth;
+        checks of fresh rows, of which no gradient is asked, do not count.
+    watch : ValidationWatch or None
+        Watches the last stage, and decides where it ends.
+    interrupt : Interrupt
     task : FitTask, optional
         Whose subtasks the early stages and the iterations of the last one are. A
-        callback's wish to stop ends all stages.
-    tape : Tape, optional
-        Where the answers of the objectives are kept.
-    whole : Objective, optional
-        That of all rows, if they are elsewhere; then there are no early stages.
-    asked : dict, optional
-        See `minimize`.
-    **options
-        Of `minimize`: solver, tol, verbose.
+        callback's request to stop ends all stages.
 
     Returns
     -------
@@ -223,106 +164,101 @@ def minimize_in_stages(
         Of the last stage, on all rows.
     stages : list of Stage
     """
-    n = rows[0].shape[0] if whole is None else whole.n_rows
-    early = min(MOST_OF_BUDGET * max_iter, max_iter - 1)
-
-    def objective(rows, decay):
-        return new_objective(
-            network, rows, decay, dtype=rows[0].dtype, run=run, smoothing=smoothing
-        )
-
-    def followed(objective):
-        return objective if tape is None else tape.follow(objective)
-
-    asked = asked or {"max_iter": max_iter, "max_fun": max_fun}
-    stages, budget, verbose = [], early, options["verbose"]
-    stopped = False
-    sizes = sample_sizes(n, n_bytes(rows[0])) if grow else []
-    order = _order(rows, random_state, 2 * max(sizes)) if sizes else ()
-    for size in sizes:
-        most = min(MOST_ITERATIONS, int(budget * n / size))
-        if stopped or (interrupt is not None and interrupt.is_set()):
-            break
-        if most == 0 or max_fun < 2 or len(order) < 2 * size:
-            continue
-        if verbose:
-            print(f"stage {len(stages) + 1}: {size} of {n} rows")
-        stage_task = None if task is None else task.begin("stage", most)
-        iterations = None if task is None else Iterations(stage_task)
-        try:
-            with _known_to_errors(theta, stages, size):
-                theta, stage = _early_stage(
-                    theta,
-                    lambda part, decay: followed(objective(_part(*rows, part), decay)),
-                    (order[:size], order[size : 2 * size]),
-                    decay=decay,
-                    max_iter=most,
-                    max_fun=max_fun - 1,
-                    interrupt=interrupt,
-                    iterations=iterations,
-                    **options,
-                )
-        except KeyboardInterrupt:  # while it copied rows, say
-            if interrupt is None or not stages:
-                raise
-            interrupt.set()
-            break
-        if task is not None:
-            stopped = stage_task.end(theta) or iterations.stopped
-        budget -= stage.n_iter * size / n
-        max_fun -= stage.nfev + stage.nhev
-        stages.append(stage)
-    if stages and verbose:
-        print(f"stage {len(stages) + 1}: all {n} rows")
-    whole = followed(objective(rows, decay) if whole is None else whole)
-    with _known_to_errors(theta, stages, n):
+    n = problem.rows.n_rows
+    budget = min(MAX_EARLY_SHARE * plan.max_iter, plan.max_iter - 1)
+    progress = _Progress(start.theta, plan, budget)
+    if start.grow:
+        _grow(problem, start, progress, interrupt, task)
+    plan = progress.plan.less(int(np.ceil(budget - progress.budget)), 0)
+    if progress.stages and plan.verbose:
+        print(f"stage {len(progress.stages) + 1}: all {n} rows")
+    objective = problem.objective()
+    tasks = None if task is None else IterationTasks(task, progress.stopped)
+    with _reported(progress, n):
         if watch is not None:
-            watch.begin(theta)
-        solution = minimize(
-            whole,
-            theta,
-            max_iter=max_iter - int(np.ceil(early - budget)),
-            max_fun=max_fun,
-            stop=watch,
-            interrupt=interrupt,
-            iterations=None if task is None else Iterations(task, stopped),
-            asked=asked,
-            **options,
-        )
+            watch.begin_at(progress.theta)
+        listeners = watch, tasks
+        solution = minimize(objective, progress.theta, plan, listeners, interrupt)
     if watch is not None:
-        solution = _moved(solution, watch.best, whole, options["tol"], interrupt)
-    return solution, [*stages, _stage(n, solution)]
+        solution = _at_best(solution, watch.best, objective, plan.tol, interrupt)
+    return solution, [*progress.stages, Stage.of(solution, n)]
+
+
+def _grow(problem, start, progress, interrupt, task):
+    """Minimise over random parts of the rows, each twice as large as the one before."""
+    plan, n = progress.plan, problem.rows.n_rows
+    sizes = sample_sizes(n, problem.rows.n_bytes)
+    order = _order(problem.rows, start.random_state, 2 * max(sizes)) if sizes else ()
+    for size in sizes:
+        if progress.stopped or interrupt.is_set():
+            break
+        max_iter = min(MAX_ITERATIONS, int(progress.budget * n / size))
+        if max_iter == 0 or progress.plan.max_fun < 2 or len(order) < 2 * size:
+            continue
+        if plan.verbose:
+            print(f"stage {len(progress.stages) + 1}: {size} of {n} rows")
+        stage_task = None if task is None else task.begin("stage", max_iter)
+        tasks = None if task is None else IterationTasks(stage_task)
+        # one evaluation is left for the last stage
+        stage_plan = replace(progress.plan.less(0, 1), max_iter=max_iter)
+        parts = order[:size], order[size : 2 * size]
+        try:
+            with _reported(progress, size):
+                theta, stage = _minimize_part(
+                    problem, parts, progress.theta, stage_plan, interrupt, tasks
+                )
+        except KeyboardInterrupt as cause:  # while it copied rows, say
+            if not progress.stages:
+                raise
+            interrupt.set(cause)
+            break
+        progress.add(theta, stage, n)
+        if task is not None:
+            progress.stopped = stage_task.end(theta) or tasks.stopped
+
+
+def _minimize_part(problem, parts, theta, plan, interrupt, tasks):
+    """Run a stage on rows `parts[0]`, watched on `parts[1]`; return its end and Stage.
+
+    A function of its own, so that its copies of the rows end with it.
+    """
+    sample, fresh = parts
+    watch = FreshLossWatch(problem.objective_of(fresh, 0.0), theta)
+    objective = problem.objective_of(sample, problem.l2)
+    solution = minimize(objective, theta, plan, (watch, tasks), interrupt)
+    if solution.history["loss"]:
+        watch.check(solution.theta)
+    return watch.best, Stage.of(solution, len(sample), watch.loss)
 
 
 @contextmanager
-def _known_to_errors(theta, stages, n_rows):
-    """Tell the error of a stage what it and the stages before it have reached."""
+def _reported(progress, n_rows):
+    """Add to the error of a stage what it and the stages before it have reached."""
     try:
         yield
     except NonFiniteObjectiveError as error:
+        stages = progress.stages
         if error.solution is None and stages:
             curve = stages[-1].loss_curve
             value = curve[-1] if curve else np.nan
-            error.solution = ended_by_overflow(theta, value, str(error))
+            error.solution = overflowed(progress.theta, value, str(error))
         if error.solution is not None:
-            error.stages = [*stages, _stage(n_rows, error.solution)]
+            error.stages = [*stages, Stage.of(error.solution, n_rows)]
         raise
 
 
 @np.errstate(**QUIET)
-def _moved(solution, theta, objective, tol, interrupt):
-    """The solution with another theta; of NaN, if it cannot be evaluated any more."""
+def _at_best(solution, theta, objective, tol, interrupt):
+    """Return the solution at the best theta; its value is NaN if the rows are lost."""
     if np.array_equal(theta, solution.theta):
         return solution
     value = norm = np.nan
-    if getattr(objective, "lost", None) is None:
+    if interrupt.lost is None:
         try:
             value, gradient = objective.value_and_gradient(theta)
             norm = objective.network.largest_slope(gradient)
-        except KeyboardInterrupt:
-            if interrupt is None:
-                raise
-            interrupt.set()
+        except KeyboardInterrupt as cause:
+            interrupt.set(cause)
     record = solution.record | {
         "message": "Back to the best validation score. " + solution.record["message"],
         "gradient_norm": norm,
@@ -333,77 +269,10 @@ def _moved(solution, theta, objective, tol, interrupt):
     return replace(solution, theta=theta, value=float(value), record=record)
 
 
-def _early_stage(theta, objective, parts, *, decay, **options):
-    """Where a stage on rows `parts[0]`, watched on `parts[1]`, leads, and its Stage.
-
-    A function of its own, so that its copies of the rows end with it.
-    """
-    sample, fresh = parts
-    watch = _Watch(objective(fresh, 0.0), theta)
-    solution = minimize(objective(sample, decay), theta, stop=watch, **options)
-    if solution.history["loss"]:
-        watch.look(solution.theta)
-    return watch.best, _stage(len(sample), solution, watch.loss)
-
-
-def new_objective(network, rows, decay, *, dtype, run, smoothing=None):
-    """The objective of some rows: X, codes and weights (or None)."""
-    X, codes, weights = rows
-    blocks = cut(X, codes, weights, block_rows(X.shape[0], network), smoothing)
-    return Objective(network, blocks, decay, dtype, run)
-
-
-def _stage(n_rows, solution, fresh_loss=None):
-    record = solution.record
-    counts = (record["nit"], record["nfev"], record["nhev"])
-    curve, seconds = solution.history["loss"], record["seconds"]
-    return Stage(n_rows, *counts, curve, seconds, fresh_loss)
-
-
-def random_order(X, codes, random_state, most):
-    """At least `most` rows of X, if it has as many, in a random order.
-
-    Of an X of at most `MOST_BYTES`, or of wide rows, stratified by class. Of a larger
-    one runs of neighbours: thousands of them, so that all classes are there however X
-    is sorted. It depends on the size of X, and not on whether that is a file: joblib
-    makes files of large arrays that it gives to other processes.
-    """
-    n = len(codes)
-    run = RUN_BYTES * n // max(n_bytes(X), 1)
-    if n_bytes(X) <= MOST_BYTES or run < 2:
-        return stratified_order(codes, random_state)
-    return order_of_runs(n, random_state, most, run)
-
-
-def order_of_runs(n, random_state, most, run):
-    """At least `most` of n rows, in a random order of runs of neighbours.
-
-    The last `run` rows may be fewer.
-    """
-    narrow = np.int32 if n + run <= np.iinfo(np.int32).max else np.int64
-    runs = random_state.permutation(-(-n // run))[: -(-most // run) + 1].astype(narrow)
-    order = (runs[:, np.newaxis] * run + np.arange(run, dtype=narrow)).ravel()
-    return order[order < n]
-
-
-def _order(rows, random_state, most):
-    """At most the first `most` rows of a random order of those that weigh."""
-    X, codes, weights = rows
-    order = random_order(X, codes, random_state, most)
-    if weights is not None:
-        order = order[weights[order] > 0]
-    return order[:most].copy()
-
-
-def _part(X, codes, weights, part):
-    """Copies of some rows, in the order in which they stand, for the cache's sake."""
-    part = np.sort(part)
-    weights = None if weights is None else with_unit_mean(weights[part], X.dtype)
-    return X[part], codes[part], weights
-
-
-def n_bytes(X):
-    """Bytes of an array or a CSR matrix."""
-    if isinstance(X, np.ndarray):
-        return X.nbytes
-    return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+def _order(rows, random_state, n_wanted):
+    """Return at most `n_wanted` rows in a random order, of those with a weight."""
+    data = rows.data
+    order = random_order(data.X, data.codes, random_state, n_wanted)
+    if data.weights is not None:
+        order = order[data.weights[order] > 0]
+    return order[:n_wanted].copy()

@@ -1,14 +1,14 @@
-"""Where a fit starts: its first parameters, and warnings about the ground there."""
-
-import warnings
+"""Start parameters, and warnings about badly scaled features."""
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skce._fitting.problem import Start
 from skce._fitting.solvers import SOLVERS
-from skce._inputs.validation import largest
 from skce._network.executors import QUIET
-from skce._network.kernels import Layers, Workspace
+from skce._network.kernels import Workspace
+from skce._network.parameters import Layers
+from skce._support.warn import warn
 
 __all__ = [
     "ScaleWarning",
@@ -38,13 +38,13 @@ class ScaleWarning(UserWarning):
 
 
 def given_parameters(network, coefs, intercepts):
-    """The flat float64 theta of given weights and biases.
+    """Return the flat float64 theta of given weights and biases.
 
     Parameters
     ----------
     network : Network
     coefs, intercepts : list of array-like of shape (n_in, n_out) and (n_out,)
-        One a layer, as `coefs_` and `intercepts_`.
+        One per layer, as `coefs_` and `intercepts_`.
 
     Raises
     ------
@@ -71,35 +71,31 @@ def given_parameters(network, coefs, intercepts):
     return network.pack([coef.T for coef in coefs], intercepts)
 
 
-def new_starts(estimator, network, labels, X, random_state, *, given, warm, grow):
-    """The starts of a fit, `estimator.n_init` of them.
+def new_starts(estimator, problem, given, grow, random_state):
+    """Make the starts of a fit, `estimator.n_init` of them.
 
     Parameters
     ----------
-    estimator : PairedMLPClassifier
-    network : Network
-    labels : Labels
-    X : ndarray or CSR of shape (n, p)
-    random_state : RandomState
+    estimator : BasePairedMLP
+    problem : Problem
     given : tuple
-        coefs_init and intercepts_init, the first start, or None twice.
-    warm : bool
-        Whether the first is where the estimator's previous fit ended.
+        coefs_init and intercepts_init, the first start, or None twice. Without them and
+        with `warm_start`, the first is where the previous fit ended.
     grow : bool
         Whether the others begin on a growing sample.
+    random_state : RandomState
 
     Returns
     -------
-    starts : list of (theta, RandomState, bool)
-        The start, the source of its growing sample, and whether there is one.
+    starts : list of Start
     """
-    n = estimator.n_init
+    network, n = problem.network, estimator.n_init
     thetas = []
     if given != (None, None):
         thetas.append(given_parameters(network, *given))
-    elif warm:
-        thetas.append(resumed_parameters(network, labels, estimator))
-    warm = bool(thetas)
+    elif estimator.warm_start and hasattr(estimator, "coefs_"):
+        thetas.append(resumed_parameters(network, problem.labels, estimator))
+    n_given = len(thetas)
     while len(thetas) < n:
         thetas.append(
             start_parameters(
@@ -109,18 +105,20 @@ def new_starts(estimator, network, labels, X, random_state, *, given, warm, grow
                 random_state=random_state,
             )
         )
-    if not warm:
-        warn_of_scale(network, thetas[0], X, estimator.tol)
+    if n_given == 0:
+        warn_of_scale(problem, thetas[0], estimator.tol)
     states = [random_state]
     if n > 1:  # one each, as they may run side by side
         seeds = random_state.randint(np.iinfo(np.int32).max, size=n)
         states = [np.random.RandomState(seed) for seed in seeds]
-    grows = [grow and not (warm and i == 0) for i in range(n)]
-    return list(zip(thetas, states, grows, strict=True))
+    return [
+        Start(theta, state, grow and i >= n_given, i < n_given)
+        for i, (theta, state) in enumerate(zip(thetas, states, strict=True))
+    ]
 
 
 def start_parameters(network, *, init, solver, random_state):
-    """A new flat float64 theta, (n_parameters,).
+    """Draw a new flat float64 theta, (n_parameters,).
 
     Parameters
     ----------
@@ -144,8 +142,8 @@ def start_parameters(network, *, init, solver, random_state):
     except (MemoryError, ValueError, OverflowError) as error:
         raise ValueError(
             f"hidden_layer_sizes={network.layer_sizes[1:-1]} with solver={solver!r} "
-            "asks for more memory than there is: take fewer units, or solver='lbfgs' "
-            "if it is not."
+            "asks for more memory than there is: use fewer units, or solver='lbfgs' "
+            "if it is another."
         ) from error
     random_state = check_random_state(random_state)
     if init == "uniform":
@@ -162,7 +160,7 @@ def start_parameters(network, *, init, solver, random_state):
 
 
 def constant_start(network, start, frequencies):
-    """`start` with outputs that are the class frequencies, (q,), for all rows; or None.
+    """Return `start` with the class frequencies, (q,), as constant outputs; or None.
 
     The weights of the last layer are 0 and its biases the logits of the frequencies;
     the hidden layers are left as they are.
@@ -176,7 +174,7 @@ def constant_start(network, start, frequencies):
 
 
 def resumed_parameters(network, labels, estimator):
-    """The flat float64 theta of a fitted estimator, to go on from.
+    """Return the flat float64 theta of a fitted estimator, to continue from.
 
     Raises
     ------
@@ -185,7 +183,7 @@ def resumed_parameters(network, labels, estimator):
     """
     weights = [coef.T for coef in estimator.coefs_]
     shapes = [weight.shape for weight in weights]
-    same_kind = estimator._multilabel == labels.multilabel
+    same_kind = estimator._labels.multilabel == labels.multilabel
     same_labels = same_kind and np.array_equal(estimator.classes_, labels.classes)
     if same_labels and shapes == network.weight_shapes:
         return network.pack(weights, estimator.intercepts_)
@@ -193,46 +191,44 @@ def resumed_parameters(network, labels, estimator):
     layers = (shapes[0][1], *(n_out for n_out, _ in shapes))
     raise ValueError(
         "warm_start=True needs the features, classes and layers of the previous fit: "
-        f"that had {noun[estimator._multilabel]} {estimator.classes_} and layers "
-        f"{layers}, this one has {noun[labels.multilabel]} {labels.classes} and layers "
-        f"{network.layer_sizes}. Set warm_start=False to start anew."
+        f"that had {noun[estimator._labels.multilabel]} {estimator.classes_} and "
+        f"layers {layers}, this one has {noun[labels.multilabel]} {labels.classes} "
+        f"and layers {network.layer_sizes}. Set warm_start=False to start afresh."
     )
 
 
-def warn_of_scale(network, start, X, tol, n_rows=1000, slope=1e-4):
+def warn_of_scale(problem, theta, tol, min_slope=1e-4):
     """Warn of features that leave the first layer without a slope.
 
     So large that most of its units start where the activation is flat, or so small
     that its gradient, which is proportional to them, hardly exceeds `tol`.
     """
-    most = largest(X)
+    network, largest = problem.network, problem.rows.largest
     advice = (
         "scale the features to mean 0 and variance 1, for instance with "
         "make_pipeline(StandardScaler(), PairedMLPClassifier())"
     )
-    if 0 < most < 30 * tol:
-        warnings.warn(
-            f"X is nowhere larger than {most:.3g} in absolute value, so that the "
+    if 0 < largest < 30 * tol:
+        warn(
+            f"X is nowhere larger than {largest:.3g} in absolute value, so that the "
             f"gradient in the weights of the first layer hardly exceeds tol={tol:g}, "
             f"and they will hardly be trained: {advice}, or lower tol.",
             ScaleWarning,
-            stacklevel=6,
         )
     if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
         return
-    sample = X[:: max(1, X.shape[0] // n_rows)]
+    sample = problem.rows.sample
     with np.errstate(**QUIET):
-        parameters = Layers(network, start.astype(X.dtype))
-        rows = Workspace(network, X.dtype).rows(sample.shape[0])
-        network.forward(parameters, sample, rows)
+        parameters = Layers(network, theta.astype(sample.dtype))
+        buffers = Workspace(network, sample.dtype).buffers(sample.shape[0])
+        network.forward(parameters, sample, buffers)
         # "not at least": an overflow counts as saturated
-        steep = network.core.derivative(rows.hidden[0]) >= slope
+        steep = network.core.derivative(buffers.hidden[0]) >= min_slope
         saturated = 1 - np.mean(steep)
     if saturated > 0.5:
-        warnings.warn(
+        warn(
             f"{saturated:.0%} of the first hidden units start saturated (slope below "
-            f"{slope:g}), as X reaches {most:.3g} in absolute value, and will "
+            f"{min_slope:g}), as X reaches {largest:.3g} in absolute value, and will "
             f"hardly learn: {advice}.",
             ScaleWarning,
-            stacklevel=6,
         )

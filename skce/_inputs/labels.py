@@ -1,4 +1,4 @@
-"""Labels: from y to integer codes or targets, and what the outputs mean for them."""
+"""Labels: from y to integer codes or targets, and back."""
 
 from dataclasses import dataclass
 
@@ -8,51 +8,64 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
-from skce._network.blocks import SOFT
+from skce._network.data import Encoding
 
 __all__ = [
     "Labels",
     "check_kind",
-    "class_frequencies",
+    "class_labels",
     "encode",
     "encode_targets",
-    "fitted_labels",
+    "indicator_labels",
     "kind_of_labels",
 ]
 
 
 # More labels are sorted in parts: the sort and the codes of 10 million take 300 MB
-MOST_AT_ONCE = 2**18
+ROWS_AT_A_TIME = 2**18
 
 
 @dataclass(frozen=True)
 class Labels:
-    """An encoded y.
+    """What the outputs of a network stand for, and the codes of labels.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
         Sorted labels; 0 ... n_labels - 1 for a multilabel y.
-    codes : ndarray of shape (n,) or (n, n_outputs)
-        Index of each row's class; for a multilabel y the indicators; float64 for soft
-        targets.
     n_outputs : int
-        Output units: one for two classes where each unit answers for itself,
-        else one a class or label.
+        Output units: one for two classes and element-wise activations, else one per
+        class or label.
     multilabel : bool
     columns : ndarray of shape (n_classes,) or None
         For soft targets, the labels in the order of their columns.
     """
 
     classes: np.ndarray
-    codes: np.ndarray
     n_outputs: int
-    multilabel: bool
+    multilabel: bool = False
     columns: np.ndarray | None = None
 
+    @property
+    def soft(self):
+        """Whether the targets are probabilities."""
+        return self.columns is not None
+
+    def encoding(self, activation, smoothing=0.0):
+        """Return the `Encoding` of the targets, with label smoothing."""
+        n_values = 2 if activation.elementwise else self.n_outputs
+        return Encoding(self.n_outputs, self.soft, float(smoothing), n_values)
+
     def code(self, y, name="y_val"):
-        """Codes of another y, of that name, whose labels must be among these."""
-        if self.columns is not None:
+        """Encode another y, called `name` in errors, whose labels are among these.
+
+        Returns
+        -------
+        codes : ndarray of shape (n,) or (n, n_outputs)
+            The index of each row's class; for a multilabel y the indicators, int8; for
+            soft targets probabilities, float64.
+        """
+        if self.soft:
             return _code_targets(y, self.columns, self.n_outputs, name)
         if self.multilabel:
             indicators = _indicators(y)
@@ -74,27 +87,16 @@ class Labels:
         return np.searchsorted(self.classes, y)
 
     def decode(self, codes):
-        """The labels of some codes; of soft targets the likeliest class."""
-        if codes.dtype == SOFT:
+        """Return the labels of some codes; of soft targets the likeliest class."""
+        if self.soft:
             one_unit = codes.shape[1] == 1
             best = codes[:, 0] > 0.5 if one_unit else codes.argmax(axis=1)
             return self.classes[best.astype(int)]
         return codes if self.multilabel else self.classes[codes]
 
 
-def fitted_labels(estimator):
-    """The Labels of a fitted estimator, without codes, for those of another y."""
-    return Labels(
-        estimator.classes_,
-        np.empty(0, dtype=np.intp),
-        estimator.n_outputs_,
-        estimator._multilabel,
-        estimator._columns,
-    )
-
-
 def kind_of_labels(y):
-    """scikit-learn's type of target.
+    """Return scikit-learn's type of target.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def kind_of_labels(y):
 
 
 def check_kind(y):
-    """scikit-learn's type of target, if it is one of labels.
+    """Return scikit-learn's type of target, if it is one of labels.
 
     Raises
     ------
@@ -128,14 +130,20 @@ def check_kind(y):
     if kind == "multiclass-multioutput":
         raise ValueError(
             f"y has {y.shape[1]} columns that are not 0/1 indicators (Unknown label "
-            "type: multiclass-multioutput): fit one classifier a column, for instance "
-            "with sklearn.multioutput.MultiOutputClassifier."
+            "type: multiclass-multioutput): fit one classifier per column, for "
+            "instance with sklearn.multioutput.MultiOutputClassifier."
         )
     return kind
 
 
 def encode(y, activation):
-    """The labels of y for the outputs of `activation`.
+    """Encode y for the outputs of `activation`.
+
+    Returns
+    -------
+    labels : Labels
+    codes : ndarray of shape (n,) or (n, n_labels)
+        See `Labels.code`.
 
     Raises
     ------
@@ -146,22 +154,33 @@ def encode(y, activation):
     if check_kind(y) == "multilabel-indicator":
         return _encode_indicators(y, activation)
     y = column_or_1d(y, warn=True)
-    if len(y) > MOST_AT_ONCE:
+    if len(y) > ROWS_AT_A_TIME:
         classes, codes = _unique_in_parts(y)
     else:
         classes, codes = np.unique(y, return_inverse=True)
+    return class_labels(classes, activation), codes
+
+
+def class_labels(classes, activation):
+    """Return the Labels of sorted classes.
+
+    Raises
+    ------
+    ValueError
+        If there is one class only.
+    """
     if len(classes) < 2:
         raise ValueError(
             f"y has one class only, {classes.tolist()}: a classifier needs rows of at "
             "least two classes."
         )
     one_unit = activation.elementwise and len(classes) == 2
-    return Labels(classes, codes, 1 if one_unit else len(classes), multilabel=False)
+    return Labels(classes, 1 if one_unit else len(classes))
 
 
 def _parts(y):
-    """Slices of at most `MOST_AT_ONCE` rows."""
-    return [slice(i, i + MOST_AT_ONCE) for i in range(0, len(y), MOST_AT_ONCE)]
+    """Slices of at most `ROWS_AT_A_TIME` rows."""
+    return [slice(i, i + ROWS_AT_A_TIME) for i in range(0, len(y), ROWS_AT_A_TIME)]
 
 
 def _unique_in_parts(y):
@@ -174,19 +193,8 @@ def _unique_in_parts(y):
     return classes, codes
 
 
-def class_frequencies(codes, weights, n_outputs):
-    """The mean target of each output over the weighted rows, shape (n_outputs,)."""
-    if codes.ndim == 2:
-        return np.average(codes, axis=0, weights=weights)
-    counts = np.zeros(max(n_outputs, 2))
-    for part in _parts(codes):  # of which bincount makes copies
-        of_part = None if weights is None else weights[part]
-        counts += np.bincount(codes[part], weights=of_part, minlength=len(counts))
-    return counts[-n_outputs:] / counts.sum()
-
-
 def _indicators(y):
-    """y as an array, all of whose entries are 0 or 1."""
+    """Return y as an array, all of whose entries are 0 or 1."""
     indicators = y.toarray() if sparse.issparse(y) else np.asarray(y)
     values = np.unique(indicators)
     if not np.isin(values, (0, 1)).all():
@@ -199,22 +207,45 @@ def _indicators(y):
 
 def _encode_indicators(y, activation):
     indicators = _indicators(y)
+    one_hot = bool(np.all(indicators.sum(axis=1) == 1))
+    labels = indicator_labels(y.shape, one_hot, activation)
+    return labels, indicators.astype(np.int8)
+
+
+def indicator_labels(shape, one_hot, activation):
+    """Return the Labels of a multilabel y.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of y.
+    one_hot : bool
+        Whether each row has one label.
+    activation : Activation
+
+    Raises
+    ------
+    ValueError
+        If the activation is not element-wise.
+    """
     if not activation.elementwise:
-        one_hot = np.all(indicators.sum(axis=1) == 1)
         hint = " If y is one-hot, fit y.argmax(axis=1) instead." if one_hot else ""
         raise ValueError(
-            f"y is multilabel (indicators of shape {y.shape}), but the outputs of "
+            f"y is multilabel (indicators of shape {shape}), but the outputs of "
             f"activation={activation.name!r} sum to 1 in each row, as for classes that "
-            "exclude each other. Take activation='logistic' (or 'identity'), where "
-            f"each label has an output of its own.{hint}"
+            "exclude each other. Use activation='logistic' (or 'identity'), where "
+            f"each label has its own output.{hint}"
         )
-    n_labels = indicators.shape[1]
-    codes = indicators.astype(np.int8)  # float64 are soft targets
-    return Labels(np.arange(n_labels), codes, n_labels, multilabel=True)
+    return Labels(np.arange(shape[1]), shape[1], multilabel=True)
 
 
 def encode_targets(targets, classes, activation):
-    """The labels of soft targets, (n, q): rows of probabilities.
+    """Encode soft targets, (n, q): rows of probabilities.
+
+    Returns
+    -------
+    labels : Labels
+    codes : ndarray of shape (n, n_outputs)
 
     Raises
     ------
@@ -232,12 +263,12 @@ def encode_targets(targets, classes, activation):
         raise ValueError(f"classes={classes.tolist()} must be different labels.")
     n_outputs = 1 if activation.elementwise and len(classes) == 2 else len(classes)
     codes = _code_targets(targets, classes, n_outputs, "targets")
-    return Labels(np.sort(classes), codes, n_outputs, False, classes)
+    return Labels(np.sort(classes), n_outputs, columns=classes), codes
 
 
 def _code_targets(targets, columns, n_outputs, name):
-    """Soft targets in the order of the sorted classes; of one unit the second alone."""
-    targets = check_array(targets, dtype=SOFT, input_name=name)
+    """Sort the columns of soft targets by class; of one unit, keep the second alone."""
+    targets = check_array(targets, dtype=np.float64, input_name=name)
     q = targets.shape[1]
     if q < 2 or q != len(columns):
         raise ValueError(

@@ -1,95 +1,104 @@
-"""class_weight: the weights of the rows times those of their classes."""
+"""Weights of rows: sample weights times class weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 
 import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length
 
-from skce._inputs.validation import total
+from skce._network.data import total
 
-__all__ = ["ClassFactors", "class_factors", "factors_of", "mass", "weigh_classes"]
+__all__ = [
+    "ClassFactors",
+    "check_total",
+    "check_weights",
+    "class_factors",
+    "class_totals",
+    "weigh",
+    "weigh_data",
+]
 
 
-def mass(rows):
-    """The weight of rows (X, codes, weights); their number if they have none."""
-    _, codes, weights = rows
-    return float(len(codes)) if weights is None else total(weights)
+def check_weights(sample_weight, n_rows):
+    """Validate sample weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), number or None
+    n_rows : int
+
+    Returns
+    -------
+    weights : ndarray of shape (n,) or None
+        float64, times the power of two that brings the largest into [1/2, 1): neither
+        their sum nor their mean overflows, and no digit is lost.
+    exponent : int
+        The weights as given are weights * 2^exponent.
+
+    Raises
+    ------
+    ValueError
+        If the weights are negative, all zero, not finite or of the wrong length.
+    """
+    if sample_weight is None:
+        return None, 0
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_rows, sample_weight)
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weights.ndim != 1:
+        raise ValueError(
+            f"sample_weight has the shape {weights.shape}; it must be 1D, one weight "
+            "per row."
+        )
+    check_consistent_length(np.empty((n_rows, 0)), weights)
+    if weights.min() < 0:
+        raise ValueError(
+            f"sample_weight has negative values (the smallest is {weights.min():g}); a "
+            "weight must be 0 or more."
+        )
+    if weights.max() == 0:
+        raise ValueError(
+            "sample_weight is zero for every row: at least one weight must be positive."
+        )
+    exponent = int(np.frexp(weights.max())[1])
+    return np.ldexp(weights, -exponent), exponent
 
 
-def weigh_classes(rows, factors):
-    """Rows (X, codes, weights) with their weights times those of their classes.
+def weigh(codes, weights, factors):
+    """Multiply weights, or None for 1, by those of the classes, or None for 1."""
+    if factors is None:
+        return weights
+    of_classes = factors(codes)
+    if weights is None:
+        return of_classes
+    with np.errstate(over="ignore"):
+        return of_classes * weights
+
+
+def weigh_data(data, factors):
+    """Multiply the weights of data by those of their classes.
 
     Raises
     ------
     ValueError
         If nothing is left.
     """
-    X, codes, weights = rows
-    if factors is not None:
-        of_classes = factors(codes)
-        if weights is not None:
-            with np.errstate(over="ignore"):
-                of_classes *= weights
-        weights = of_classes
-    if weights is not None and not 0 < mass((X, codes, weights)) < np.inf:
+    data = replace(data, weights=weigh(data.codes, data.weights, factors))
+    check_total(data.scaled_weight)
+    return data
+
+
+def check_total(weight):
+    """Raise a ValueError unless a sum of weights is a positive number."""
+    if not 0 < weight < np.inf:
         raise ValueError(
             "sample_weight times class_weight is zero for every row, or overflows: at "
-            "least one row must weigh something."
+            "least one row must have a positive weight."
         )
-    return X, codes, weights
-
-
-def class_factors(class_weight, labels, codes, weights):
-    """From codes to the weights of their classes.
-
-    Parameters
-    ----------
-    class_weight : "balanced", dict or list of dict
-        "balanced": W / (q W_k) for class k, where W_k is the weight of its rows and W
-        that of all q classes that have any. A dict maps labels to weights, 1 if
-        missing. For a multilabel y, the product over the labels of the weights of 0
-        and 1: "balanced", or a list with a dict {0: ..., 1: ...} a label.
-    labels : Labels
-    codes : ndarray of shape (n,) or (n, n_labels)
-    weights : ndarray of shape (n,) or None
-
-    Returns
-    -------
-    factors : ClassFactors
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative, not finite or for an unknown class.
-    """
-    masses = None
-    if _is_balanced(class_weight):
-        masses = [
-            _masses(column, len(classes), weights)
-            for column, classes in zip(_columns(codes), _known(labels), strict=True)
-        ]
-    return factors_of(class_weight, labels, masses)
-
-
-def factors_of(class_weight, labels, masses):
-    """`class_factors` from the weights of the rows of each class.
-
-    Parameters
-    ----------
-    class_weight : "balanced", dict or list of dict
-    labels : Labels
-    masses : list of ndarray of shape (n_classes,) or (2,), or None
-        One array; for a multilabel y one a label, of its values 0 and 1. For
-        "balanced" only.
-
-    Returns
-    -------
-    factors : ClassFactors
-    """
-    if _is_balanced(class_weight):
-        return ClassFactors([_balanced(mass) for mass in masses])
-    return ClassFactors(_given(class_weight, labels, _known(labels)))
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class ClassFactors:
     tables: list
 
     def __call__(self, codes):
-        """The weight of each row, (n,)."""
+        """Return the weight of each row, (n,)."""
         if len(self.tables) == 1 and codes.ndim == 1:
             return self.tables[0][codes]
         pairs = zip(self.tables, _columns(codes), strict=True)
@@ -113,12 +122,45 @@ class ClassFactors:
             return np.prod([table[column] for table, column in pairs], axis=0)
 
 
-def _is_balanced(class_weight):
-    return isinstance(class_weight, str) and class_weight == "balanced"
+def class_factors(class_weight, labels, class_totals):
+    """Return the weights of the classes.
+
+    Parameters
+    ----------
+    class_weight : None, "balanced", dict or list of dict
+        "balanced": W / (q W_k) for class k, where W_k is the weight of its rows and W
+        that of all q classes that have any. A dict maps labels to weights, 1 if
+        missing. For a multilabel y, the product over the labels of the weights of 0
+        and 1: "balanced", or a list with one dict {0: ..., 1: ...} per label.
+    labels : Labels
+    class_totals : callable
+        Returns a list of arrays, the weight of the rows of each class; for a multilabel
+        y one array per label, for its values 0 and 1. Is called for "balanced" only.
+
+    Returns
+    -------
+    factors : ClassFactors or None
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, not finite or for an unknown class.
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return ClassFactors([_balanced(totals) for totals in class_totals()])
+    return ClassFactors(_tables(class_weight, labels))
+
+
+def class_totals(data, labels):
+    """Weight of the rows of each class, for `class_factors`."""
+    known = zip(_columns(data.codes), _known(labels), strict=True)
+    return [_totals(column, len(values), data.weights) for column, values in known]
 
 
 def _known(labels):
-    """The labels of each column of the codes."""
+    """The values of each column of the codes."""
     if labels.multilabel:
         return [np.array([0, 1])] * labels.n_outputs
     return [labels.classes]
@@ -129,49 +171,51 @@ def _columns(codes):
     return [codes] if codes.ndim == 1 else np.asarray(codes).T.astype(int)
 
 
-def _masses(codes, n_classes, weights):
-    """The weight of the rows of each class."""
+def _totals(codes, n_classes, weights):
     if weights is None:
         return np.bincount(codes, minlength=n_classes).astype(float)
     return np.array([total(weights[codes == k]) for k in range(n_classes)])
 
 
-def _balanced(mass):
-    """The weight of each class."""
-    there = mass > 0
-    table = np.zeros(len(mass))
-    table[there] = mass.sum() / (there.sum() * mass[there])
+def _balanced(totals):
+    """W / (q W_k); 0 for a class without rows."""
+    present = totals > 0
+    table = np.zeros(len(totals))
+    table[present] = totals.sum() / (present.sum() * totals[present])
     return table
 
 
-def _given(class_weight, labels, known):
+def _tables(class_weight, labels):
+    """Tables of `ClassFactors` from dicts."""
+    known = _known(labels)
     is_list = isinstance(class_weight, list | tuple)
     mappings = class_weight if is_list and labels.multilabel else [class_weight]
     right = all(isinstance(mapping, Mapping) for mapping in mappings)
     if not right or len(mappings) != len(known):
         wanted = (
-            f"a list of {len(known)} dicts {{0: weight, 1: weight}}, one a label"
+            f"a list of {len(known)} dicts {{0: weight, 1: weight}}, one per label"
             if labels.multilabel
             else "a dict from labels to weights"
         )
         raise ValueError(
             f"class_weight={class_weight!r} must be None, 'balanced' or {wanted}."
         )
-    tables = []
-    for mapping, classes in zip(mappings, known, strict=True):
-        table = np.ones(len(classes))
-        for label, weight in mapping.items():
-            place = np.flatnonzero(classes == label)
-            if len(place) == 0 and not all(label in mapping for label in classes):
-                raise ValueError(
-                    f"class_weight has the label {label!r}, which y does not have, and "
-                    f"lacks some that it has; the labels of y are {classes.tolist()}."
-                )
-            if not (isinstance(weight, Real) and 0 <= weight < np.inf):
-                raise ValueError(
-                    f"class_weight of {label!r} is {weight!r}; it must be a finite "
-                    "number of at least 0."
-                )
-            table[place] = weight
-        tables.append(table)
-    return tables
+    return [_table(*pair) for pair in zip(mappings, known, strict=True)]
+
+
+def _table(mapping, classes):
+    table = np.ones(len(classes))
+    for label, weight in mapping.items():
+        place = np.flatnonzero(classes == label)
+        if len(place) == 0 and not all(label in mapping for label in classes):
+            raise ValueError(
+                f"class_weight has the label {label!r}, which y does not have, and "
+                f"lacks some that it has; the labels of y are {classes.tolist()}."
+            )
+        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+            raise ValueError(
+                f"class_weight of {label!r} is {weight!r}; it must be a finite number "
+                "of at least 0."
+            )
+        table[place] = weight
+    return table

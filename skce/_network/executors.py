@@ -1,4 +1,4 @@
-"""Who runs the shares of the rows: serial or threads, with BLAS held to one thread.
+"""Executors of the shares of the rows: serial or threads, with BLAS held to one thread.
 
 NumPy and SciPy bring a BLAS each, with a pool of spinning threads each. An objective
 in NumPy and the vectors of L-BFGS-B in SciPy call them in turn, and on few cores each
@@ -12,24 +12,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 from threading import Lock
+from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 from threadpoolctl import ThreadpoolController
 
-from skce._network.blocks import LEAST_WORK
+from skce._network.blocks import MIN_WORK
 
-__all__ = ["QUIET", "blas_held", "serial", "share_out", "workers"]
+__all__ = ["QUIET", "Executor", "blas_held", "serial", "share_out", "workers"]
 
 # Rows x parameters below which OpenBLAS takes one thread by itself: its products of a
 # matrix and a vector take several from 9216 elements on
-LEAST_HELD = 2**13
+MIN_HELD_WORK = 2**13
 
 # For np.errstate: what overflows is found by its result
-QUIET = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
+QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
 
 _lock = Lock()
 _holders = 0
-_before = []
+_before: list[int] = []
 
 
 @cache
@@ -49,7 +51,7 @@ def _set_num_threads(library, number):
 
 @contextmanager
 def blas_held():
-    """Hold BLAS to one thread; gives the number of threads that it had.
+    """Hold BLAS to one thread; yields the number of threads that it had.
 
     The setting is the process's own. So the first to enter saves it and the last to
     leave restores it, in whatever thread and however they leave.
@@ -62,7 +64,7 @@ def blas_held():
             for library in libraries:
                 _set_num_threads(library, 1)
         _holders += 1
-        budget = max(_before, default=os.cpu_count() or 1)
+        budget = max(_before) if _before else cpu_count()
     try:
         yield budget
     finally:
@@ -97,6 +99,33 @@ def _ignore_overflow():
     np.seterr(**QUIET)
 
 
+class Executor:
+    """Calls a function on each item: in threads while it is open, else serially.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        See `workers`.
+    """
+
+    def __init__(self, n_jobs=None):
+        self.n_jobs = n_jobs
+        self._run = serial
+
+    def __call__(self, function, items):
+        """Return the results in the order of the items."""
+        return self._run(function, items)
+
+    @contextmanager
+    def opened(self, work):
+        """Use threads meanwhile, if the work (rows x parameters) is worth them."""
+        with workers(work, self.n_jobs) as self._run:
+            try:
+                yield
+            finally:
+                self._run = serial
+
+
 @contextmanager
 def workers(work, n_jobs=None):
     """A `run(function, items)` that gives the results in the order of the items.
@@ -104,17 +133,21 @@ def workers(work, n_jobs=None):
     Parameters
     ----------
     work : int
-        Rows x parameters. For little of it all is done here and now; for less than
-        `LEAST_HELD`, nothing is set up at all.
+        Rows x parameters. Little of it is done serially; for less than
+        `MIN_HELD_WORK`, BLAS is not held either.
     n_jobs : int or None
-        Threads; None for as many as BLAS had, -1 for all cores.
+        Threads; None for as many as BLAS may use, -1 for all cores.
     """
-    if work < LEAST_HELD:
+    if work < MIN_HELD_WORK:
         yield serial
         return
     with blas_held() as budget:
-        n_threads = {None: budget, -1: os.cpu_count() or 1}.get(n_jobs, n_jobs)
-        if n_threads == 1 or work < LEAST_WORK:
+        if work < MIN_WORK:
+            yield serial
+            return
+        n_threads = budget if n_jobs is None else n_jobs
+        n_threads = cpu_count() if n_jobs == -1 else n_threads
+        if n_threads == 1:
             yield serial
             return
         with ThreadPoolExecutor(

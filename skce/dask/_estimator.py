@@ -1,81 +1,60 @@
 """DaskPairedMLPClassifier: PairedMLPClassifier on the rows of a cluster."""
 
 import inspect
-import warnings
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from math import fsum
-from numbers import Real
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
+from skce._estimator import BasePairedMLP
 from skce._fitting.callbacks import with_callbacks
-from skce._fitting.checkpoint import digest_of, tape_at
-from skce._fitting.parameters import check_parameters
-from skce._fitting.starts import new_starts
-from skce._fitting.stopping import given_rows
-from skce._inputs.labels import encode
-from skce._inputs.validation import check_layer_sizes
-from skce._inputs.weights import factors_of
-from skce._network.kernels import Network
+from skce._fitting.problem import Given, Problem
+from skce._inputs.labels import class_labels, indicator_labels
+from skce._inputs.sampling import given_validation
+from skce._inputs.weights import class_factors
 from skce._support.optional import optional
-from skce.classifier import PairedMLPClassifier, unchanged_on_failure
-from skce.dask._cluster import (
-    ClusterLostError,
-    ClusterObjective,
-    Evaluations,
-    Holders,
-    distributed,
+from skce.classifier import PairedMLPClassifier
+from skce.dask._cluster import ClusterLostError, Holders, distributed
+from skce.dask._collections import (
+    Partitions,
+    delayed_partitions,
+    one_chunk_of_columns,
 )
-from skce.dask._partitions import (
-    Expected,
-    Recipe,
-    digest_of_part,
-    merged,
-    prepare,
-    summarise,
-    weigh,
-)
-from skce.losses.hidden import get_hidden_activation
-from skce.losses.pairings import (
-    DegeneratePairingWarning,
-    check_shapes,
-    pair,
-    why_degenerate,
-)
+from skce.dask._partitions import Recipe
+from skce.dask._rows import ClusterRows
 
 dask = optional("dask", "skce.dask")
 da = optional("dask.array", "skce.dask")
 
-__all__ = ["ClusterLostError", "DaskPairedMLPClassifier"]
-
-# Rows that the client looks at for a ScaleWarning
-SAMPLE_ROWS = 1000
+__all__ = ["DaskPairedMLPClassifier"]
 
 OWN = {"client": None, "worker_timeout": 30.0}
 
 
-class DaskPairedMLPClassifier(PairedMLPClassifier):
+class DaskPairedMLPClassifier(BasePairedMLP):
     """PairedMLPClassifier whose training rows are a dask array or data frame.
 
-    SciPy runs on the client, and the partitions stay with their workers: an evaluation
-    sends the parameters to each worker once and adds up the losses and gradients that
-    come back, in a fixed order. So the result has the same bits for any number of
-    workers, and is that of PairedMLPClassifier to rounding: on all rows from the first
+    SciPy runs on the client, and the partitions stay on their workers: an evaluation
+    sends the parameters to each worker once and adds the losses and gradients that come
+    back, in a fixed order. So the result is bit-identical for any number of workers,
+    and equals that of PairedMLPClassifier up to rounding: on all rows from the first
     iteration on, cut where the partitions end. A worker that is lost costs the time to
-    compute its partitions again. `docs/cluster.md` has more.
+    compute its partitions again. See `docs/cluster.md`.
 
     Parameters
     ----------
     activation, penalty, ...
         All parameters of PairedMLPClassifier, with its defaults. `growing_sample` may
         not be True, and "auto" means False; `early_stopping` needs X_val and y_val;
-        `n_jobs` are the threads of an evaluation on a worker: None or -1 for the
-        worker's own number, and never more; the starts of `n_init` run one after the
-        other.
+        `n_jobs` is the number of threads of an evaluation on a worker: None or -1 for
+        all threads of the worker, and never more; the starts of `n_init` run one after
+        another.
     client : distributed.Client, default=None
         The cluster. None is the current client. It is not pickled, and not copied by
         `clone`.
@@ -110,15 +89,23 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
     >>> client.shutdown()
     """
 
-    def __init__(self, *arguments, client=None, worker_timeout=30.0, **parameters):
+    without_effect_on_iterations = (*BasePairedMLP.without_effect_on_iterations, *OWN)
+
+    def __init__(
+        self,
+        *arguments: Any,
+        client: Any = None,
+        worker_timeout: float = 30.0,
+        **parameters: Any,
+    ) -> None:
         super().__init__(*arguments, **parameters)
         self.client = client
         self.worker_timeout = worker_timeout
 
     # get_params reads the names from here
-    __init__.__signature__ = inspect.Signature(
+    vars(__init__)["__signature__"] = inspect.Signature(
         [
-            *inspect.signature(PairedMLPClassifier.__init__).parameters.values(),
+            *inspect.signature(BasePairedMLP.__init__).parameters.values(),
             *(
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
                 for name, default in OWN.items()
@@ -138,8 +125,8 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         return {**super().__getstate__(), "client": None}
 
     @property
-    def client_(self):
-        """The client that is used.
+    def client_(self) -> Any:
+        """Client that is used.
 
         Raises
         ------
@@ -166,26 +153,27 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
             )
         return client
 
-    def to_local(self):
-        """A PairedMLPClassifier with the same parameters and fitted attributes."""
-        state = {name: v for name, v in vars(self).items() if name not in OWN}
+    def to_local(self) -> PairedMLPClassifier:
+        """Return a PairedMLPClassifier with the same parameters and attributes."""
         local = PairedMLPClassifier()
-        vars(local).update(state)
+        for name, value in vars(self).items():
+            if name not in OWN:
+                setattr(local, name, value)
         return local
 
     @with_callbacks
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        coefs_init=None,
-        intercepts_init=None,
-        checkpoint=None,
-    ):
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+        coefs_init: Sequence[ArrayLike] | None = None,
+        intercepts_init: Sequence[ArrayLike] | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+    ) -> Self:
         """Fit the network to the rows of a cluster.
 
         Parameters
@@ -195,7 +183,7 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
             be sparse. float32 is computed as float32, everything else as float64.
         y : dask Array, Series or DataFrame of shape (n_samples,) or \
                 (n_samples, n_labels)
-            In the partitions of X; an array whose chunk sizes are known is cut as X,
+            Partitioned as X; an array whose chunk sizes are known is rechunked as X,
             and so are an array-like y and sample_weight.
         sample_weight : dask Array or Series of shape (n_samples,), default=None
             Weights of the rows.
@@ -204,9 +192,9 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation rows.
         coefs_init, intercepts_init : list of array-like, default=None
-            Where to start; see PairedMLPClassifier.
+            Start weights; see PairedMLPClassifier.
         checkpoint : path-like, default=None
-            A file of the client that a fit can be taken up from again; see
+            A file on the client from which a fit can be resumed; see
             PairedMLPClassifier.
 
         Returns
@@ -216,33 +204,35 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         Raises
         ------
         ValueError
-            As PairedMLPClassifier, with the number of the partition at fault.
+            As PairedMLPClassifier, with the number of the partition concerned.
         TypeError
-            If X is no dask collection.
+            If X is not a dask collection.
         ClusterLostError
-            If the cluster is gone, or a partition is lost for good. The best weights so
-            far are kept, as after Ctrl-C: in the estimator, so that a fit with
-            warm_start=True goes on from there, and as `best` of the error. Before the
-            first iteration nothing changes.
+            If the cluster is gone, or a partition cannot be computed again. The best
+            weights so far are kept, as after Ctrl-C: in the estimator, so that a fit
+            with warm_start=True continues from there, and as `best` of the error.
+            Before the first iteration nothing changes.
 
         Warns
         -----
         ConvergenceWarning
             As PairedMLPClassifier.
         """
-        with unchanged_on_failure(self):
-            error = self._fit_cluster(
-                (X, y, sample_weight),
-                (X_val, y_val, sample_weight_val),
-                (coefs_init, intercepts_init),
-                checkpoint,
+        validation = X_val, y_val, sample_weight_val
+        given = Given(X, y, sample_weight, validation, (coefs_init, intercepts_init))
+        lost = self._fit(given, checkpoint).interrupt.lost
+        if lost is not None:
+            error = ClusterLostError(
+                f"{lost} The fit ended after {self.n_iter_} iterations; the estimator "
+                "keeps the best weights so far, and continues from them in a fit with "
+                "warm_start=True."
             )
-        if error is not None:
+            error.best = self.to_local()
             raise error
         return self
 
     def fit_targets(self, X, targets, sample_weight=None, classes=None, **options):
-        """Not for dask collections: soft targets are fitted by PairedMLPClassifier.
+        """Raise an error: soft targets are fitted by PairedMLPClassifier.
 
         Raises
         ------
@@ -250,107 +240,53 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
             Always.
         """
         raise NotImplementedError(
-            "Soft targets are not fitted on a cluster: take PairedMLPClassifier, or "
-            "repeat each row once a class, with the probability as its sample_weight."
+            "Soft targets are not fitted on a cluster: use PairedMLPClassifier, or "
+            "repeat each row once per class, with the probability as its sample_weight."
         )
 
-    def _fit_cluster(self, data, validation, start, checkpoint):
-        """Set the fitted attributes; the error, if the cluster was lost on the way."""
-        check_parameters(self)
-        self._check_own_parameters(validation)
-        context = self._callback_context()
-        pairing = pair(self.activation, self.penalty)
-        hidden_activation = get_hidden_activation(self.hidden_activation)
-        hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
-        warm = self.warm_start and hasattr(self, "coefs_")
+    def _problem(self, given, executor, random_state):
+        """Make the Problem of rows on the cluster."""
+        self._check_available(given)
+        pairing, network_for = self._architecture()
         holders = Holders(self._client(), self.worker_timeout)
-        rows = _Rows(self, holders, *data)
-        whole = rows.summary
-        labels = encode(_example(whole), pairing.activation)
-        if pairing.status == "degenerate":
-            warnings.warn(
-                why_degenerate(pairing), DegeneratePairingWarning, stacklevel=4
-            )
-        factors = None
-        if self.class_weight is not None:
-            masses = whole.masses if whole.n_columns else whole.masses[np.newaxis]
-            factors = factors_of(self.class_weight, labels, list(masses))
-        dtype = rows.expected.dtype
-        network = Network(
-            (rows.expected.n_features, *hidden_sizes, labels.n_outputs),
-            hidden_activation,
-            pairing,
-        )
-        check_shapes(pairing, labels.n_outputs)
-        recipe = Recipe(
-            network, labels, factors, whole.exponent, None, self._smoothing(network)
-        )
-        digests = rows.digests(recipe) if checkpoint is not None else []
-        objective, frequencies, decay = rows.objective(recipe, self._decay)
-        new_watch = None
-        held_out = given_rows(self, validation, labels)
+        partitions = Partitions(self, holders, given.X, given.y, given.sample_weight)
+        summary = partitions.summary
+        if summary.n_columns:
+            shape = (summary.n_rows, summary.n_columns)
+            labels = indicator_labels(shape, summary.one_hot, pairing.activation)
+        else:
+            labels = class_labels(summary.classes, pairing.activation)
+        totals = np.atleast_2d(summary.class_totals)
+        factors = class_factors(self.class_weight, labels, lambda: list(totals))
+        network = network_for(partitions.expected.n_features, labels)
+        held_out = given_validation(self, given.validation, labels)
         if held_out is not None:
-            new_watch = partial(
-                self._new_watch, network, labels, held_out, factors, dtype
-            )
-        starts = new_starts(
-            self,
+            held_out = replace(held_out, factors=factors)
+        encoding = labels.encoding(pairing.activation, self.label_smoothing)
+        recipe = Recipe(
+            partitions.expected,
             network,
             labels,
-            whole.sample,
-            check_random_state(self.random_state),
-            given=start,
-            warm=warm,
-            grow=False,
+            encoding,
+            factors,
+            summary.exponent,
+            kept=partitions.kept,
         )
+        rows = ClusterRows(partitions, recipe, self.n_jobs)
+        return Problem(network, labels, rows, encoding, float(self.alpha), held_out)
 
-        def digest():
-            others = () if held_out is None else held_out.rows
-            return digest_of(*(theta for theta, *_ in starts), *others, *digests)
+    def _grows(self, problem):
+        """Return False: the rows stay where they are."""
+        return False
 
-        try:
-            self._run_and_keep(
-                network,
-                labels,
-                starts,
-                None,
-                dtype,
-                decay=decay,
-                new_watch=new_watch,
-                told={},
-                context=context,
-                tape=tape_at(
-                    checkpoint, self, network, digest, several=len(starts) > 1
-                ),
-                largest=lambda: whole.largest,
-                moved=warm or start != (None, None),
-                whole=objective,
-                frequencies=frequencies,
-            )
-        except KeyboardInterrupt:
-            raise objective.lost or KeyboardInterrupt from None
-        if objective.lost is None:
-            return None
-        error = ClusterLostError(
-            f"{objective.lost} The fit ended after {self.n_iter_} iterations; the "
-            "estimator keeps the best weights so far, and goes on from them in a fit "
-            "with warm_start=True."
-        )
-        error.best = self.to_local()
-        return error
-
-    def _check_own_parameters(self, validation):
-        timeout = self.worker_timeout
-        if not (isinstance(timeout, Real) and 0 < timeout < np.inf):
-            raise ValueError(
-                f"worker_timeout={timeout!r} must be a positive number of seconds."
-            )
+    def _check_available(self, given):
+        """Raise an error for what a cluster does not offer."""
         if not isinstance(self.growing_sample, str) and self.growing_sample:
             raise ValueError(
                 "growing_sample=True is not available on a cluster, whose rows stay "
                 "where they are: leave it at 'auto', or set False."
             )
-        if any(dask.is_dask_collection(rows) for rows in validation):
+        if any(dask.is_dask_collection(rows) for rows in given.validation):
             raise TypeError(
                 "X_val, y_val and sample_weight_val must be in memory: pass "
                 "X_val.compute(), of a part of the rows."
@@ -360,7 +296,7 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
                 "moderated=True is not available on a cluster: fit with "
                 "moderated=False."
             )
-        if self.early_stopping and validation[0] is None:
+        if self.early_stopping and given.validation[0] is None:
             raise ValueError(
                 "early_stopping=True needs X_val and y_val on a cluster: split the "
                 "rows, for instance with DataFrame.random_split, and pass a part of "
@@ -371,8 +307,8 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         if hasattr(distributed.worker.thread_state, "execution_state"):
             raise ValueError(
                 "A fit cannot run in a task of dask (as a search does in "
-                "joblib.parallel_config('dask')): it would wait for ever for the "
-                "thread that it occupies. Fit from the client, or take "
+                "joblib.parallel_config('dask')): it would wait forever for the "
+                "thread that it occupies. Fit from the client, or use "
                 "PairedMLPClassifier for rows that fit into a worker."
             )
         try:
@@ -380,8 +316,8 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         except AttributeError as error:
             raise ValueError(str(error)) from error.__cause__
 
-    def predict(self, X):
-        """The class of each row; see PairedMLPClassifier.
+    def predict(self, X: Any) -> Any:
+        """Predict the class of each row; see PairedMLPClassifier.
 
         Parameters
         ----------
@@ -396,20 +332,20 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         """
         return self._predicted("predict", X)
 
-    def predict_proba(self, X):
-        """Class probabilities, as `predict`; of a dask DataFrame a column a class."""
+    def predict_proba(self, X: Any) -> Any:
+        """Predict class probabilities; see `predict`."""
         return self._predicted("predict_proba", X)
 
-    def predict_log_proba(self, X):
-        """Logarithms of the class probabilities, as `predict_proba`."""
+    def predict_log_proba(self, X: Any) -> Any:
+        """Predict the logarithms of the class probabilities, as `predict_proba`."""
         return self._predicted("predict_log_proba", X)
 
-    def decision_function(self, X):
-        """The logits, as `predict_proba`; see PairedMLPClassifier."""
+    def decision_function(self, X: Any) -> Any:
+        """Compute the logits, as `predict_proba`; see PairedMLPClassifier."""
         return self._predicted("decision_function", X)
 
-    def predict_outputs(self, X):
-        """The outputs of the network, as `predict_proba`; see PairedMLPClassifier."""
+    def predict_outputs(self, X: Any) -> Any:
+        """Compute the outputs, as `predict_proba`; see PairedMLPClassifier."""
         return self._predicted("predict_outputs", X)
 
     def _predicted(self, method, X):
@@ -421,9 +357,9 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
             raise ValueError(
                 f"X has {X.ndim} dimensions; it must have 2: rows, features."
             )
-        local.n_jobs = 1  # dask has a thread a partition
+        local.n_jobs = 1  # dask has one thread per partition
         if isinstance(X, da.Array):
-            X = _one_chunk_of_columns(X)
+            X = one_chunk_of_columns(X)
             example = np.ones((1, X.shape[1]), dtype=X.dtype)
         else:
             example = X._meta_nonempty
@@ -444,8 +380,8 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
             else (X.chunks[0], (meta.shape[1],)),
         )
 
-    def score(self, X, y, sample_weight=None):
-        """Accuracy; of a multilabel y, that all labels of a row are right.
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy; of a multilabel y, that all labels of a row are right.
 
         Parameters
         ----------
@@ -463,7 +399,7 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         local = self.to_local()
         local.n_jobs = 1
         model = dask.delayed(local)
-        parts = zip(*_partitions(X, y, sample_weight), strict=True)
+        parts = zip(*delayed_partitions(X, y, sample_weight), strict=True)
         sums = [right(model, number, *part) for number, part in enumerate(parts)]
         if self.client is not None:
             sums = self.client.gather(self.client.compute(sums))
@@ -478,215 +414,8 @@ class DaskPairedMLPClassifier(PairedMLPClassifier):
         return hits / total
 
 
-class _Rows:
-    """The partitions of a fit, on their workers."""
-
-    def __init__(self, estimator, holders, X, y, weights):
-        self.holders = holders
-        self.n_jobs = estimator.n_jobs
-        client = holders.client
-        if not dask.is_dask_collection(X) or not hasattr(X, "to_delayed"):
-            raise TypeError(
-                f"X is {type(X).__name__}; DaskPairedMLPClassifier fits dask arrays "
-                "and data frames: dask.array.from_array(X, chunks=...). For data in "
-                "memory take PairedMLPClassifier."
-            )
-        self.expected = _expected(estimator, X)
-        client.register_plugin(Evaluations())
-        given = [rows for rows in _aligned(X, y, weights) if rows is not None]
-        there = {future.key for future in distributed.futures_of(given)}
-        self.kept = there.issuperset(dask.core.flatten(given[0].__dask_keys__()))
-        # all at once, as dask then optimises X and y together
-        self.held = client.persist(given)
-        lists = _partitions(*self.held)
-        if there:
-            keys = list(dask.core.flatten(self.held[0].__dask_keys__()))
-        else:
-            self.held = lists = _spread(client, lists)
-            keys = [future.key for future in lists[0]]
-        self.partitions = list(zip(*lists, strict=True))
-        who_has = holders.who_has(distributed.futures_of(self.held))
-        self.places = [who_has.get(key) for key in keys]
-        n_sample = -(-SAMPLE_ROWS // len(self.partitions))
-        summaries = self._each(
-            partial(summarise, expected=self.expected, n_sample=n_sample),
-            self.partitions,
-        )
-        self.summary = merged(holders.gather(summaries))
-
-    def _each(self, function, partitions):
-        """Futures of `function(number, *partition)`."""
-        task = dask.delayed(function, pure=False)
-        delayed = []
-        for number, partition in enumerate(partitions):
-            # where X is, unless that worker is lost
-            here = list(self.places[number] or ())
-            near = {"workers": here, "allow_other_workers": True} if here else {}
-            with dask.annotate(**near):
-                delayed.append(task(number, *partition))
-        return self.holders.client.compute(delayed, optimize_graph=False)
-
-    def digests(self, recipe):
-        """What a checkpoint knows each partition by."""
-        of_part = partial(digest_of_part, expected=self.expected, recipe=recipe)
-        digests = self.holders.gather(self._each(of_part, self.partitions))
-        return [np.frombuffer(digest.encode(), dtype=np.uint8) for digest in digests]
-
-    def objective(self, recipe, decay_of):
-        """The ClusterObjective, the class frequencies, and alpha / S.
-
-        `decay_of` gives the last of the sum of the weights.
-        """
-        n_rows, n_outputs = self.summary.n_rows, recipe.labels.n_outputs
-        of_labels = [(y, w) for _, y, w in self.partitions]
-        sums = self.holders.gather(self._each(partial(weigh, recipe=recipe), of_labels))
-        total = fsum(total for total, *_ in sums)
-        least, most = min(s[1] for s in sums), max(s[2] for s in sums)
-        if not 0 < total < np.inf:
-            raise ValueError(
-                "sample_weight times class_weight is zero for every row, or overflows: "
-                "at least one row must weigh something."
-            )
-        frequencies = np.array(
-            [fsum(s[3][k] for s in sums) / total for k in range(n_outputs)]
-        )
-        if least < most:
-            recipe = replace(recipe, mean_weight=total / n_rows)
-        with np.errstate(over="ignore"):
-            total = float(np.ldexp(total, recipe.exponent))
-        decay = decay_of(total)
-        of_part = {"expected": self.expected, "recipe": recipe, "kept": self.kept}
-        parts = self._each(partial(prepare, **of_part), self.partitions)
-        self.holders.wait(parts)
-        del self.held, self.partitions  # dask knows how to make them again
-        objective = ClusterObjective(
-            recipe.network, parts, n_rows, decay, self.holders, self.n_jobs
-        )
-        return objective, frequencies, decay
-
-
-def _spread(client, lists):
-    """Lists of futures of the partitions, neighbours on the same worker.
-
-    So that the sums of a worker are those of few subtrees. What the user has persisted
-    is left where it is.
-    """
-    n_threads = client.nthreads()
-    # a worker once a thread
-    slots = [worker for worker, n in sorted(n_threads.items()) for _ in range(n)]
-    n = len(lists[0])
-    here = dask.delayed(_here, pure=False)
-    delayed = []
-    for parts in lists:
-        for i, part in enumerate(parts):
-            if part is None or not slots:
-                delayed.append(part)
-                continue
-            near = [slots[i * len(slots) // n]]
-            with dask.annotate(workers=near, allow_other_workers=True):
-                delayed.append(here(part))
-    futures = client.compute(delayed, optimize_graph=False)
-    return [futures[i : i + n] for i in range(0, len(futures), n)]
-
-
-def _here(part):
-    return part
-
-
-def _expected(estimator, X):
-    """What all partitions must be like; sets what scikit-learn keeps of X."""
-    if X.ndim != 2:
-        raise ValueError(f"X has {X.ndim} dimensions; it must have 2: rows, features.")
-    if isinstance(X, da.Array):
-        columns, dtypes = None, [X.dtype]
-        example = np.ones((1, X.shape[1]))
-    else:
-        columns, dtypes = list(X.columns), list(X.dtypes)
-        example = X._meta_nonempty
-    if X.shape[1] == 0:
-        raise ValueError("X has 0 features; at least one is needed.")
-    validate_data(estimator, example, skip_check_array=True)
-    all_float32 = all(dtype == np.float32 for dtype in dtypes)
-    dtype = np.dtype(np.float32 if all_float32 else np.float64)
-    return Expected(X.shape[1], columns, dtype)
-
-
-def _one_chunk_of_columns(X):
-    return X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
-
-
-def _aligned(X, y, weights):
-    """The three with the same partitions."""
-    if isinstance(X, da.Array):
-        X = _one_chunk_of_columns(X)
-    n = X.npartitions
-    given = []
-    for name, values in (("y", y), ("sample_weight", weights)):
-        if values is None:
-            if name == "y":
-                raise ValueError("y is None, but a classifier needs labels.")
-            given.append(None)
-            continue
-        given.append(_cut_as(X, name, values))
-        if given[-1].npartitions != n:
-            raise ValueError(
-                f"X has {n} partitions and {name} has {given[-1].npartitions}: both "
-                "need the same rows in the same partitions, as columns of one data "
-                "frame have."
-            )
-    return X, *given
-
-
-def _cut_as(X, name, values):
-    """`values` as a collection, in the chunks of X if these are known."""
-    chunks = X.chunks[0] if isinstance(X, da.Array) else (np.nan,)
-    known = not np.isnan(chunks).any()
-    if not dask.is_dask_collection(values):
-        values = np.asarray(values)
-        if values.ndim == 0 and known:
-            values = np.full(sum(chunks), values)
-        if not known:
-            raise TypeError(
-                f"{name} is in memory, and where X is cut is not known: make {name} a "
-                "dask collection with X's partitions, or X an array of known chunks "
-                "(compute_chunk_sizes(); of a data frame, to_dask_array(lengths=True))."
-            )
-        if len(values) != sum(chunks):
-            raise ValueError(f"X has {sum(chunks)} rows and {name} has {len(values)}.")
-        return da.from_array(values, chunks=(chunks, *values.shape[1:]))
-    if not isinstance(values, da.Array):
-        return values
-    if values.ndim > 1:
-        values = _one_chunk_of_columns(values)
-    if known and not np.isnan(values.chunks[0]).any():
-        if values.shape[0] != sum(chunks):
-            raise ValueError(
-                f"X has {sum(chunks)} rows in {len(chunks)} partitions and {name} has "
-                f"{values.shape[0]} in {values.npartitions}."
-            )
-        values = values.rechunk({0: chunks})
-    return values
-
-
-def _partitions(X, y, weights=None):
-    """Lists of the delayed partitions of each; None for no weights."""
-    X, y, weights = _aligned(X, y, weights)
-    return [
-        [None] * X.npartitions if rows is None else list(np.ravel(rows.to_delayed()))
-        for rows in (X, y, weights)
-    ]
-
-
-def _example(whole):
-    """A y with all labels of the partitions, for `encode`."""
-    if whole.n_columns == 0:
-        return whole.classes
-    n = whole.n_columns
-    return np.eye(n, dtype=int) if whole.one_hot else np.tri(n, dtype=int)
-
-
 def _predict_part(X, model, method):
-    """The predictions of a partition: of a frame a frame or series with its index."""
+    """Predict a partition: for a frame, a frame or series with its index."""
     if X.shape[0]:
         predicted = getattr(model, method)(X)
     else:
@@ -707,7 +436,7 @@ def _predict_part(X, model, method):
 
 
 def _right(model, number, X, y, weights):
-    """Weight of the rows that are predicted right, and of all."""
+    """Weight of the rows that are predicted correctly, and of all."""
     y = np.asarray(y)
     if len(y) != X.shape[0]:
         raise ValueError(

@@ -1,42 +1,36 @@
-"""A partition of the rows where it lies: checked, summarised, cut, and summed.
+"""A partition of the rows where it lies: validated, summarised and cut into blocks.
 
-Nothing here knows of a cluster. The sum over partitions is taken in a binary tree over
-their numbers: a process gives the sums of all complete subtrees whose partitions it
-holds, and `root_sum` adds those. So the bits do not depend on who holds what.
+Nothing here knows of a cluster.
 """
 
-from collections import deque
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import column_or_1d
 
-from skce._fitting.checkpoint import digest_of
-from skce._inputs.labels import check_kind
-from skce._inputs.validation import check_part, check_weights, largest
+from skce._inputs.labels import Labels, check_kind
+from skce._inputs.validation import check_part
+from skce._inputs.weights import ClassFactors, check_weights, weigh
 from skce._network.blocks import block_rows, cut, shares
-from skce._network.executors import QUIET, serial
-from skce._network.kernels import Layers, Network, Workspace
-from skce._network.objective import sum_of_blocks
+from skce._network.data import Data, Encoding
+from skce._network.kernels import Network
+from skce._network.rows import digest_of, largest
 
 __all__ = [
     "Expected",
     "Part",
+    "PartitionSummary",
     "Recipe",
-    "Summary",
     "digest_of_part",
     "merged",
     "prepare",
-    "root_sum",
-    "subtree_sums",
     "summarise",
-    "weigh",
+    "weight_sums",
 ]
 
 # Threads that one partition can keep busy
-MOST_SHARES = 4
+MAX_SHARES = 4
 
 
 @dataclass(frozen=True)
@@ -58,8 +52,8 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What the client has to know of a partition; its size does not depend on the rows.
+class PartitionSummary:
+    """What the client has to know of a partition; its size does not grow with the rows.
 
     Attributes
     ----------
@@ -71,11 +65,11 @@ class Summary:
     n_columns : int
         Columns of y; 0 for a vector.
     classes : ndarray of shape (n_classes,)
-        Labels there are; none of a multilabel y.
+        Its labels; none for a multilabel y.
     one_hot : bool
         Whether each row of a multilabel y has one label.
-    masses : ndarray of shape (n_classes,) or (n_labels, 2)
-        Weights of the rows of each class, or with 0 and 1 for a label, times
+    class_totals : ndarray of shape (n_classes,) or (n_labels, 2)
+        Weight of the rows of each class, or with 0 and 1 for a label, times
         2^-exponent.
     exponent : int or None
         2^exponent is above all weights; None if they are all 0.
@@ -87,38 +81,43 @@ class Summary:
     n_columns: int
     classes: np.ndarray
     one_hot: bool
-    masses: np.ndarray
+    class_totals: np.ndarray
     exponent: int | None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the partitions are made parts of one data set.
+    """How partitions are encoded and weighted as parts of one data set.
 
     Attributes
     ----------
+    expected : Expected
     network : Network
     labels : Labels
+    encoding : Encoding
     factors : ClassFactors or None
     exponent : int
         All weights are multiplied by 2^-exponent.
     mean_weight : float or None
-        What they are then divided by, after those of the classes; None if all rows
-        weigh the same.
-    smoothing : tuple of float or None
-        See `Block`.
+        What they are then divided by, after the class weights; None if all rows have
+        the same weight.
+    kept : bool
+        Whether the user keeps X on the workers anyway, so that views of it take no
+        further memory.
     """
 
+    expected: Expected
     network: Network
-    labels: object
-    factors: object = None
+    labels: Labels
+    encoding: Encoding
+    factors: ClassFactors | None = None
     exponent: int = 0
     mean_weight: float | None = None
-    smoothing: tuple | None = None
+    kept: bool = False
 
 
 def _checked(number, X, y, weights, expected):
-    """X, y and the weights (or None) of a partition; errors name its number."""
+    """Validate X, y and the weights (or None); errors name the partition."""
     try:
         return _check(X, y, weights, expected)
     except (ValueError, TypeError) as error:
@@ -152,14 +151,14 @@ def _check(X, y, weights, expected):
     weights = np.asarray(weights, dtype=np.float64)
     if weights.shape == (len(y), 1):
         weights = weights[:, 0]
-    # no rows, or none that weighs anything, are no error in a part of the data
+    # no rows, or weights of 0 alone, are no error in a part of the data
     if len(weights) != len(y) or weights.any():
-        check_weights(weights, X)
+        check_weights(weights, X.shape[0])
     return X, y, weights
 
 
 def summarise(number, X, y, weights, expected, n_sample):
-    """The `Summary` of a partition.
+    """Summarise a partition.
 
     Raises
     ------
@@ -176,31 +175,31 @@ def summarise(number, X, y, weights, expected, n_sample):
         indicators = np.asarray(y, dtype=float)
         one_hot = bool((indicators.sum(axis=1) == 1).all())
         ones = indicators.sum(axis=0) if weights is None else weights @ indicators
-        mass = len(y) if weights is None else weights.sum()
-        masses = np.stack([mass - ones, ones], axis=1)
+        total = len(y) if weights is None else weights.sum()
+        class_totals = np.stack([total - ones, ones], axis=1)
     else:
         n_columns, one_hot = 0, False
         classes, codes = np.unique(y, return_inverse=True)
-        masses = np.bincount(codes, weights, minlength=len(classes)).astype(float)
-    return Summary(
+        class_totals = np.bincount(codes, weights, minlength=len(classes)).astype(float)
+    return PartitionSummary(
         X.shape[0],
         largest(X),
         _sample(X, n_sample),
         n_columns,
         classes,
         one_hot,
-        masses,
+        class_totals,
         exponent,
     )
 
 
 def _exponent(weights):
-    """The least e with 2^e above all weights; None if there is none."""
+    """Smallest e with 2^e above all weights; None if all are 0."""
     return int(np.frexp(weights.max())[1]) if weights.any() else None
 
 
 def _sample(X, n_rows):
-    """Some rows of X as an array, and the one with the largest absolute value."""
+    """Sample rows of X as an array, and the one with the largest absolute value."""
     if X.shape[0] == 0:
         return np.empty(X.shape, dtype=X.dtype)
     size = abs(X).max(axis=1)
@@ -210,22 +209,19 @@ def _sample(X, n_rows):
     return sample.toarray() if sparse.issparse(sample) else sample
 
 
-def _weighed(codes, weights, recipe):
-    """The weights (n,) as `recipe` says, without the mean; None if all are 1."""
+def _weights(codes, weights, recipe):
+    """Weights (n,) with those of the classes, not yet over their mean; None for 1."""
     if weights is not None:
         weights = np.ldexp(weights, -recipe.exponent)
-    if recipe.factors is not None:
-        of_classes = recipe.factors(codes)
-        weights = of_classes if weights is None else weights * of_classes
-    return weights
+    return weigh(codes, weights, recipe.factors)
 
 
-def weigh(number, y, weights, recipe):
-    """Sum, least and largest of the weights, and the weighted sums of the targets.
+def weight_sums(number, y, weights, recipe):
+    """Sum, minimum and maximum of the weights, and the weighted sums of the targets.
 
     Returns
     -------
-    total, least, most : float
+    total, minimum, maximum : float
     sums : ndarray of shape (n_outputs,)
     """
     n_outputs = recipe.labels.n_outputs
@@ -234,7 +230,7 @@ def weigh(number, y, weights, recipe):
     codes = _codes(number, y, recipe.labels)
     if weights is not None:
         weights = np.asarray(weights, dtype=np.float64).reshape(-1)
-    weights = _weighed(codes, weights, recipe)
+    weights = _weights(codes, weights, recipe)
     if weights is None:
         weights = np.ones(len(codes))
     if codes.ndim == 2 or n_outputs == 1:
@@ -244,15 +240,15 @@ def weigh(number, y, weights, recipe):
     return float(weights.sum()), float(weights.min()), float(weights.max()), sums
 
 
-def digest_of_part(number, X, y, weights, expected, recipe):
-    """What a checkpoint knows a partition by."""
-    X, y, weights = _checked(number, X, y, weights, expected)
-    codes = _codes(number, y, recipe.labels) if len(y) else None
-    return digest_of(X, codes, weights)
+def digest_of_part(part):
+    """Return a short text that other partitions hardly share."""
+    blocks = [block for share in part.shares for block in share]
+    arrays = [a for b in blocks for a in (b.X, b.codes, b.weights)]
+    return digest_of(*arrays)
 
 
 def _codes(number, y, labels):
-    """The codes of a partition's labels."""
+    """Encode a partition's labels."""
     try:
         y = np.asarray(y)
         return labels.code(column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y)
@@ -270,9 +266,9 @@ class Part:
     network : Network
     dtype : dtype
     shares : list of list of Block
-        At most `MOST_SHARES`; none of an empty partition.
+        At most `MAX_SHARES`; none of an empty partition.
     owned_bytes : int
-        Of memory that no other object on the worker answers for.
+        Of memory that no other object on the worker accounts for.
     """
 
     def __init__(self, number, network, dtype, shares, owned_bytes):
@@ -293,40 +289,36 @@ class Part:
 
 
 def _in_place(X):
-    """X in the one layout whose products have the same bits everywhere.
+    """Return X in the one layout whose products have the same bits everywhere.
 
-    What has come through a socket begins at any byte, and NumPy then takes another way
-    through BLAS.
+    What has come through a socket begins at any byte, and NumPy then calls other
+    routines of BLAS.
     """
     return X if sparse.issparse(X) else np.require(X, requirements=["C", "A"])
 
 
-def prepare(number, X, y, weights, expected, recipe, kept):
-    """The `Part` of a partition.
-
-    `kept` says that the user keeps X on the worker anyway, so that views of it take no
-    memory of their own.
-    """
-    given = X
+def prepare(number, X, y, weights, recipe):
+    """Make the `Part` of a partition."""
+    given, expected = X, recipe.expected
     X, y, weights = _checked(number, X, y, weights, expected)
     if X.shape[0] == 0:
         return Part(number, recipe.network, expected.dtype, [], 0)
     X = _in_place(X)
     codes = _codes(number, y, recipe.labels)
-    weights = _weighed(codes, weights, recipe)
+    weights = _weights(codes, weights, recipe)
     if recipe.mean_weight is None:
         weights = None
     else:
         weights = (weights / recipe.mean_weight).astype(expected.dtype)
-    rows = block_rows(X.shape[0], recipe.network)
-    blocks = cut(X, codes, weights, rows, recipe.smoothing)
+    max_rows = block_rows(X.shape[0], recipe.network)
+    blocks = cut(Data(X, codes, weights), recipe.encoding, max_rows)
     owned = codes.nbytes + (0 if weights is None else weights.nbytes)
     if sparse.issparse(X):
         owned += X.data.nbytes + X.indices.nbytes
-    elif not (kept and _shares_memory(blocks[0].X, given)):
+    elif not (recipe.kept and _shares_memory(blocks[0].X, given)):
         owned += sum(block.X.nbytes for block in blocks)
     return Part(
-        number, recipe.network, expected.dtype, shares(blocks, MOST_SHARES), owned
+        number, recipe.network, expected.dtype, shares(blocks, MAX_SHARES), owned
     )
 
 
@@ -334,109 +326,8 @@ def _shares_memory(X, given):
     return isinstance(given, np.ndarray) and np.may_share_memory(X, given)
 
 
-def subtree_sums(kind, vectors, parts, run=serial, n_threads=1):
-    """Sums over the complete subtrees of some parts.
-
-    Parameters
-    ----------
-    kind : {"gradient", "hessian", "loss"}
-        Losses and gradients; 0 and Hessian products; losses.
-    vectors : list of ndarray of shape (n_parameters,)
-        theta, and for "hessian" the direction.
-    parts : list of Part
-        In the order of their numbers.
-    run : callable
-        `run(function, items)` gives the results in the order of the items.
-    n_threads : int
-        Items that `run` works on at once.
-
-    Returns
-    -------
-    nodes : list of (level, k)
-        The subtree over the numbers k 2^level ... (k + 1) 2^level - 1.
-    sums : list of ndarray of shape (1 + n_parameters,) or (1,)
-        [loss, gradient...] summed over it.
-    """
-    network, dtype = parts[0].network, parts[0].dtype
-    layers = [Layers(network, vector.astype(dtype)) for vector in vectors]
-    kernel = {
-        "gradient": network.loss_and_gradient,
-        "hessian": network.hessian_product,
-        "loss": None,
-    }[kind]
-    width = 1 if kind == "loss" else 1 + network.n_parameters
-    spaces = deque()
-
-    def of_share(item):
-        _, blocks = item
-        if blocks is None:
-            return np.zeros(width)
-        try:
-            work = spaces.pop()
-        except IndexError:
-            work = Workspace(network, dtype)
-        total = np.empty(width)
-        with np.errstate(**QUIET):
-            if kernel is None:
-                total[0] = sum(
-                    network.loss(*layers, block, work.rows(block.n_rows))
-                    for block in blocks
-                )
-            else:
-                gradient = Layers(network, total[1:])
-                total[0] = sum_of_blocks(kernel, layers, blocks, work, gradient)
-        spaces.append(work)
-        return total
-
-    items = iter(
-        [(part.number, share) for part in parts for share in part.shares or [None]]
-    )
-    stack, number = [], None  # of (level, k, sum)
-    while chunk := list(islice(items, n_threads)):
-        for (of, _), total in zip(chunk, run(of_share, chunk), strict=True):
-            if of == number:
-                stack[-1][2][...] += total
-                continue
-            _merge(stack)
-            number = of
-            stack.append((0, of, total))
-    _merge(stack)
-    return [node[:2] for node in stack], [node[2] for node in stack]
-
-
-def _merge(stack):
-    """Add the last sums as long as they are siblings."""
-    while len(stack) > 1:
-        (level, k, total), (other_level, other_k, other) = stack[-2:]
-        if level != other_level or k % 2 or other_k != k + 1:
-            return
-        total += other
-        stack[-2:] = [(level + 1, k // 2, total)]
-
-
-def root_sum(nodes, n):
-    """The sum over a tree of n leaves from those of disjoint subtrees.
-
-    Parameters
-    ----------
-    nodes : dict
-        From (level, k) to the sum, an array; emptied, and the arrays overwritten.
-    n : int
-    """
-
-    def total(level, k):
-        if k << level >= n:
-            return None
-        if (level, k) in nodes:
-            return nodes.pop((level, k))
-        left, right = total(level - 1, 2 * k), total(level - 1, 2 * k + 1)
-        return left if right is None else np.add(left, right, out=left)
-
-    return total((n - 1).bit_length(), 0)
-
-
 def _union(classes):
-    """All labels, sorted."""
+    """Return all labels, sorted."""
     try:
         if len({labels.dtype.kind in "OUST" for labels in classes}) > 1:
             raise TypeError("numbers in some, objects or strings in others")
@@ -449,12 +340,12 @@ def _union(classes):
 
 
 def merged(summaries):
-    """One Summary of all partitions' (without a sample), and where X is the largest.
+    """Merge the summaries of all partitions; the last row sampled is the largest.
 
     Raises
     ------
     ValueError
-        If the partitions do not go together, or no row weighs anything.
+        If the partitions do not go together, or no row has a weight.
     """
     filled = [s for s in summaries if s.n_rows]
     if not filled:
@@ -471,15 +362,17 @@ def merged(summaries):
         )
     exponent = max(exponents)
     classes = _union([s.classes for s in filled])
-    masses = np.zeros(filled[0].masses.shape if filled[0].n_columns else len(classes))
+    class_totals = np.zeros(
+        filled[0].class_totals.shape if filled[0].n_columns else len(classes)
+    )
     for s in filled:
         if s.exponent is None:
             continue
-        scaled = np.ldexp(s.masses, s.exponent - exponent)
+        scaled = np.ldexp(s.class_totals, s.exponent - exponent)
         if s.n_columns:
-            masses += scaled
+            class_totals += scaled
         else:
-            masses[np.searchsorted(classes, s.classes)] += scaled
+            class_totals[np.searchsorted(classes, s.classes)] += scaled
     widest = max(filled, key=lambda s: s.largest)
     return replace(
         filled[0],
@@ -488,6 +381,6 @@ def merged(summaries):
         sample=np.concatenate([*(s.sample[:-1] for s in filled), widest.sample[-1:]]),
         classes=classes,
         one_hot=all(s.one_hot for s in filled),
-        masses=masses,
+        class_totals=class_totals,
         exponent=exponent,
     )

@@ -10,13 +10,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from skce._inputs.labels import encode
-from skce._inputs.validation import check_layer_sizes, check_training_rows
-from skce._network.blocks import cut
-from skce._network.kernels import Network
+from skce._inputs.validation import check_training_rows
+from skce._network.data import Data
 from skce._network.objective import Objective
-from skce.losses.activations import get_activation
-from skce.losses.hidden import get_hidden_activation
-from skce.losses.pairings import check_shapes, pair
+from skce._network.rows import LocalRows
 
 __all__ = ["check_gradient"]
 
@@ -109,23 +106,16 @@ def _objective_of_some_rows(
     """Return the objective that `fit` would minimise on a scaled sample of the rows."""
     # Validation records the features of X on the estimator: here on a copy
     X, y = check_training_rows(clone(estimator), X, y)
-    labels = encode(y, get_activation(estimator.activation))
+    pairing, network_for = estimator._architecture()
+    labels, codes = encode(y, pairing.activation)
     rows = rng.permutation(X.shape[0])[:MAX_ROWS]
     # Centring would fill a sparse X, which may be too wide for that
     scaler = StandardScaler(with_mean=not sparse.issparse(X))
     X = scaler.fit_transform(X[rows].astype(np.float64))
-    network = Network(
-        (
-            X.shape[1],
-            *check_layer_sizes(estimator.hidden_layer_sizes),
-            labels.n_outputs,
-        ),
-        get_hidden_activation(estimator.hidden_activation),
-        pair(estimator.activation, estimator.penalty),
-    )
-    check_shapes(network.pairing, network.n_outputs)
-    decay = float(estimator.alpha) / len(rows)
-    return Objective(network, cut(X, labels.codes[rows]), decay)
+    network = network_for(X.shape[1], labels)
+    data, encoding = Data(X, codes[rows]), labels.encoding(pairing.activation)
+    l2 = float(estimator.alpha) / len(rows)
+    return Objective(network, LocalRows(network, data, encoding), l2)
 
 
 def _gradient_error(

@@ -8,8 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skce._inputs.labels import fitted_labels
-from skce._inputs.validation import check_weights
+from skce._inputs.weights import check_weights
 from skce._support.fitted import innermost
 
 __all__ = ["Calibration", "Summary", "calibration", "summary"]
@@ -227,14 +226,17 @@ def summary(
     found = None
     if X is not None:
         found = calibration(
-            _targets(clf, y), estimator.predict_proba(X), clf._multilabel, sample_weight
+            _targets(clf, y),
+            estimator.predict_proba(X),
+            clf._labels.multilabel,
+            sample_weight,
         )
     return Summary(
         pairing=str(clf.pairing_),
         status=clf.pairing_.status,
-        layer_sizes=(clf.n_features_in_, *(len(b) for b in clf.intercepts_)),
-        hidden_activation=clf._hidden_activation.name,
-        n_parameters=sum(a.size for a in (*clf.coefs_, *clf.intercepts_)),
+        layer_sizes=clf._network.layer_sizes,
+        hidden_activation=clf._network.hidden_activation.name,
+        n_parameters=clf._network.n_parameters,
         alpha=record["alpha"],
         loss=clf.loss_,
         solver=record["solver"],
@@ -255,12 +257,12 @@ def _targets(clf: Any, y: Any) -> NDArray[np.float64]:
     """Return indicators or probabilities of the classes, (n, n_classes)."""
     if hasattr(y, "toarray"):
         y = y.toarray()
-    soft = clf._columns is not None and np.ndim(y) == 2
-    labels = fitted_labels(clf)
+    labels = clf._labels
+    soft = labels.soft and np.ndim(y) == 2
     codes = (labels if soft else replace(labels, columns=None)).code(y, "y")
     if codes.ndim == 1:
         return np.eye(len(clf.classes_))[codes]
-    if clf._multilabel or clf.n_outputs_ > 1:
+    if labels.multilabel or clf.n_outputs_ > 1:
         return codes.astype(float)
     return np.hstack([1 - codes, codes])
 
@@ -299,7 +301,7 @@ def calibration(
     t, p = (np.asarray(a, dtype=float) for a in (targets, probabilities))
     check_consistent_length(t, p)
     n_rows = len(t)
-    weights, _ = check_weights(sample_weight, p)
+    weights, _ = check_weights(sample_weight, n_rows)
     weights = np.ones(n_rows) if weights is None else weights
     mean = np.broadcast_to(np.average(t, axis=0, weights=weights), t.shape)
     if multilabel:  # each label becomes a row with two classes

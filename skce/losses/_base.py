@@ -143,13 +143,9 @@ def _snake_case(name: str) -> str:
 
 
 def look_up(entry: object, base: type[N], registry: Mapping[str, N]) -> N | None:
-    """Return the entry of that name, or a copy of an instance; None for neither.
-
-    The copy keeps a fitted model as it was fitted when the parameters of the instance
-    are set afterwards.
-    """
+    """Return the entry of that name, or the instance itself; None for neither."""
     if isinstance(entry, base):
-        return copy.deepcopy(entry)
+        return entry
     return registry.get(entry) if isinstance(entry, str) else None
 
 

@@ -1,10 +1,10 @@
 """Curvature of a fit: Hessians, standard errors, moderated probabilities."""
 
-from skce.uncertainty._curvature import MOST_PARAMETERS
+from skce.uncertainty._curvature import MAX_PARAMETERS
 from skce.uncertainty._standard_errors import (
     CoefficientTable,
     hessian,
     standard_errors,
 )
 
-__all__ = ["MOST_PARAMETERS", "CoefficientTable", "hessian", "standard_errors"]
+__all__ = ["MAX_PARAMETERS", "CoefficientTable", "hessian", "standard_errors"]

@@ -1,32 +1,32 @@
-"""Matrices of second derivatives, in the parameters that the estimator shows."""
+"""Matrices of second derivatives, in the order of the fitted attributes."""
 
 import numpy as np
 
 from skce._network.executors import QUIET
 
-__all__ = ["MOST_PARAMETERS", "check_size", "flat", "hessian_matrix", "unflat"]
+__all__ = ["MAX_PARAMETERS", "check_size", "flat", "hessian_matrix", "unflat"]
 
 # A matrix of 200 MB, and so many Hessian products
-MOST_PARAMETERS = 5000
+MAX_PARAMETERS = 5000
 
 
 def check_size(network):
     """Raise a ValueError if the matrix would be too large."""
-    if network.n_parameters > MOST_PARAMETERS:
+    if network.n_parameters > MAX_PARAMETERS:
         raise ValueError(
             f"The network has {network.n_parameters} parameters; a matrix of second "
-            f"derivatives is for at most {MOST_PARAMETERS}: take fewer hidden units."
+            f"derivatives is for at most {MAX_PARAMETERS}: use fewer hidden units."
         )
 
 
 def flat(coefs, intercepts):
-    """One vector: coefs[0] row by row, intercepts[0], coefs[1], and so on."""
+    """Join coefs[0] row by row, intercepts[0], coefs[1], and so on."""
     pairs = zip(coefs, intercepts, strict=True)
     return np.concatenate([part.ravel() for pair in pairs for part in pair])
 
 
 def unflat(network, vector):
-    """The inverse of `flat`: lists of arrays (n_in, n_out) and (n_out,)."""
+    """Invert `flat`: lists of arrays (n_in, n_out) and (n_out,)."""
     coefs, intercepts, start = [], [], 0
     for n_out, n_in in network.weight_shapes:
         middle, stop = start + n_in * n_out, start + (n_in + 1) * n_out
@@ -38,7 +38,7 @@ def unflat(network, vector):
 
 @np.errstate(**QUIET)
 def hessian_matrix(objective, theta, gauss_newton=False):
-    """The Hessian of an objective, or its Gauss-Newton part, column by column.
+    """Compute the Hessian of an objective, or its Gauss-Newton part, by columns.
 
     Parameters
     ----------
@@ -54,10 +54,9 @@ def hessian_matrix(objective, theta, gauss_newton=False):
         In the order of `flat`. Symmetric.
     """
     network = objective.network
-    # theta is linear in the parameters: one in the place of each gives a column
-    places = network.unpack(np.arange(network.n_parameters))
-    order = flat([A[:, :-1].T for A in places], [A[:, -1] for A in places])
+    order = network.public_order
     matrix = np.empty((network.n_parameters, network.n_parameters))
+    # theta is linear in the parameters: a 1 in the place of each gives a column
     for k, unit in enumerate(np.eye(network.n_parameters)):
         coefs, intercepts = unflat(network, unit)
         v = network.pack([coef.T for coef in coefs], intercepts)

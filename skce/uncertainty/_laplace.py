@@ -1,4 +1,4 @@
-"""Moderated probabilities: averaged over what the training rows leave open.
+"""Moderated probabilities: averaged over a Laplace approximation of the posterior.
 
 About its maximum the posterior of the parameters, of which the objective times the
 number of rows is minus the logarithm, is nearly normal, with the inverse of that
@@ -19,15 +19,17 @@ integral with application to uncertainty estimation", arXiv:2006.07584.
 
 import numpy as np
 
-from skce._network.blocks import cut, shares
+from skce._network.blocks import shares
 from skce._network.executors import QUIET
+from skce._network.kernels import Workspace
+from skce._network.parameters import Layers
 from skce.losses._numerics import log_sum_exp
-from skce.uncertainty._curvature import check_size, flat
+from skce.uncertainty._curvature import check_size
 
 __all__ = ["check_moderated", "moderate", "posterior_covariance"]
 
-# Of the Jacobian of a block of rows
-MOST_VALUES = 2**21
+# Size of the Jacobian of a block of rows
+MAX_VALUES = 2**21
 
 
 def check_moderated(network, alpha):
@@ -41,14 +43,14 @@ def check_moderated(network, alpha):
     if alpha == 0:
         raise ValueError(
             "moderated=True needs alpha > 0: it is the precision of the prior, without "
-            "which weights that the rows leave open have no finite variance."
+            "which weights that the rows do not determine have no finite variance."
         )
     check_size(network)
 
 
 @np.errstate(**QUIET)
-def posterior_covariance(network, coefs, intercepts, rows, smoothing, n, alpha, run):
-    """The covariance of the parameters, in the order of `curvature.flat`.
+def posterior_covariance(problem, theta, run):
+    """Compute the covariance of the parameters.
 
     The Hessian is that of Gauss-Newton, sum_i w_i J_i' H_i J_i + alpha on the weights,
     with H the Hessian of the loss in the logits; it has no negative eigenvalues, also
@@ -58,40 +60,33 @@ def posterior_covariance(network, coefs, intercepts, rows, smoothing, n, alpha, 
 
     Parameters
     ----------
-    network : Network
-    coefs, intercepts : lists of ndarray of shape (n_in, n_out) and (n_out,)
-    rows : tuple
-        X, codes and weights with a mean of 1 (or None).
-    smoothing : tuple of float or None
-        See `Block`.
-    n : float
-        Sum of the weights as the user gave them.
-    alpha : float
+    problem : Problem
+        With `LocalRows`.
+    theta : ndarray of shape (n_parameters,)
     run : callable
-        See `Objective`; over columns of the matrix.
+        An executor, over columns of the matrix.
 
     Returns
     -------
     covariance : ndarray of shape (n_parameters, n_parameters)
+        In the order coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
     """
-    X, codes, weights = rows
+    network, rows = problem.network, problem.rows
     size, q = network.n_parameters, network.n_outputs
     A = np.zeros((size, size))
     columns = [slice(s[0], s[-1] + 1) for s in shares(range(size))]
-    for block in cut(X, codes, weights, _most_rows(size, q), smoothing):
-        z, J = _logits_and_jacobian(
-            block.X[:, : X.shape[1]], coefs, intercepts, network.hidden_activation
-        )
-        t = block.targets(q).astype(float)
+    for block in rows.blocks(_max_rows(network)):
+        z, J = _logits_and_jacobian(network, theta, block.X)
+        t = block.targets().astype(float)
         units = np.eye(q)[:, :, np.newaxis] * np.ones(block.n_rows)
         H = np.array([network.pairing.delta_derivative(z.T, t, u) for u in units])
         if block.weights is not None:
             H *= block.weights
         bent = (np.moveaxis(H, 2, 0) @ J).reshape(-1, size)
         _add_product(A, J.reshape(-1, size).T, bent, columns, run)
-    A *= n / X.shape[0]
-    penalised = [np.ones_like(coef) for coef in coefs], [0 * b for b in intercepts]
-    A[np.diag_indices(size)] += alpha * flat(*penalised)
+    A *= rows.total_weight / rows.n_rows
+    is_weight = (network.l2_factors > 0)[network.public_order]
+    A[np.diag_indices(size)] += problem.alpha * is_weight
     # in units in which the diagonal is 1, so that scales of features do not matter
     scale = 1 / np.sqrt(np.maximum(np.diag(A), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(scale[:, np.newaxis] * A * scale)
@@ -107,24 +102,23 @@ def _add_product(A, left, right, columns, run):
     run(add, columns)
 
 
-def _most_rows(n_parameters, n_outputs):
+def _max_rows(network):
     """Rows of a block whose Jacobian is not too large."""
-    return max(1, MOST_VALUES // (n_outputs * n_parameters))
+    return max(1, MAX_VALUES // (network.n_outputs * network.n_parameters))
 
 
-def moderate(X, coefs, intercepts, hidden_activation, covariance, elementwise, run):
-    """What takes the place of the logits.
+def moderate(network, theta, X, covariance, run):
+    """Compute what takes the place of the logits.
 
     Parameters
     ----------
+    network : Network
+    theta : ndarray of shape (n_parameters,)
     X : ndarray or CSR of shape (n, p)
-    coefs, intercepts : lists of ndarray of shape (n_in, n_out) and (n_out,)
-    hidden_activation : HiddenActivation
     covariance : ndarray of shape (n_parameters, n_parameters)
-    elementwise : bool
-        Whether each output answers for itself.
+        Of `posterior_covariance`.
     run : callable
-        See `Objective`; over blocks of rows.
+        An executor, over blocks of rows.
 
     Returns
     -------
@@ -132,13 +126,14 @@ def moderate(X, coefs, intercepts, hidden_activation, covariance, elementwise, r
         Moderated logits of element-wise outputs, z_k / sqrt(1 + pi/8 var z_k); else
         moderated log probabilities.
     """
-    size, q = len(covariance), len(intercepts[-1])
+    size, q = network.n_parameters, network.n_outputs
+    elementwise = network.pairing.activation.elementwise
     result = np.empty((X.shape[0], q))
 
     @np.errstate(**QUIET)
     def of_rows(start):
-        rows = slice(start, start + most)
-        z, J = _logits_and_jacobian(X[rows], coefs, intercepts, hidden_activation)
+        rows = slice(start, start + max_rows)
+        z, J = _logits_and_jacobian(network, theta, X[rows])
         # all in units of the largest slope of the row, whose square may overflow
         unit = np.maximum(np.abs(J).max(axis=(1, 2)), 1)[:, np.newaxis]
         J /= unit[:, :, np.newaxis]
@@ -157,27 +152,18 @@ def moderate(X, coefs, intercepts, hidden_activation, covariance, elementwise, r
         log_p = -log_sum_exp(np.moveaxis(-gap, 2, 0))
         result[rows] = log_p - log_sum_exp(log_p.T)[:, np.newaxis]
 
-    most = _most_rows(size, q)
-    run(of_rows, range(0, X.shape[0], most))
+    max_rows = _max_rows(network)
+    run(of_rows, range(0, X.shape[0], max_rows))
     return result
 
 
-def _logits_and_jacobian(X, coefs, intercepts, hidden_activation):
-    """Logits, (n, q), and dz / d parameters, (n, q, n_parameters), in float64."""
-    n, q = X.shape[0], len(intercepts[-1])
-    X = X if isinstance(X, np.ndarray) else X.toarray()
-    outputs = [X.astype(float, copy=False)]
-    for coef, intercept in zip(coefs, intercepts, strict=True):
-        a = outputs[-1] @ coef.astype(float) + intercept
-        if len(outputs) < len(coefs):
-            hidden_activation.apply(a)
-        outputs.append(a)
-    z = outputs.pop()
-    slope = np.broadcast_to(np.eye(q), (n, q, q))  # dz / d pre-activations of a layer
-    parts = []
-    for coef, y in zip(reversed(coefs), reversed(outputs), strict=True):
-        in_coef = y[:, np.newaxis, :, np.newaxis] * slope[:, :, np.newaxis, :]
-        parts = [in_coef.reshape(n, q, -1), slope, *parts]
-        if len(parts) < 2 * len(coefs):
-            slope = (slope @ coef.T) * hidden_activation.derivative(y)[:, np.newaxis]
-    return z, np.concatenate(parts, axis=2)
+def _logits_and_jacobian(network, theta, X):
+    """Logits (n, q) and dz / d parameters (n, q, n_parameters), in float64.
+
+    The parameters are in the order of `posterior_covariance`.
+    """
+    X = X.astype(float, copy=False)
+    buffers = Workspace(network, float).buffers(X.shape[0])
+    J = network.jacobian(Layers(network, theta), X, buffers)
+    J = network.slopes(np.moveaxis(J, 2, 0))[..., network.public_order]
+    return buffers.logits.T, J

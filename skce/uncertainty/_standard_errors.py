@@ -1,23 +1,33 @@
-"""Curvature of a fitted objective, and standard errors of coefficients."""
+"""The Hessian of a fitted objective, and standard errors of coefficients."""
 
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import null_space
 from scipy.special import ndtr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skce._fitting.stages import new_objective
-from skce._inputs.labels import fitted_labels
-from skce._inputs.validation import check_rows, check_weights, with_unit_mean
-from skce._inputs.weights import class_factors, mass, weigh_classes
-from skce._network.blocks import cut, dense_if_small
-from skce._network.executors import workers
-from skce._network.kernels import Network
+from skce._fitting.problem import Problem
+from skce._inputs.duplicates import dense_if_small
+from skce._inputs.validation import check_rows
+from skce._inputs.weights import (
+    check_weights,
+    class_factors,
+    class_totals,
+    weigh_data,
+)
+from skce._network.data import Data
+from skce._network.executors import Executor
+from skce._network.kernels import Workspace
+from skce._network.parameters import Layers
+from skce._network.rows import LocalRows
 from skce._support.fitted import unwrapped
 from skce._support.optional import optional
+from skce._support.warn import warn
 from skce.losses.penalties import LeastSquares
 from skce.uncertainty._curvature import check_size, flat, hessian_matrix
 
@@ -28,68 +38,60 @@ KINDS = ("model", "sandwich")
 
 @dataclass(frozen=True)
 class _Refit:
-    """A fitted estimator's network and rows, as in its fit.
+    """The problem of a fitted estimator once more, on given rows, in float64.
 
     Attributes
     ----------
-    network : Network
+    problem : Problem
     theta : ndarray of shape (n_parameters,)
-    rows : tuple
-        X (float64 or CSR), codes and weights with those of the classes (or None).
-    factors : ndarray of shape (n,) or None
-        Of the classes alone.
-    total : float
-        Sum of the weights.
+    class_weights : ndarray of shape (n,) or None
+        Weights of the rows by their classes alone.
     """
 
-    network: Network
+    problem: Problem
     theta: np.ndarray
-    rows: tuple
-    factors: np.ndarray | None
-    total: float
+    class_weights: np.ndarray | None
 
-    def with_objective(self, estimator, function):
-        """`function` of the objective."""
-        X, codes, weights = self.rows
-        with workers(X.shape[0] * self.network.n_parameters, estimator.n_jobs) as run:
-            objective = new_objective(
-                self.network,
-                (X, codes, with_unit_mean(weights, np.float64)),
-                float(estimator.alpha) / self.total,
-                dtype=np.float64,
-                run=run,
-                smoothing=estimator._smoothing(self.network),
+    @classmethod
+    def of(cls, estimator, X, y, sample_weight):
+        """Validate the rows, and weigh them as in the fit."""
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "pairing_"):
+            raise TypeError(
+                f"{type(estimator).__name__} is no PairedMLPClassifier, nor a pipeline "
+                "or search that ends in one."
             )
-            return function(objective)
-
-
-def _refit(estimator, X, y, sample_weight):
-    check_is_fitted(estimator)
-    if not hasattr(estimator, "pairing_"):
-        raise TypeError(
-            f"{type(estimator).__name__} is no PairedMLPClassifier, nor a pipeline or "
-            "search that ends in one."
+        network, labels = estimator._network, estimator._labels
+        check_size(network)
+        X = dense_if_small(check_rows(estimator, X)).astype(np.float64)
+        codes = labels.code(y, "y")
+        check_consistent_length(X, codes)
+        data = Data(X, codes, *check_weights(sample_weight, X.shape[0]))
+        factors = class_factors(
+            estimator.class_weight, labels, partial(class_totals, data, labels)
         )
-    layers = (estimator.coefs_[0].shape[0], *(len(b) for b in estimator.intercepts_))
-    network = Network(layers, estimator._hidden_activation, estimator.pairing_)
-    check_size(network)
-    X = dense_if_small(check_rows(estimator, X)).astype(np.float64)
-    labels = fitted_labels(estimator)
-    codes = labels.code(y, "y")
-    check_consistent_length(X, codes)
-    weights, total = check_weights(sample_weight, X)
-    rows, factors = (X, codes, weights), None
-    if estimator.class_weight is not None:
-        before = mass(rows)
-        of_codes = class_factors(estimator.class_weight, labels, codes, weights)
-        factors = of_codes(codes)
-        rows = weigh_classes(rows, of_codes)
-        total *= mass(rows) / before
-    theta = network.pack([coef.T for coef in estimator.coefs_], estimator.intercepts_)
-    return _Refit(network, theta, rows, factors, total)
+        activation = estimator.pairing_.activation
+        encoding = labels.encoding(activation, estimator.label_smoothing)
+        executor = Executor(estimator.n_jobs)
+        rows = LocalRows(network, weigh_data(data, factors), encoding, executor)
+        problem = Problem(network, labels, rows, encoding, float(estimator.alpha))
+        class_weights = None if factors is None else factors(codes)
+        return cls(problem, estimator._theta, class_weights)
+
+    def with_objective(self, function):
+        """Call a function of the objective, with threads if they are worth it."""
+        with self.problem.rows.run.opened(self.problem.work):
+            return function(self.problem.objective())
 
 
-def hessian(estimator, X, y, sample_weight=None, *, gauss_newton=False):
+def hessian(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: ArrayLike | None = None,
+    *,
+    gauss_newton: bool = False,
+) -> NDArray[np.float64]:
     """The second derivatives of a fitted objective, L2 term included.
 
     Parameters
@@ -130,10 +132,9 @@ def hessian(estimator, X, y, sample_weight=None, *, gauss_newton=False):
     True
     """
     estimator, X = unwrapped(estimator, X)
-    refit = _refit(estimator, X, y, sample_weight)
+    refit = _Refit.of(estimator, X, y, sample_weight)
     return refit.with_objective(
-        estimator,
-        lambda objective: hessian_matrix(objective, refit.theta, gauss_newton),
+        lambda objective: hessian_matrix(objective, refit.theta, gauss_newton)
     )
 
 
@@ -168,24 +169,24 @@ class CoefficientTable:
     ['estimate', 'error', 'z', 'p']
     """
 
-    names: list
-    outputs: list
-    estimates: np.ndarray
-    errors: np.ndarray
-    covariance: np.ndarray = field(repr=False)
+    names: list[str]
+    outputs: list[Any]
+    estimates: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    covariance: NDArray[np.float64] = field(repr=False)
     title: str
 
     @property
-    def z(self):
+    def z(self) -> NDArray[np.float64]:
         """Estimates over their standard errors."""
         return self.estimates / self.errors
 
     @property
-    def p(self):
+    def p(self) -> NDArray[np.float64]:
         """Two-sided normal probability of a |z| as large where the coefficient is 0."""
         return 2 * ndtr(-np.abs(self.z))
 
-    def rows(self):
+    def rows(self) -> list[dict[str, Any]]:
         """One dict an output and feature."""
         columns = ("estimate", "error", "z", "p")
         tables = (self.estimates, self.errors, self.z, self.p)
@@ -196,12 +197,12 @@ class CoefficientTable:
             for i, name in enumerate(self.names)
         ]
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """A pandas DataFrame, indexed by class and feature."""
         pandas = optional("pandas", "CoefficientTable.to_frame")
         return pandas.DataFrame(self.rows()).set_index(["class", "feature"])
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max(len(str(name)) for name in self.names)
         lines = [self.title]
         for k, output in enumerate(self.outputs):
@@ -216,8 +217,14 @@ class CoefficientTable:
 
 
 def standard_errors(
-    estimator, X, y, sample_weight=None, *, kind="model", reference=None
-):
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: ArrayLike | None = None,
+    *,
+    kind: str = "model",
+    reference: Any = None,
+) -> CoefficientTable:
     """Standard errors of the coefficients of a fit without hidden units.
 
     With A the Hessian of the summed objective, L2 term included, and B = sum_i w_i
@@ -282,43 +289,19 @@ def standard_errors(
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown; it may be 'model' or 'sandwich'.")
     estimator, X = unwrapped(estimator, X)
-    refit = _refit(estimator, X, y, sample_weight)
-    network, pairing = refit.network, refit.network.pairing
+    refit = _Refit.of(estimator, X, y, sample_weight)
+    network, pairing = refit.problem.network, estimator.pairing_
     if len(network.weight_shapes) > 1:
         raise ValueError(
             f"The fit has hidden units, {network.layer_sizes[1:-1]}, whose weights "
             "have no standard errors (units can change places). Fit "
             "hidden_layer_sizes=(), or see hessian and moderated=True."
         )
-    linear = pairing.status == "natural" and (
-        pairing.activation.natural_penalty is LeastSquares
-    )
     if kind == "model":
-        _check_model(estimator, pairing, linear)
+        _check_model(estimator, pairing)
     contrast, basis, outputs = _contrasts(network, estimator.classes_, reference)
-    value_and_gradient, A = refit.with_objective(
-        estimator,
-        lambda F: (F.value_and_gradient(refit.theta), hessian_matrix(F, refit.theta)),
-    )
-    q, p1 = network.n_outputs, refit.rows[0].shape[1] + 1
-    gradient = value_and_gradient[1].reshape(q, p1).T.ravel()
-    free = np.kron(np.eye(p1), basis)
-    inverse = _inverse(refit.total * free.T @ A @ free)
-    step = free @ inverse @ (refit.total * free.T @ gradient)
-    delta, counts = _deltas(refit, estimator)
-    if kind == "model" and linear:
-        if refit.total <= p1:
-            raise ValueError(
-                f"kind='model' needs more rows than coefficients an output, {p1}; a "
-                f"weight counts as so many rows, and their sum is {refit.total:g}."
-            )
-        rest = delta.T @ (delta * counts[:, np.newaxis]) / (refit.total - p1)
-        covariance = np.kron(inverse[::q, ::q], rest)
-    elif kind == "model":
-        covariance = free @ inverse @ free.T
-    else:
-        middle = free.T @ _outer_products(refit, delta, counts) @ free
-        covariance = free @ inverse @ middle @ inverse @ free.T
+    covariance, step = _covariance(refit, basis, kind)
+    p1 = network.layer_sizes[0] + 1
     shown = np.kron(np.eye(p1), contrast)
     covariance = shown @ covariance @ shown.T
     estimates = shown @ flat(estimator.coefs_, estimator.intercepts_)
@@ -335,9 +318,44 @@ def standard_errors(
     )
 
 
-def _check_model(estimator, pairing, linear):
+def _covariance(refit, basis, kind):
+    """Covariance of the parameters (p + 1, q) by rows, and the Newton step from them.
+
+    `basis`, (q, q) or (q, q - 1), spans what the coefficients of a feature are free in.
+    """
+    problem, theta = refit.problem, refit.theta
+    network, total_weight = problem.network, problem.rows.total_weight
+    q, p1 = network.n_outputs, network.layer_sizes[0] + 1
+    gradient, A = refit.with_objective(
+        lambda F: (F.value_and_gradient(theta)[1], hessian_matrix(F, theta))
+    )
+    free = np.kron(np.eye(p1), basis)
+    inverse = _inverse(total_weight * free.T @ A @ free)
+    gradient = gradient.reshape(q, p1).T.ravel()
+    step = free @ inverse @ (total_weight * free.T @ gradient)
+    if kind == "model" and not _is_linear_regression(network.pairing):
+        return free @ inverse @ free.T, step
+    delta, counts = _deltas(refit)
+    if kind == "model":
+        if total_weight <= p1:
+            raise ValueError(
+                f"kind='model' needs more rows than coefficients per output, {p1}; a "
+                f"weight counts as so many rows, and their sum is {total_weight:g}."
+            )
+        residual = delta.T @ (delta * counts[:, np.newaxis]) / (total_weight - p1)
+        return np.kron(inverse[::q, ::q], residual), step
+    middle = free.T @ _outer_products(refit, delta, counts) @ free
+    return free @ inverse @ middle @ inverse @ free.T, step
+
+
+def _is_linear_regression(pairing):
+    natural = pairing.activation.natural_penalty
+    return pairing.status == "natural" and natural is LeastSquares
+
+
+def _check_model(estimator, pairing):
     """Raise a ValueError where the model has no likelihood."""
-    if not (pairing.is_likelihood or linear):
+    if not (pairing.is_likelihood or _is_linear_regression(pairing)):
         raise ValueError(
             f"kind='model' needs a penalty that is a log-likelihood, which {pairing} "
             "is not: take kind='sandwich', which is for every pair."
@@ -351,7 +369,7 @@ def _check_model(estimator, pairing, linear):
 
 
 def _contrasts(network, classes, reference):
-    """What is shown of the outputs' coefficients, a basis of what is free, the labels.
+    """Return what is shown of the coefficients, a basis of what is free, the labels.
 
     The first, (shown, q), is multiplied with coefficients (q,); the basis, (q, q) or
     (q, q - 1), is orthonormal.
@@ -377,33 +395,37 @@ def _contrasts(network, classes, reference):
     return contrast, basis, np.delete(classes, place)
 
 
-def _deltas(refit, estimator):
+def _deltas(refit):
     """d loss / dz of each row, (n, q), without weights; and what each row counts."""
-    X, codes, weights = refit.rows
-    (block,) = cut(X, codes, None, len(codes), estimator._smoothing(refit.network))
-    z = X @ estimator.coefs_[0].astype(float) + estimator.intercepts_[0]
-    targets = block.targets(refit.network.n_outputs)
-    _, delta = refit.network.pairing.loss_and_delta(z.T.copy(), targets, not block.soft)
-    counts = np.ones(len(codes)) if weights is None else weights
-    return delta.T, counts * (refit.total / counts.sum())
+    network, rows = refit.problem.network, refit.problem.rows
+    (block,) = LocalRows(
+        network, replace(rows.data, weights=None), rows.encoding
+    ).blocks(rows.n_rows)
+    buffers = Workspace(network, float).buffers(rows.n_rows)
+    z = network.forward(Layers(network, refit.theta), block.X, buffers)
+    hard = rows.encoding.hard
+    _, delta = network.pairing.loss_and_delta(z, block.targets(), hard)
+    weights = rows.data.weights
+    counts = np.ones(rows.n_rows) if weights is None else weights
+    return delta.T, counts * (rows.total_weight / counts.sum())
 
 
 def _outer_products(refit, delta, counts):
-    """The sum over the rows of their gradients' outer products.
+    """Sum over the rows of their gradients' outer products.
 
     A class weight is a factor of the loss, and so of each of the two gradients; a
     weight of the user counts rows.
     """
-    X = refit.rows[0]
+    X = refit.problem.rows.data.X
     X = X if isinstance(X, np.ndarray) else X.toarray()
     X = np.column_stack([X, np.ones(len(X))])
-    by = counts if refit.factors is None else counts * refit.factors
+    by = counts if refit.class_weights is None else counts * refit.class_weights
     gradients = (X[:, :, np.newaxis] * delta[:, np.newaxis]).reshape(len(X), -1)
     return (gradients * by[:, np.newaxis]).T @ gradients
 
 
 def _inverse(A):
-    """The inverse of a Hessian.
+    """Invert a Hessian.
 
     Raises
     ------
@@ -425,15 +447,14 @@ def _inverse(A):
 
 def _warn_if_short(step, errors):
     """Warn of a fit that has stopped before its minimum."""
-    there = errors > 0
-    distance = np.max(np.abs(step[there]) / errors[there], initial=0)
+    known = errors > 0
+    distance = np.max(np.abs(step[known]) / errors[known], initial=0)
     if distance > 0.1:
-        warnings.warn(
+        warn(
             f"The minimum of the objective on these rows is {distance:.2g} standard "
             "errors away from a coefficient: fit these rows, without early stopping, "
             "with a lower tol.",
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 

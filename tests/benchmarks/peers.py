@@ -14,9 +14,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from skce._network.blocks import block_rows, cut
+from skce._network.data import Data, Encoding
 from skce._network.kernels import Network
 from skce._network.objective import Objective
+from skce._network.rows import LocalRows
 from skce.losses.hidden import get_hidden_activation
 from skce.losses.pairings import pair
 
@@ -33,9 +34,9 @@ def network(p, h, q):
 
 def ours(X, y, h, q, decay, run):
     """theta -> value and gradient, as the classifier computes them."""
-    frozen = network(X.shape[1], h, q)
-    blocks = cut(X, y, None, block_rows(len(y), frozen))
-    return Objective(frozen, blocks, decay, X.dtype, run).value_and_gradient
+    stateless = network(X.shape[1], h, q)
+    rows = LocalRows(stateless, Data(X, y), Encoding(q), run)
+    return Objective(stateless, rows, decay).value_and_gradient
 
 
 def bare_products(X, h, q):

@@ -1,0 +1,352 @@
+"""What the estimators share: parameters, and one body of `fit`.
+
+An estimator differs from another by where its rows are, that is by how it makes a
+`Problem`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from inspect import signature
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state
+
+from skce._fitting.callbacks import CallbackSupportMixin, begin_fit
+from skce._fitting.checkpoint import resumable
+from skce._fitting.fits import (
+    BrokenFitError,
+    Fits,
+    Outcome,
+    fit_from_starts,
+    max_subtasks,
+)
+from skce._fitting.parameters import check_parameters
+from skce._fitting.problem import MIN_GROWING_ROWS, Plan
+from skce._fitting.solvers import NonFiniteObjectiveError
+from skce._fitting.stages import Stage
+from skce._fitting.starts import new_starts
+from skce._fitting.stopping import ValidationWatch, negative_loss, score_of
+from skce._inputs.validation import check_layer_sizes
+from skce._network.executors import workers
+from skce._network.kernels import Network
+from skce._network.objective import Objective
+from skce._network.rows import LocalRows
+from skce._support.documentation import link_template
+from skce._support.warn import warn
+from skce.losses.activations import Activation, get_activation
+from skce.losses.hidden import HiddenActivation, get_hidden_activation
+from skce.losses.pairings import (
+    DegeneratePairingWarning,
+    check_shapes,
+    pair,
+    pairing_status,
+    why_degenerate,
+)
+from skce.losses.penalties import Penalty
+from skce.prediction import Predictions
+from skce.uncertainty._laplace import posterior_covariance
+
+__all__ = ["BasePairedMLP", "unchanged_on_failure"]
+
+
+ClassWeight: TypeAlias = (
+    str | Mapping[Any, float] | Sequence[Mapping[Any, float]] | None
+)
+
+
+class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEstimator):
+    """Base class of the estimators: parameters and the body of `fit`.
+
+    Subclasses define `_problem(given, executor, random_state)`.
+    """
+
+    # Set by fit; described in the subclasses
+    coefs_: list[NDArray[Any]]
+    intercepts_: list[NDArray[Any]]
+    loss_: float
+    loss_curve_: list[float]
+    history_: dict[str, list[float]]
+    n_iter_: int
+    stages_: list[Stage]
+    solver_result_: dict[str, Any]
+    init_losses_: NDArray[np.float64]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+    n_features_in_: int
+
+    # Parameters that do not change the iterations of a fit
+    without_effect_on_iterations: tuple[str, ...] = (
+        "moderated",
+        "n_jobs",
+        "scoring",
+        "verbose",
+        "warm_start",
+    )
+
+    def __init__(
+        self,
+        activation: str | Activation = "softmax",
+        penalty: str | Penalty = "natural",
+        *,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        hidden_activation: str | HiddenActivation = "logistic",
+        alpha: float = 1e-4,
+        class_weight: ClassWeight = None,
+        label_smoothing: float = 0.0,
+        solver: str = "lbfgs",
+        max_iter: int = 1000,
+        max_fun: int = 15000,
+        tol: float = 1e-4,
+        init: str = "glorot",
+        n_init: int = 1,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        scoring: str | Callable[..., float] = "penalty",
+        moderated: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        growing_sample: bool | str = "auto",
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        verbose: bool | int = False,
+    ) -> None:
+        self.activation = activation
+        self.penalty = penalty
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.hidden_activation = hidden_activation
+        self.alpha = alpha
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.solver = solver
+        self.max_iter = max_iter
+        self.max_fun = max_fun
+        self.tol = tol
+        self.init = init
+        self.n_init = n_init
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.moderated = moderated
+        self.random_state = random_state
+        self.growing_sample = growing_sample
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    # Of the HTML repr
+    _doc_link_module = "skce"
+    _doc_link_template = property(lambda self: link_template())
+
+    def __setstate__(self, state):
+        """Fill what the version that has stored it did not have with its default."""
+        parameters = signature(type(self)).parameters.values()
+        has_default = [p for p in parameters if p.default is not p.empty]
+        defaults = {p.name: p.default for p in has_default}
+        super().__setstate__(defaults | state)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        try:
+            elementwise = get_activation(self.activation).elementwise
+            degenerate = pairing_status(self.activation, self.penalty) == "degenerate"
+        except (ValueError, NotImplementedError):  # fit will say what is wrong
+            return tags
+        tags.classifier_tags.multi_label = elementwise
+        tags.classifier_tags.poor_score = degenerate
+        return tags
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; those of an activation or penalty are set on a copy of it.
+
+        So neither the object that was passed nor a fitted model changes.
+
+        Parameters
+        ----------
+        **params : dict
+            "penalty__q" is the parameter q of `penalty`.
+
+        Returns
+        -------
+        self : estimator
+        """
+        for name in {key.partition("__")[0] for key in params if "__" in key}:
+            nested = getattr(self, name, None)
+            if name not in params and hasattr(nested, "get_params"):
+                params = {name: clone(nested, safe=False), **params}
+        return super().set_params(**params)
+
+    def _problem(self, given, executor, random_state):
+        """Make the Problem of what `fit` was given; set `n_features_in_`."""
+        raise NotImplementedError
+
+    def _fit(self, given, checkpoint):
+        """Solve the problem, set the fitted attributes, and return the Fits."""
+        check_parameters(self)
+        context = None
+        if hasattr(self, "_init_callback_context"):  # from scikit-learn 1.9 on
+            context = self._init_callback_context(
+                max_subtasks=max_subtasks(self.max_iter, self.n_init)
+            )
+        with unchanged_on_failure(self):
+            random_state = check_random_state(self.random_state)
+            plan = Plan.of(self)
+            problem = self._problem(given, plan.executor, random_state)
+            pairing = problem.network.pairing
+            if pairing.status == "degenerate":
+                warn(why_degenerate(pairing), DegeneratePairingWarning)
+            problem = replace(problem, new_watch=self._watch_maker(problem, plan))
+            grow = self._grows(problem)
+            starts = new_starts(self, problem, given.start, grow, random_state)
+            attributes_at = partial(_fitted_parameters, problem)
+            event_data = {"estimator": self, **given.event_data}
+            task = begin_fit(context, event_data, attributes_at)
+            try:
+                with resumable(checkpoint, self, problem, starts) as resumed:
+                    fits = fit_from_starts(resumed, starts, plan, task)
+            except NonFiniteObjectiveError as error:
+                raise self._broken_fit(error, problem) from error
+            theta, advice = fits.best.solution.theta, fits.advice()
+            if advice is not None and fits.interrupt.lost is None:
+                warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
+            vars(self).update(attributes_at(theta))
+            self._keep_record(fits)
+            if task is not None:
+                task.end(theta)
+            if self.moderated:
+                self._moderate(problem, theta)
+        return fits
+
+    def _architecture(self):
+        """Return the pairing, and the function from features and Labels to a Network.
+
+        What can be wrong with them, whatever the rows, is found here.
+        """
+        pairing = pair(self.activation, self.penalty)
+        hidden_activation = get_hidden_activation(self.hidden_activation)
+        hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
+
+        def network_for(n_features, labels):
+            check_shapes(pairing, labels.n_outputs)
+            sizes = (n_features, *hidden_sizes, labels.n_outputs)
+            return Network(sizes, hidden_activation, pairing)
+
+        return pairing, network_for
+
+    def _grows(self, problem):
+        """Return whether to begin on a growing sample."""
+        if isinstance(self.growing_sample, str):  # "auto"
+            return problem.rows.n_rows >= MIN_GROWING_ROWS
+        return bool(self.growing_sample)
+
+    def _watch_maker(self, problem, plan):
+        """Return the function that makes the ValidationWatch of one start, or None."""
+        held_out = problem.validation
+        if held_out is None:
+            return None
+
+        def watch(score):
+            return ValidationWatch(score, self.n_iter_no_change, self.scoring)
+
+        if isinstance(self.scoring, str) and self.scoring == "penalty":
+            data, network = held_out.for_loss(), problem.network
+            rows = LocalRows(network, data, problem.encoding, plan.executor)
+            loss = negative_loss(Objective(network, rows))
+            return lambda: watch(loss)
+        scorer = check_scoring(self, self.scoring)
+        attributes_at = partial(_fitted_parameters, problem)
+        rows = held_out.for_scorer(problem.labels)
+        # one for each start, as it has a fitted copy of the estimator
+        return lambda: watch(score_of(scorer, self, attributes_at, rows))
+
+    def _broken_fit(self, error, problem):
+        """Return the error of a fit whose objective overflowed."""
+        best, kept = None, "no iteration had ended"
+        if error.solution is not None:
+            best = clone(self)
+            for name in ("n_features_in_", "feature_names_in_"):
+                if hasattr(self, name):
+                    setattr(best, name, getattr(self, name))
+            vars(best).update(_fitted_parameters(problem, error.solution.theta))
+            best._keep_record(Fits([Outcome(None, error.solution, error.stages)]))
+            kept = "the error's attribute best is fitted with the last good weights"
+        rows = problem.rows
+        return BrokenFitError(
+            f"The fit broke off: {error}. X reaches {rows.largest:.3g} in absolute "
+            f"value, as {rows.dtype}: scale the features to mean 0 and variance 1 "
+            "(StandardScaler), or raise alpha; of a user-defined penalty or "
+            "activation, look at its domain or range. This estimator is as it was; "
+            f"{kept}.",
+            best,
+        )
+
+    def _moderate(self, problem, theta):
+        """Set the covariance of the parameters; Ctrl-C leaves the fit without it."""
+        try:
+            with workers(problem.work, self.n_jobs) as run:
+                self.posterior_covariance_ = posterior_covariance(problem, theta, run)
+        except KeyboardInterrupt:
+            warn(
+                "The fit has ended, but Ctrl-C came before the covariance that "
+                "moderated=True needs: probabilities are not moderated.",
+                ConvergenceWarning,
+            )
+
+    def _keep_record(self, fits):
+        """Set the attributes that describe how the fit went."""
+        best = fits.best
+        self.loss_ = best.solution.value
+        self.history_ = best.solution.history
+        self.loss_curve_ = self.history_["loss"]
+        self.n_iter_ = best.solution.record["nit"]
+        self.solver_result_ = best.solution.record | {
+            "solver": self.solver,
+            "tol": float(self.tol),
+            "alpha": float(self.alpha),
+        }
+        self.stages_ = best.stages
+        self.init_losses_ = np.array([outcome.loss for outcome in fits.outcomes])
+        watch = best.watch
+        self.validation_scores_ = None if watch is None else watch.scores
+        self.best_validation_score_ = None if watch is None else watch.best_score
+
+
+def _fitted_parameters(problem, theta):
+    """Attributes that predictions need, by their names."""
+    network, labels, dtype = problem.network, problem.labels, problem.rows.dtype
+    weights, biases = network.weights_and_biases(theta)
+    return {
+        "coefs_": [np.ascontiguousarray(W.T, dtype=dtype) for W in weights],
+        "intercepts_": [b.astype(dtype) for b in biases],
+        "classes_": labels.classes,
+        "pairing_": network.pairing,
+        "n_layers_": len(network.layer_sizes),
+        "n_outputs_": network.n_outputs,
+        "out_activation_": network.pairing.activation.name,
+        "posterior_covariance_": None,
+        "_labels": labels,
+        "_network": network,
+    }
+
+
+@contextmanager
+def unchanged_on_failure(estimator):
+    """Put the estimator's attributes back if the body fails or is interrupted."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,129 @@
+"""Listeners: called after each iteration, they may ask for a stop."""
+
+from threading import Event
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Interrupt", "Iteration", "Listener", "Listeners", "Printer"]
+
+
+class Iteration(NamedTuple):
+    """The state of a minimisation after an iteration.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    theta : ndarray of shape (n_parameters,)
+        The point accepted.
+    loss : float
+        The objective there.
+    gradient_norm : float
+        Largest absolute component of the gradient in the weights and biases.
+    evaluations : int
+        Of the objective and of Hessian products, so far.
+    seconds : float
+        Since the minimisation began.
+    """
+
+    number: int
+    theta: NDArray[np.float64]
+    loss: float
+    gradient_norm: float
+    evaluations: int
+    seconds: float
+
+
+class Listener:
+    """Base class: is called on the iterations of one minimisation.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether it asks for a stop before the first iteration.
+    """
+
+    stopped = False
+
+    def begin(self) -> None:
+        """Called when an iteration begins."""
+
+    def after(self, iteration: Iteration) -> bool:
+        """Return whether to stop after this iteration."""
+        return False
+
+    def close(self) -> None:
+        """Called when the minimisation has ended, perhaps within an iteration."""
+
+
+class Listeners(Listener):
+    """Several listeners, called in this order on every iteration.
+
+    Parameters
+    ----------
+    *listeners : Listener or None
+        None is left out.
+    """
+
+    def __init__(self, *listeners):
+        self.listeners = [each for each in listeners if each is not None]
+        self.stopped = any(each.stopped for each in self.listeners)
+
+    def begin(self):
+        """Call all as an iteration begins."""
+        for each in self.listeners:
+            each.begin()
+
+    def after(self, iteration):
+        """Return whether any of them asks for a stop."""
+        for each in self.listeners:
+            if each.after(iteration):
+                self.stopped = True
+        return self.stopped
+
+    def close(self):
+        """Call all as the minimisation has ended."""
+        for each in self.listeners:
+            each.close()
+
+
+class Printer(Listener):
+    """Prints one line per iteration."""
+
+    def after(self, iteration):
+        """Print the line."""
+        print(
+            f"iteration {iteration.number:5d}  objective {iteration.loss:.8g}  "
+            f"max |gradient| {iteration.gradient_norm:.3e}  "
+            f"evaluations {iteration.evaluations}  seconds {iteration.seconds:.2f}"
+        )
+        return False
+
+
+class Interrupt:
+    """Whether Ctrl-C, or the loss of the rows, has ended a fit; shared by its threads.
+
+    Attributes
+    ----------
+    cause : KeyboardInterrupt or None
+    """
+
+    def __init__(self):
+        self._event = Event()
+        self.cause = None
+
+    def set(self, cause=None):
+        """End the fit; the first cause is kept."""
+        self.cause = self.cause or cause
+        self._event.set()
+
+    def is_set(self):
+        """Return whether the fit is to end."""
+        return self._event.is_set()
+
+    @property
+    def lost(self):
+        """The error that says why the rows are lost; None after Ctrl-C."""
+        return getattr(self.cause, "error", None)

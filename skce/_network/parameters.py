@@ -1,0 +1,158 @@
+"""The flat parameter vector: its layout, and how it stands for weights and biases.
+
+Layer l has the weights W_l (n_out, n_in) and the biases b_l (n_out,). The flat vector
+theta holds the matrices [W_l | b_l] (n_out, n_in + 1), one after the other.
+
+Where the hidden activation is an affine function of a cheaper one, of its `core`
+(logistic: of tanh), the network runs the core, and theta holds the parameters of this
+*core network*. With y = shift + outer g(inner a), a layer above computes
+
+    W y + b = (outer W) g + (b + shift W 1),
+
+and a hidden one `inner` times that. The solvers see theta too: tanh units have outputs
+about 0, so their weights and the biases above hardly interact, which saves 6 to 40 % of
+the evaluations (docs/benchmarks.md; LeCun et al. 1998, "Efficient BackProp").
+"""
+
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+__all__ = ["Layers", "Parametrisation"]
+
+
+class Layers:
+    """Views of a flat vector of parameters, or of a gradient in them.
+
+    Attributes
+    ----------
+    flat : ndarray of shape (n_parameters,)
+    matrices : list of ndarray of shape (n_out, n_in + 1)
+        [W_l | b_l].
+    weights, transposed, biases : list of ndarray
+        W_l (n_out, n_in), its transpose, and b_l (n_out, 1).
+    """
+
+    def __init__(self, parametrisation, flat):
+        self.flat = flat
+        self.matrices = parametrisation.unpack(flat)
+        self.weights = [A[:, :-1] for A in self.matrices]
+        self.transposed = [W.T for W in self.weights]
+        self.biases = [A[:, -1:] for A in self.matrices]
+
+
+class Parametrisation:
+    """Layout of theta, and the translation between theta and weights and biases.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Inputs, hidden units of each layer, outputs: (p, h_1, ..., q).
+    hidden_activation : HiddenActivation
+    """
+
+    def __init__(self, layer_sizes, hidden_activation):
+        self.layer_sizes = tuple(layer_sizes)
+        self.hidden_activation = hidden_activation
+        self.core = hidden_activation.core or hidden_activation
+        self._inner, self._outer, self._shift = 1.0, 1.0, 0.0
+        if hidden_activation.core is not None:
+            self._inner = hidden_activation.inner
+            self._outer = hidden_activation.outer
+            self._shift = hidden_activation.shift
+        self.n_outputs = self.layer_sizes[-1]
+        self.weight_shapes = [(o, i) for i, o in pairwise(self.layer_sizes)]
+        self.n_parameters = sum(o * (i + 1) for o, i in self.weight_shapes)
+
+    def unpack(self, theta):
+        """Views of theta: the list of [W_l | b_l], (n_out, n_in + 1)."""
+        matrices, start = [], 0
+        for n_out, n_in in self.weight_shapes:
+            stop = start + n_out * (n_in + 1)
+            matrices.append(theta[start:stop].reshape(n_out, n_in + 1))
+            start = stop
+        return matrices
+
+    @cached_property
+    def _scales(self):
+        """Factors of each [W_l | b_l] in the core network: of W_l and of b_l."""
+        last = len(self.weight_shapes) - 1
+        inner = [1.0 if layer == last else self._inner for layer in range(last + 1)]
+        outer = [1.0 if layer == 0 else self._outer for layer in range(last + 1)]
+        return [(i * o, i) for i, o in zip(inner, outer, strict=True)]
+
+    @cached_property
+    def l2_factors(self):
+        """Factors of the squares of theta in |W|^2, (n_parameters,); 0 for biases."""
+        factors = np.zeros(self.n_parameters)
+        for A, (scale, _) in zip(self.unpack(factors), self._scales, strict=True):
+            A[:, :-1] = 1 / scale**2
+        return factors
+
+    def pack(self, weights, biases):
+        """Pack W_l (n_out, n_in) and b_l (n_out,) into a new flat float64 theta."""
+        theta = np.empty(self.n_parameters)
+        layers = zip(self.unpack(theta), weights, biases, self._scales, strict=True)
+        for layer, (A, W, b, (scale, bias_scale)) in enumerate(layers):
+            A[:, :-1] = scale * np.asarray(W, dtype=float)
+            A[:, -1] = b
+            if layer > 0 and self._shift:
+                A[:, -1] += self._shift * np.sum(W, axis=1, dtype=float)
+            A[:, -1] *= bias_scale
+        return theta
+
+    def weights_and_biases(self, theta):
+        """Invert `pack`: new float64 W_l (n_out, n_in) and b_l (n_out,)."""
+        weights, biases = [], []
+        layers = zip(self.unpack(theta), self._scales, strict=True)
+        for layer, (A, (scale, bias_scale)) in enumerate(layers):
+            weights.append(A[:, :-1] / scale)
+            biases.append(A[:, -1] / bias_scale)
+            if layer > 0 and self._shift:
+                biases[-1] -= self._shift * weights[-1].sum(axis=1)
+        return weights, biases
+
+    def largest_slope(self, gradient):
+        """max |d F / d W_l|, |d F / d b_l| of a gradient (n_parameters,) in theta."""
+        slopes = self.slopes(gradient)
+        # without the Python wrappers of slopes.max() and .min(), once per iteration
+        return float(max(np.maximum.reduce(slopes), -np.minimum.reduce(slopes)))
+
+    def slopes(self, gradient):
+        """Derivatives in W_l and b_l from those in theta, (..., n_parameters).
+
+        In the places that W_l and b_l have in theta.
+        """
+        if self.core is self.hidden_activation or len(self.weight_shapes) == 1:
+            return gradient
+        factors, bias_factors, bias_places = self._slope_factors
+        slopes = gradient.take(bias_places, axis=-1)
+        slopes *= bias_factors
+        slopes += factors * gradient
+        return slopes
+
+    @cached_property
+    def _slope_factors(self):
+        """Factors of `slopes`, and the place of the bias of each entry's unit."""
+        factors, bias_factors = np.zeros((2, self.n_parameters))
+        places = np.arange(self.n_parameters)
+        bias_places = places.copy()
+        layers = zip(
+            *map(self.unpack, (factors, bias_factors, places, bias_places)),
+            self._scales,
+            strict=True,
+        )
+        for layer, (f, bias_f, place, bias_place, scales) in enumerate(layers):
+            f[:, :-1], f[:, -1] = scales
+            bias_place[:, :-1] = place[:, -1:]
+            if layer > 0:
+                bias_f[:, :-1] = self._shift * scales[1]
+        return factors, bias_factors, bias_places
+
+    @cached_property
+    def public_order(self):
+        """Places in theta of coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()..."""
+        places = self.unpack(np.arange(self.n_parameters))
+        parts = [part for A in places for part in (A[:, :-1].T.ravel(), A[:, -1])]
+        return np.concatenate(parts)

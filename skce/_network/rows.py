@@ -1,0 +1,331 @@
+"""Sums over rows: the protocol, and rows in the memory of this process.
+
+A sum over rows is a value: `sums(kind, vectors)` returns it, whoever computes it. So an
+executor may be threads, processes or machines.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skce._network.blocks import block_rows, cut, shares
+from skce._network.executors import QUIET, serial
+from skce._network.kernels import Workspace
+from skce._network.parameters import Layers
+
+__all__ = ["LocalRows", "Rows", "RowsLost", "digest_of", "largest", "sum_of_blocks"]
+
+# The kernels of `Network`; each adds a loss and, but for "loss", writes a vector
+KERNELS = {
+    "loss": "loss",
+    "gradient": "loss_and_gradient",
+    "hessian": "hessian_product",
+    "gauss_newton": "gauss_newton_product",
+}
+
+N_VECTORS = {"loss": 1, "gradient": 1, "hessian": 2, "gauss_newton": 2}
+
+# Rows that are enough to see whether the hidden units are saturated
+SAMPLE_ROWS = 1000
+
+
+class Rows(Protocol):
+    """Training rows for one network, wherever they are.
+
+    Attributes
+    ----------
+    n_rows, n_features : int
+    dtype : dtype
+        In which X is computed.
+    n_bytes : float
+        Bytes of X; inf where the rows cannot be copied.
+    total_weight : float
+        Sum of the weights as the user gave them.
+    class_frequencies : ndarray of shape (q,)
+        Weighted mean targets.
+    sample : ndarray or CSR of shape (m, p)
+        Some rows of X.
+    largest : float
+        Largest absolute value of X.
+    """
+
+    n_rows: int
+    n_features: int
+    dtype: np.dtype
+    n_bytes: float
+    total_weight: float
+    class_frequencies: NDArray[np.float64]
+    sample: NDArray
+    largest: float
+
+    def sums(self, kind: str, vectors: list[NDArray]) -> NDArray[np.float64]:
+        """Return [loss, vector...] summed over the rows, in an array of its own.
+
+        Parameters
+        ----------
+        kind : {"loss", "gradient", "hessian", "gauss_newton"}
+            [loss]; [loss, gradient...]; [0, product...].
+        vectors : list of ndarray of shape (n_parameters,), float64
+            theta, and for the products the direction.
+
+        Raises
+        ------
+        RowsLost
+            If the rows cannot be summed any more.
+        """
+
+    def digest(self) -> str:
+        """Return a short text that other rows hardly share."""
+
+
+class RowsLost(KeyboardInterrupt):
+    """The rows are gone: ends a minimisation as Ctrl-C does, with the best weights.
+
+    Attributes
+    ----------
+    error : Exception
+        What the user is to see.
+    """
+
+    def __init__(self, error):
+        super().__init__(str(error))
+        self.error = error
+
+
+class LocalRows:
+    """`Rows` in the memory of this process, or in a file that it maps.
+
+    May be used from several threads at a time. What overflows is found by its result:
+    callers hold `np.errstate(**QUIET)`.
+
+    Parameters
+    ----------
+    network : Network
+    data : Data
+    encoding : Encoding
+    run : callable, default=serial
+        `run(function, items)` gives `[function(item) for item in items]`, in the order
+        of the items; in threads or in processes.
+    max_rows : int, optional
+        Of a block; by default chosen from the sizes.
+    """
+
+    def __init__(self, network, data, encoding, run=serial, max_rows=None):
+        self.network = network
+        self.data = data
+        self.encoding = encoding
+        self.run = run
+        self._max_rows = max_rows
+        # with a mean of 1, in X's dtype; None where all are equal
+        self.weights = _with_unit_mean(data.weights, data.X.dtype)
+        self._shares = None
+        # as many as are ever in use at once: taken, and put back
+        self._scratch = deque()
+        self._workspaces = deque()
+
+    @property
+    def n_rows(self):
+        """Number of rows."""
+        return self.data.n_rows
+
+    @property
+    def n_features(self):
+        """Number of features."""
+        return self.data.X.shape[1]
+
+    @property
+    def dtype(self):
+        """Of X, and of the kernels; parameters and sums are float64."""
+        return self.data.X.dtype
+
+    @property
+    def n_bytes(self):
+        """Bytes of X."""
+        return self.data.n_bytes
+
+    @property
+    def total_weight(self):
+        """Sum of the weights as the user gave them."""
+        return self.data.total_weight
+
+    @cached_property
+    def class_frequencies(self):
+        """Weighted mean targets, (q,)."""
+        return self.data.class_frequencies(self.encoding.n_outputs)
+
+    @property
+    def sample(self):
+        """About a thousand rows of X."""
+        return self.data.X[:: max(1, self.n_rows // SAMPLE_ROWS)]
+
+    @property
+    def largest(self):
+        """Largest absolute value of X."""
+        return largest(self.data.X)
+
+    def _new_shares(self):
+        blocks = self.blocks(self._max_rows or block_rows(self.n_rows, self.network))
+        if len(blocks) == 1:
+            blocks[0].kept_targets = blocks[0].targets()
+        return shares(blocks)
+
+    def blocks(self, max_rows):
+        """Blocks of at most `max_rows` rows."""
+        return cut(replace(self.data, weights=self.weights), self.encoding, max_rows)
+
+    def part(self, rows):
+        """Copy some rows, by index; sorted, for the sake of the cache."""
+        data = self.data.take(np.sort(rows))
+        return LocalRows(self.network, data, self.encoding, self.run)
+
+    def digest(self):
+        """Return a short text that other rows hardly share."""
+        scale = np.array([self.total_weight])
+        return digest_of(self.data.X, self.data.codes, self.weights, scale)
+
+    def sums(self, kind, vectors):
+        """Return [loss, vector...] summed over the rows; see `Rows`."""
+        try:
+            scratch = self._scratch.pop()
+        except IndexError:
+            scratch = self._new_scratch()
+        sum_of_share = scratch.sum_of_share[kind]
+        for layers, vector in zip(sum_of_share.vectors, vectors, strict=True):
+            layers.flat[...] = vector
+        if len(scratch.shares) == 1:
+            result = sum_of_share(scratch.shares[0]).copy()
+        else:
+            totals = iter(self.run(sum_of_share, scratch.shares))
+            result = next(totals) + next(totals)
+            for total in totals:
+                result += total
+        self._scratch.append(scratch)  # not after an error, which leaves it in use
+        return result
+
+    def _new_scratch(self):
+        network = self.network
+        if self._shares is None:
+            self._shares = self._new_shares()
+        vectors = [
+            Layers(network, np.empty(network.n_parameters, dtype=self.dtype))
+            for _ in range(2)
+        ]
+        sum_of_share = {
+            kind: _SumOfShare(network, kind, vectors[:n], self._workspaces)
+            for kind, n in N_VECTORS.items()
+        }
+        shares = [_Share(network, blocks) for blocks in self._shares]
+        return _Scratch(sum_of_share, shares)
+
+
+@dataclass(frozen=True)
+class _Scratch:
+    """Arrays of one evaluation: the vectors in X's dtype, and the shares' sums."""
+
+    sum_of_share: dict
+    shares: list
+
+
+class _Share:
+    """Blocks that are summed together, and the array that their sums are written to."""
+
+    def __init__(self, network, blocks):
+        self.network = network
+        self.blocks = blocks
+        self.total = np.empty(1 + network.n_parameters)
+        self.layers = Layers(network, self.total[1:])
+
+    def __reduce__(self):  # another process writes to an array of its own
+        return _Share, (self.network, self.blocks)
+
+
+@dataclass
+class _SumOfShare:
+    """From a share to its [loss, vector...]; can be sent to another process."""
+
+    network: object
+    kind: str
+    vectors: list
+    workspaces: deque = field(default_factory=deque)
+
+    def __call__(self, share):
+        try:
+            work = self.workspaces.pop()
+        except IndexError:
+            work = Workspace(self.network, self.vectors[0].flat.dtype)
+        share.total[0] = sum_of_blocks(
+            self.kind, self.vectors, share.blocks, work, share.layers
+        )
+        self.workspaces.append(work)
+        return share.total[:1] if self.kind == "loss" else share.total
+
+    def __reduce__(self):
+        flats = [vector.flat for vector in self.vectors]
+        return _unpickled, (self.network, self.kind, flats)
+
+
+def _unpickled(network, kind, flats):
+    np.seterr(**QUIET)  # another process does not inherit the caller's np.errstate
+    return _SumOfShare(network, kind, [Layers(network, flat) for flat in flats])
+
+
+def sum_of_blocks(kind, vectors, blocks, work, total):
+    """Sum of the losses over some blocks; the vectors are summed in `total`.
+
+    Parameters
+    ----------
+    kind : {"loss", "gradient", "hessian", "gauss_newton"}
+    vectors : list of Layers
+        Of the dtype of the workspace.
+    blocks : list of Block
+        At least one.
+    work : Workspace
+    total : Layers
+        float64.
+    """
+    kernel = getattr(work.network, KERNELS[kind])
+    if kind == "loss":
+        return sum(kernel(*vectors, b, work.buffers(b.n_rows)) for b in blocks)
+    direct = total if work.dtype == np.float64 else work.gradient
+    loss = kernel(*vectors, blocks[0], work.buffers(blocks[0].n_rows), direct)
+    if direct is not total:
+        total.flat[...] = direct.flat
+    for block in blocks[1:]:
+        loss += kernel(*vectors, block, work.buffers(block.n_rows), work.gradient)
+        total.flat += work.gradient.flat
+    return loss
+
+
+def _with_unit_mean(weights, dtype):
+    if weights is None or weights.min() == weights.max():
+        return None
+    return (weights / weights.mean()).astype(dtype)
+
+
+def largest(X):
+    """Largest absolute value of an array or a CSR matrix."""
+    values = X if isinstance(X, np.ndarray) else X.data
+    return max(abs(values.max()), abs(values.min())) if values.size else 0.0
+
+
+def digest_of(*arrays):
+    """A short text that other arrays, CSR matrices or Nones hardly share."""
+    digest = blake2b(digest_size=16)
+    for array in arrays:
+        parts = [array]
+        if hasattr(array, "indptr"):
+            parts = [array.data, array.indices, array.indptr]
+        for part in parts:
+            if part is None:
+                digest.update(b"none")
+                continue
+            digest.update(f"{part.shape} {part.dtype}".encode())
+            step = max(1, 2**24 // max(1, part[:1].nbytes))  # a copy of 16 MB at most
+            for start in range(0, len(part), step):
+                digest.update(np.ascontiguousarray(part[start : start + step]).data)
+    return digest.hexdigest()
