@@ -5,7 +5,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-collect_ignore = ["benchmarks"]
+collect_ignore = ["benchmarks", "typing"]
 
 
 def pytest_addoption(parser):
