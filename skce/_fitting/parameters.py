@@ -79,7 +79,7 @@ CONSTRAINTS = {
 def check_parameters(estimator):
     """Raise a ValueError that names the first parameter that cannot be used."""
     parameters = vars(estimator)
-    if parameters["solver"] in ("adam", "sgd"):
+    if isinstance(estimator.solver, str) and estimator.solver in ("adam", "sgd"):
         raise ValueError(
             f"solver={estimator.solver!r} is stochastic; the solvers here use all rows "
             f"at every step: {', '.join(map(repr, SOLVERS))}. Take 'lbfgs'."
