@@ -12,5 +12,5 @@ def pytest_addoption(parser):
     parser.addoption(
         "--regenerate",
         action="store_true",
-        help="write tests/golden/ anew instead of comparing with it",
+        help="rewrite tests/golden/ instead of comparing with it",
     )

@@ -66,7 +66,7 @@ def central_differences(function, x, step=1e-5):
 
 
 class Exponential(ElementwiseActivation):
-    """An activation of a user: positive outputs, no natural loss."""
+    """A user-defined activation: positive outputs, no natural loss."""
 
     range = Interval(0, np.inf)
 
@@ -81,7 +81,7 @@ class Exponential(ElementwiseActivation):
 
 
 class Huber(Penalty):
-    """A penalty of a user."""
+    """A user-defined penalty."""
 
     domain = Interval(-np.inf, np.inf)
 

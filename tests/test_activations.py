@@ -51,7 +51,7 @@ def test_outputs_lie_in_the_range_and_on_the_simplex_as_declared(activation):
 
 
 @pytest.mark.parametrize("scale", [1, 30, 800])
-def test_probabilities_and_their_logarithms(activation, scale):
+def test_log_probabilities_are_the_logarithms_of_probabilities(activation, scale):
     z = np.random.default_rng(3).normal(size=(5, 300)) * scale
     p = activation.probabilities(z)
     np.testing.assert_allclose(p.sum(axis=0), 1, atol=1e-12)
@@ -77,7 +77,7 @@ def test_probabilities_in_single_precision_are_accurate(activation):
     np.testing.assert_allclose(p, exact, rtol=0, atol=1e-6)
 
 
-def test_marginals_of_elementwise_units(activation):
+def test_marginals_of_elementwise_units_sum_to_one(activation):
     if not activation.elementwise:
         pytest.skip("not element-wise")
     z = np.random.default_rng(4).normal(size=(3, 200)) * 2
@@ -116,7 +116,7 @@ def test_projection_brings_outputs_nearer_to_any_posterior():
     assert (((projected - posterior) ** 2).sum(axis=0) <= before + 1e-15).all()
 
 
-def test_hidden_derivatives(hidden_activation):
+def test_hidden_derivatives_against_central_differences(hidden_activation):
     a, h = np.random.default_rng(7).normal(size=(3, 100)), 1e-5
 
     def value(a):

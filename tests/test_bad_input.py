@@ -84,7 +84,7 @@ BAD_PARAMETERS = {
 }
 
 
-# Immutable, and so compared by identity
+# Immutable, so compared by identity
 OBJECTS = ("pairing_", "_labels", "_network")
 
 
@@ -102,7 +102,7 @@ def assert_unchanged(estimator, before):
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD_DATA.values(), ids=BAD_DATA)
-def test_bad_data(arguments, message):
+def test_bad_data_is_refused_without_changing_the_estimator(arguments, message):
     with pytest.raises(ValueError, match=message):
         small().fit(*arguments)
     fitted = small().fit(pd.DataFrame(X, columns=list("abcd")), y)
@@ -115,7 +115,7 @@ def test_bad_data(arguments, message):
 @pytest.mark.parametrize(
     ("parameters", "message"), BAD_PARAMETERS.values(), ids=BAD_PARAMETERS
 )
-def test_bad_parameters(parameters, message):
+def test_bad_parameters_are_refused_without_changing_the_estimator(parameters, message):
     fitted = small().fit(X, y)
     fitted.set_params(**parameters)
     before = snapshot(fitted)
@@ -124,7 +124,7 @@ def test_bad_parameters(parameters, message):
     assert_unchanged(fitted, before)
 
 
-def test_a_huge_tol_is_a_tol():
+def test_a_huge_tol_is_accepted_with_warnings():
     with (
         pytest.warns(ScaleWarning, match=r"tol=1e\+200"),
         pytest.warns(ConvergenceWarning, match="stationary"),
@@ -191,7 +191,7 @@ def test_warm_start_needs_the_same_classes():
     [(1e6, "float64"), (1e30, "float32"), (1e150, "float64"), (1e300, "float64")],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_large_values_give_finite_results_or_say_to_scale(
+def test_large_values_give_finite_results_or_advise_scaling(
     activation, solver, hidden, scale, dtype
 ):
     large = (RAW / 8 * scale).astype(dtype)
@@ -216,7 +216,7 @@ def test_large_values_give_finite_results_or_say_to_scale(
 @pytest.mark.parametrize("solver", ["lbfgs", "bfgs", "cg", "trust-ncg", "trust-krylov"])
 @pytest.mark.parametrize("weight", [1e-300, 1e-100, 1e-9, 1e9, 1e300, "mixed"])
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_weights_of_any_size_are_finite_or_explained(solver, weight):
+def test_weights_of_any_size_give_finite_results_or_a_clear_error(solver, weight):
     rng = np.random.default_rng(0)
     weights = (
         10.0 ** rng.integers(-300, 300, 150) if weight == "mixed" else weight * ONES
@@ -231,7 +231,7 @@ def test_weights_of_any_size_are_finite_or_explained(solver, weight):
     assert np.isfinite(model.predict_proba(X)).all()
 
 
-def test_weights_and_alpha_can_be_multiplied_alike():
+def test_scaling_weights_and_alpha_together_changes_nothing():
     plain = small(alpha=1.0).fit(X, y)
     same = small(alpha=1e200).fit(X, y, 1e200 * ONES)
     np.testing.assert_allclose(same.coefs_[0], plain.coefs_[0], rtol=1e-6)
@@ -240,23 +240,23 @@ def test_weights_and_alpha_can_be_multiplied_alike():
 @pytest.mark.parametrize("factor", [1e-3, 1e-4, 1e-5])
 @pytest.mark.parametrize("hidden", [(), (4,)], ids=str)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_tiny_features_say_to_scale(factor, hidden):
+def test_tiny_features_warn_about_scaling(factor, hidden):
     with pytest.warns(ScaleWarning, match=r"nowhere larger than .*StandardScaler"):
         small(hidden_layer_sizes=hidden).fit(X * factor / 2, y)
 
 
-def test_saturated_start_says_to_scale():
+def test_a_saturated_start_warns_about_scaling():
     with pytest.warns(ScaleWarning, match="start saturated.*StandardScaler"):
         small(tol=0.01).fit(RAW * 1e6, y)
 
 
-def test_prediction_beyond_the_range_of_floats_says_to_scale():
+def test_prediction_that_overflows_advises_scaling():
     fitted = small(activation="identity", hidden_layer_sizes=()).fit(X, y)
     fitted.coefs_[0] *= 1e4
     with pytest.raises(ValueError, match=r"overflows.*1e\+306.*Scale"):
         fitted.predict_proba(np.full((2, 4), 1e306))
 
 
-def test_prediction_far_outside_is_finite():
+def test_prediction_far_from_the_training_data_is_finite():
     fitted = small().fit(X, y)
     assert np.isfinite(fitted.predict_proba(np.full((2, 4), 1e300))).all()

@@ -23,13 +23,13 @@ def test_a_section_prints_its_table():
 
 
 def test_the_page_has_a_table_of_every_section():
-    told = re.search(r"section +of (.*?);", output("--help"), flags=re.DOTALL).group(1)
-    names = re.findall(r"\w+", told)
+    found = re.search(r"section +of (.*?);", output("--help"), flags=re.DOTALL).group(1)
+    names = re.findall(r"\w+", found)
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert len(names) >= 9
     for name in names:
         section = page.partition(f"### {name}\n")[2].partition("###")[0]
-        # a head, a line of dashes, and a row
+        # a header, a separator and at least one row
         assert section.count("\n|") >= 3, name
 
 

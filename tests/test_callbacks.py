@@ -31,7 +31,7 @@ def classifier(**params):
 
 
 class Recorder:
-    """Keeps what it is told, and asks for a stop at the end of one task."""
+    """Records its calls, and requests a stop at the end of one task."""
 
     def __init__(self, stop_at=None):
         self.stop_at = stop_at
@@ -63,7 +63,7 @@ class Recorder:
 
 @needs_callbacks
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_callbacks_follow_each_iteration_and_change_nothing(solver):
+def test_callbacks_are_called_every_iteration_and_change_nothing(solver):
     recorder = Recorder()
     plain = classifier(solver=solver, alpha=1e-9, max_iter=40, tol=1e-2).fit(X, Y)
     clf = classifier(solver=solver, alpha=1e-9, max_iter=40, tol=1e-2)
@@ -78,7 +78,7 @@ def test_callbacks_follow_each_iteration_and_change_nothing(solver):
 @needs_callbacks
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_a_wish_to_stop_is_obeyed(solver, early_stopping):
+def test_a_callback_can_stop_a_fit(solver, early_stopping):
     clf = classifier(solver=solver, tol=1e-9, early_stopping=early_stopping)
     clf.set_callbacks(Recorder(stop_at=("iteration", 2))).fit(X, Y)  # no warning
     assert clf.n_iter_ == 2
@@ -112,7 +112,7 @@ def test_stages_of_a_growing_sample_are_tasks(stop_at):
 
 
 @needs_callbacks
-def test_callbacks_in_pipeline_and_search():
+def test_callbacks_work_in_pipelines_and_searches():
     monitor = ScoringMonitor(scoring="neg_log_loss")
     pipeline = make_pipeline(StandardScaler(), classifier().set_callbacks(monitor))
     pipeline.fit(X, Y)
@@ -131,7 +131,7 @@ def test_callbacks_in_pipeline_and_search():
 
 
 class StopAfterTwo:
-    """Without a state, so that clones in other processes can have it."""
+    """Stateless, so that it can be copied to other processes."""
 
     def setup(self, estimator, context):
         pass
@@ -148,7 +148,7 @@ def two_iterations(estimator, X, y):
 
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_wish_to_stop_is_obeyed_in_a_search_over_a_pipeline(n_jobs):
+def test_a_callback_can_stop_the_fits_of_a_search_over_a_pipeline(n_jobs):
     pipeline = make_pipeline(StandardScaler(), classifier(tol=1e-9))
     pipeline[-1].set_callbacks(StopAfterTwo())
     grid = {"pairedmlpclassifier__alpha": [0.1, 1]}
@@ -160,7 +160,7 @@ def test_a_wish_to_stop_is_obeyed_in_a_search_over_a_pipeline(n_jobs):
 
 @needs_callbacks
 @pytest.mark.parametrize("wrap", [lambda clf: clf, make_pipeline], ids=["", "pipeline"])
-def test_progress_bar(wrap):
+def test_progress_bar_shows_the_fit_and_its_starts(wrap):
     pytest.importorskip("rich")
     screen = io.StringIO()
     model = wrap(classifier(n_init=2))
@@ -171,7 +171,7 @@ def test_progress_bar(wrap):
 
 
 @needs_callbacks
-def test_a_failed_fit_ends_its_callbacks_and_leaves_the_estimator():
+def test_a_failed_fit_tears_down_callbacks_and_keeps_the_estimator():
     recorder = Recorder()
     clf = classifier().set_callbacks(recorder).fit(X, Y)
     before = dict(vars(clf))
@@ -183,7 +183,7 @@ def test_a_failed_fit_ends_its_callbacks_and_leaves_the_estimator():
 
 
 @needs_callbacks
-def test_soft_targets_tell_callbacks_of_the_rows_alone():
+def test_callbacks_work_with_soft_targets():
     monitor, recorder = ScoringMonitor(scoring="accuracy"), Recorder()
     targets = np.eye(3)[Y] * 0.7 + 0.1
     recorder.on_fit_task_end = lambda estimator, context: recorder.ended.append(0)
@@ -192,13 +192,13 @@ def test_soft_targets_tell_callbacks_of_the_rows_alone():
 
 
 @pytest.mark.skipif(ScoringMonitor is not None, reason="before scikit-learn 1.9")
-def test_callbacks_before_their_release_are_an_error():
+def test_callbacks_are_refused_before_scikit_learn_1_9():
     with pytest.raises(NotImplementedError, match=r"1\.9"):
         classifier().set_callbacks(Recorder())
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_history_is_a_table_of_the_iterations(solver):
+def test_history_has_one_entry_per_iteration(solver):
     clf = classifier(solver=solver, max_iter=1000).fit(X, Y)
     history = clf.history_
     assert {len(column) for column in history.values()} == {clf.n_iter_}

@@ -1,4 +1,4 @@
-"""check_gradient finds wrong derivatives and passes right ones."""
+"""check_gradient finds wrong derivatives and passes correct ones."""
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,10 @@ def classifier(*names, **parameters):
     ids=str,
 )
 @pytest.mark.parametrize("hidden_activation", ["logistic", "tanh"])
-def test_right_derivatives_pass(names, hidden_activation):
+def test_correct_derivatives_pass(names, hidden_activation):
     estimator = classifier(*names, hidden_activation=hidden_activation)
     errors = check_gradient(estimator, X, y)
-    # sparsemax and Huber have corners
+    # sparsemax and Huber have kinks
     assert errors["gradient"] < 1e-6
     assert errors["hessian"] < (1e-2 if "Huber" in str(names) else 1e-6)
     assert not hasattr(estimator, "coefs_")
@@ -84,7 +84,7 @@ def test_wrong_derivatives_are_found():
     ],
     ids=["csr", "coo", "float32", "list", "csc-float32", "frame"],
 )
-def test_every_kind_of_features_that_fit_accepts(convert):
+def test_every_kind_of_features_that_fit_accepts_is_checked(convert):
     estimator = classifier(alpha=0.1)
     errors = check_gradient(estimator, convert(X), y)
     assert errors["gradient"] < 1e-6

@@ -1,4 +1,4 @@
-"""A fit that was ended is taken up again and goes the same way."""
+"""Checkpoints: an interrupted fit resumes bit-identically."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ CASES = {solver: {"solver": solver} for solver in SOLVERS} | {
 
 
 class Ends(LeastSquares):
-    """Ends the fit at some evaluation, as Ctrl-C does."""
+    """Interrupts the fit at a given evaluation, as Ctrl-C does."""
 
     name = "least_squares"
 
@@ -63,12 +63,12 @@ def assert_same(fit, other):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("cut", [0, 11])
-def test_an_interrupted_fit_goes_on_to_the_same_bits(case, cut, tmp_path, monkeypatch):
+def test_an_interrupted_fit_resumes_bit_identically(case, cut, tmp_path, monkeypatch):
     rows = X.astype(np.float32) if case == "float32" else X
     penalty, path = Ends(), tmp_path / "fit"
     clf = classifier(penalty=penalty, **CASES[case])
     whole = classifier(penalty=penalty, **CASES[case]).fit(rows, Y)
-    for left in (9, 7):  # each time a little further
+    for left in (9, 7):  # interrupted twice
         penalty.left = left
         clf.fit(rows, Y, checkpoint=path)
         assert clf.solver_result_["reason"] == "interrupted"
@@ -77,7 +77,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(case, cut, tmp_path, monkey
         file.truncate(path.stat().st_size - cut)
     clf.fit(rows, Y, checkpoint=path)
     assert_same(clf, whole)
-    # all is on file now, so that the same fit computes next to nothing
+    # every evaluation is on file now: the same fit computes almost nothing
     calls, kernel = [], Objective.value_and_gradient
     monkeypatch.setattr(
         Objective,
@@ -89,7 +89,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(case, cut, tmp_path, monkey
     assert len(calls) <= n_objectives
 
 
-def test_more_iterations_go_on_where_fewer_ended(tmp_path):
+def test_a_larger_max_iter_resumes_a_fit_that_a_smaller_one_ended(tmp_path):
     path = tmp_path / "fit"
     with pytest.warns(ConvergenceWarning, match=r"max_iter=5"):
         classifier(max_iter=5).fit(X, Y, checkpoint=path)
@@ -109,7 +109,7 @@ classifier(penalty=Slow(), max_iter=40).fit(X, Y, checkpoint={path!r})
 
 
 class Slow(Ends):
-    """Takes its time."""
+    """Slow enough for its process to be killed during the fit."""
 
     def __init__(self, seconds=0.02):
         super().__init__()
@@ -121,7 +121,7 @@ class Slow(Ends):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_killed_process_loses_nothing(tmp_path):
+def test_a_fit_resumes_after_its_process_was_killed(tmp_path):
     path = tmp_path / "fit"
     code = SLOW.format(tests=str(Path(__file__).parent), path=str(path))
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code])
@@ -138,7 +138,7 @@ def test_a_killed_process_loses_nothing(tmp_path):
     assert_same(clf, classifier(penalty=Slow(0), max_iter=40).fit(X, Y))
 
 
-def test_what_does_not_go_with_the_file_says_so(tmp_path):
+def test_a_file_of_another_fit_is_refused_and_kept(tmp_path):
     path, text = tmp_path / "fit", tmp_path / "text"
     clf = classifier().fit(X, Y, checkpoint=path)
     state, size = dict(vars(clf)), path.stat().st_size
@@ -168,14 +168,14 @@ def test_what_does_not_go_with_the_file_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("option", [{"n_init": 2}, {"growing_sample": True}], ids=str)
-def test_where_a_limit_is_on_the_way_it_must_be_the_same(option, tmp_path):
+def test_several_starts_and_growing_samples_need_the_same_max_iter(option, tmp_path):
     with pytest.warns(ConvergenceWarning):
         classifier(max_iter=5, **option).fit(X, Y, checkpoint=tmp_path / "fit")
     with pytest.raises(ValueError, match=r"max_iter=1000\.0 \(before: 5\.0\)"):
         classifier(**option).fit(X, Y, checkpoint=tmp_path / "fit")
 
 
-def test_start_values_alike_do_not_hide_other_rows(tmp_path):
+def test_other_rows_are_refused_even_if_the_start_value_is_equal(tmp_path):
     """Without hidden units the objective begins with log q, whatever the rows."""
     clf = classifier(hidden_layer_sizes=())
     clf.fit(X, Y, checkpoint=tmp_path / "fit")
@@ -183,7 +183,7 @@ def test_start_values_alike_do_not_hide_other_rows(tmp_path):
         clf.fit(X[::-1], Y, checkpoint=tmp_path / "fit")
 
 
-def test_an_unfinished_first_line_is_written_anew(tmp_path):
+def test_an_unfinished_first_line_is_rewritten(tmp_path):
     path = tmp_path / "fit"
     classifier().fit(X, Y, checkpoint=path)
     whole = path.read_bytes()
@@ -192,7 +192,7 @@ def test_an_unfinished_first_line_is_written_anew(tmp_path):
     assert path.read_bytes() == whole
 
 
-def test_parameters_are_compared_as_another_process_sees_them(tmp_path):
+def test_parameters_match_whatever_their_type_and_memory_address(tmp_path):
     def new_scorer():
         return lambda clf, X, y: clf.score(X, y)
 
@@ -219,7 +219,7 @@ def test_a_full_disk_ends_the_checkpoint_and_not_the_fit(tmp_path, monkeypatch):
     assert_same(clf, classifier().fit(X, Y, checkpoint=tmp_path / "fit"))
 
 
-@pytest.mark.skipif(checkpoint.flock is None, reason="no locks here")
+@pytest.mark.skipif(checkpoint.flock is None, reason="needs file locks")
 def test_two_fits_cannot_share_a_file(tmp_path):
     refused = []
 
@@ -235,7 +235,7 @@ def test_two_fits_cannot_share_a_file(tmp_path):
     assert refused
 
 
-def test_soft_targets_have_checkpoints_too(tmp_path):
+def test_fits_to_soft_targets_can_be_checkpointed(tmp_path):
     targets = np.eye(3)[Y] * 0.7 + 0.1
     first = classifier().fit_targets(X, targets, checkpoint=tmp_path / "fit")
     again = classifier().fit_targets(X, targets, checkpoint=tmp_path / "fit")

@@ -1,4 +1,4 @@
-"""class_weight: equal to sample weights, to repetitions, with either of them."""
+"""class_weight equals sample weights and repeated rows, and combines with them."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from skce import PairedMLPClassifier
 
 X, y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)
-X, y = X[:120], y[:120]  # 50, 50 and 20
+X, y = X[:120], y[:120]  # 50, 50 and 20 of the classes
 
 
 def classifier(*names, **parameters):
@@ -41,7 +41,7 @@ def test_a_dict_multiplies_sample_weights_and_missing_labels_weigh_one():
     assert_same(one, classifier().fit(X, y, product))
 
 
-def test_integer_weights_equal_repetitions_with_balanced_classes():
+def test_integer_weights_equal_repeated_rows_with_balanced_classes():
     counts = np.random.default_rng(0).integers(0, 4, len(y))
     one = classifier(class_weight="balanced").fit(X, y, counts)
     other = classifier(class_weight="balanced").fit(
@@ -66,20 +66,19 @@ def test_multilabel_weights_multiply_over_the_labels():
     )
 
 
-def test_sparse_indicators_and_extra_labels():
+def test_sparse_indicators_and_weights_of_absent_labels_are_allowed():
     rows, labels = make_multilabel_classification(60, n_classes=3, random_state=0)
     one = classifier("logistic", class_weight="balanced")
     other = one.fit(rows / 10, labels).coefs_[0]
     np.testing.assert_array_equal(
         one.fit(rows / 10, sparse.csr_matrix(labels)).coefs_[0], other
     )
-    few = (
-        y < 2
-    )  # a label that these rows lack is no error, if none of theirs is lacking
+    # a weight of an absent label is allowed if all labels of y have one
+    few = y < 2
     classifier(class_weight={0: 1, 1: 2, 2: 3}).fit(X[few], y[few])
 
 
-def test_labels_are_strings():
+def test_labels_can_be_strings():
     names = np.array(["a", "b", "c"])[y]
     one = classifier(class_weight={"c": 4}).fit(X, names)
     assert_same(one, classifier(class_weight={2: 4}).fit(X, y))
@@ -97,7 +96,7 @@ def test_labels_are_strings():
         ({0: 0, 1: 0, 2: 0}, "zero for every row"),
     ],
 )
-def test_clear_errors(class_weight, message):
+def test_invalid_class_weights_are_refused(class_weight, message):
     with pytest.raises(ValueError, match=message):
         classifier(class_weight=class_weight).fit(X, y)
 

@@ -1,4 +1,4 @@
-"""What the estimator promises: shapes, dtypes, probabilities, decisions, labels."""
+"""The estimator's contract: shapes, dtypes, probabilities, decisions, labels."""
 
 from collections import Counter
 
@@ -49,7 +49,7 @@ def small(activation="softmax", penalty="natural", **parameters):
 
 
 def learnt(names):
-    """Accuracy on iris; least squares has flat regions where sparsemax is wrong."""
+    """Least accuracy on iris: least squares is flat where sparsemax is wrong."""
     return 0.6 if names == ("sparsemax", "least_squares") else 0.9
 
 
@@ -210,13 +210,13 @@ def test_attributes():
     assert small(hidden_layer_sizes=5).fit(IRIS, IRIS_Y).coefs_[0].shape == (4, 5)
 
 
-def test_degenerate_pair_warns_fits_and_says_so_in_its_tags():
+def test_degenerate_pair_warns_fits_and_is_tagged_as_poor():
     degenerate = small("logistic", "cross_entropy")
     with pytest.warns(
         DegeneratePairingWarning, match="all classes tend to.*'binary_cross_entropy'"
     ):
         degenerate.fit(IRIS, IRIS_Y)
-    # every output near 1: what the paper says
+    # every output is near 1, as in the paper
     assert degenerate.predict_outputs(IRIS).min() > 0.9
     assert degenerate.__sklearn_tags__().classifier_tags.poor_score
     assert not small().__sklearn_tags__().classifier_tags.poor_score
@@ -229,7 +229,7 @@ def test_tags_follow_the_activation():
         assert tags.input_tags.sparse
 
 
-def test_random_state_decides_the_start():
+def test_random_state_determines_the_start():
     one, same, other = (
         small(random_state=seed, tol=0.01).fit(IRIS, IRIS_Y).coefs_[0]
         for seed in (0, 0, 1)
@@ -238,8 +238,8 @@ def test_random_state_decides_the_start():
     assert not np.allclose(one, other)
 
 
-def test_init_uniform_is_the_papers():
-    # so loose a tolerance that the start is kept
+def test_init_uniform_is_that_of_the_paper():
+    # a tolerance so loose that the fit returns its start
     start = small(init="uniform", tol=1e9, hidden_layer_sizes=300)
     with pytest.warns(UserWarning, match="start to be stationary|nowhere larger"):
         start.fit(IRIS, IRIS_Y)
@@ -253,7 +253,7 @@ def test_init_uniform_is_the_papers():
     assert not np.any(start.intercepts_[0])
 
 
-def test_the_order_of_the_rows_does_not_matter_to_the_last_bit():
+def test_the_order_of_the_rows_changes_no_bit():
     rng = np.random.default_rng(1)
     X, weights, order = IRIS.round(), rng.uniform(size=150), rng.permutation(150)
     one = small().fit(X, IRIS_Y, weights)
@@ -263,7 +263,7 @@ def test_the_order_of_the_rows_does_not_matter_to_the_last_bit():
         np.testing.assert_array_equal(one.coefs_[0], other.coefs_[0])
 
 
-def test_integer_weights_equal_repetitions_to_the_last_bit(names):
+def test_integer_weights_equal_repeated_rows_bit_for_bit(names):
     rng = np.random.default_rng(0)
     times = rng.integers(0, 4, len(IRIS))
     order = rng.permutation(len(IRIS))
@@ -273,7 +273,7 @@ def test_integer_weights_equal_repetitions_to_the_last_bit(names):
         np.testing.assert_array_equal(one, other)
 
 
-def test_many_rows_are_cut_into_blocks_and_agree_with_one_block(monkeypatch):
+def test_many_rows_are_split_into_blocks_and_agree_with_one_block(monkeypatch):
     X, y = np.tile(IRIS, (20, 1)), np.tile(IRIS_Y, 20)
     X = X + np.random.default_rng(0).normal(scale=0.1, size=X.shape)
     fits = {}
@@ -286,21 +286,21 @@ def test_many_rows_are_cut_into_blocks_and_agree_with_one_block(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_warm_start_goes_on_where_it_stopped():
+def test_warm_start_continues_from_the_last_weights():
     steps = small(warm_start=True, tol=1e-5, max_iter=10)
     losses = [steps.fit(IRIS, IRIS_Y).loss_ for _ in range(4)]
-    # each fit goes below where the one before it stopped
+    # each fit ends below the one before it
     assert np.all(np.diff(losses) < 0)
     assert steps.loss_curve_[0] < losses[2]
 
 
-def test_warm_start_does_not_mistake_classes_for_labels():
+def test_warm_start_does_not_mistake_classes_for_multilabel_columns():
     fitted = small("logistic", warm_start=True).fit(IRIS, IRIS_Y)
     with pytest.raises(ValueError, match=r"had classes.*this one has labels"):
         fitted.fit(IRIS, np.eye(3, dtype=int)[IRIS_Y])
 
 
-def test_decision_and_prediction_agree_for_an_activation_of_the_users():
+def test_decision_and_prediction_agree_for_a_user_defined_activation():
     fitted = small(Exponential(), "least_squares").fit(CANCER, CANCER_Y)
     decision = fitted.decision_function(CANCER)
     np.testing.assert_array_equal(fitted.predict(CANCER), decision > 0)
@@ -308,7 +308,7 @@ def test_decision_and_prediction_agree_for_an_activation_of_the_users():
 
 @pytest.mark.filterwarnings("ignore:.*stopped after max_iter")
 @pytest.mark.parametrize("seed", range(4))
-def test_a_stuck_fit_begins_again_from_the_class_frequencies(seed):
+def test_a_stuck_fit_restarts_from_the_class_frequencies(seed):
     rng = np.random.default_rng(seed)
     y = (rng.random(500) < 0.08) + 2 * (rng.random(500) < 0.02)
     X = rng.normal(size=(500, 3)) + y[:, np.newaxis]
@@ -321,7 +321,7 @@ def test_a_stuck_fit_begins_again_from_the_class_frequencies(seed):
     small("sparsemax", alpha=1.0).fit(X, y)  # never stuck
 
 
-def test_a_fit_that_stays_at_the_class_frequencies_says_so():
+def test_a_fit_that_stays_at_the_class_frequencies_warns():
     X, y = make_blobs(centers=3, random_state=0, cluster_std=20)
     weights = {0: 1000, 1: 1e-4, 2: 1e-4}
     stuck = small("sparsemax", "least_squares", hidden_layer_sizes=())
@@ -333,7 +333,7 @@ def test_a_fit_that_stays_at_the_class_frequencies_says_so():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("limit", [{"max_iter": 1}, {"max_fun": 2}], ids=str)
-def test_a_fit_that_a_limit_has_ended_does_not_begin_again(limit):
+def test_a_fit_ended_by_a_limit_does_not_restart(limit):
     rng = np.random.default_rng(0)
     y = rng.integers(3, size=300)
     X = rng.normal(size=(300, 3))

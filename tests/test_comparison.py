@@ -1,4 +1,4 @@
-"""compare_pairings: shared folds, paired differences, intervals, few warnings."""
+"""compare_pairings: shared folds, paired differences, intervals, warnings."""
 
 import warnings
 
@@ -133,7 +133,7 @@ def test_scores_do_not_depend_on_n_jobs(comparison):
         np.testing.assert_array_equal(scores, other.scores[name])
 
 
-def test_table_and_frame_have_a_line_per_pair_best_first(comparison):
+def test_table_and_frame_have_one_line_per_pair_best_first(comparison):
     text = str(comparison)
     assert repr(comparison) == text
     first, second = [line for line in text.splitlines() if " x " in line][:2]

@@ -1,6 +1,6 @@
-"""A cluster: the local fit's result, the same bits, and what survives which fault.
+"""dask: the result of a local fit, bit for bit on any cluster, and faults.
 
-Workers are real processes, and are killed as such.
+The workers are real processes, which the tests of faults kill.
 """
 
 import os
@@ -56,7 +56,7 @@ from skce.dask._tree import root_sum, subtree_sums
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    # of distributed itself
+    # issued by distributed itself
     pytest.mark.filterwarnings("ignore:Creating scratch directories"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -101,7 +101,7 @@ def same_bits(one, other):
 
 
 def local_fit(clf, X, y, weights=None):
-    """The theta of a local minimisation from the same start with the same cut."""
+    """The network and solution of a local fit: same start, same partitions."""
     pairing = pair(clf.activation, clf.penalty)
     labels, _ = encode(y, pairing.activation)
     network = Network(
@@ -132,7 +132,7 @@ def local_fit(clf, X, y, weights=None):
 
 
 class BlockRows(LocalRows):
-    """Rows that have been cut into blocks elsewhere."""
+    """Rows that are already split into blocks."""
 
     def __init__(self, network, blocks):
         empty = np.empty((0, 1), dtype=blocks[0].X.dtype)
@@ -162,23 +162,23 @@ def test_equal_to_the_local_fit_after_50_iterations(client, data, seed):
 
 @pytest.mark.parametrize("names", NAMES, ids=" x ".join)
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
-def test_every_pair(client, data, names):
+def test_every_pair_equals_the_local_fit(client, data, names):
     X, y, weights = data
     clf = classifier(activation=names[0], penalty=names[1], alpha=10.0, max_iter=15)
     clf.fit(cut(X), cut(y), sample_weight=cut(weights))
-    # a penalty that is flat carries rounding errors far
+    # a flat penalty amplifies rounding errors
     assert_as_local(clf, X, y, weights, rtol=1e-8)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_every_solver(client, data, solver):
+def test_every_solver_equals_the_local_fit(client, data, solver):
     X, y, _ = data
     clf = classifier(solver=solver, max_iter=6, alpha=10.0).fit(cut(X), cut(y))
     assert_as_local(clf, X, y)
 
 
 def placed(client, collection, workers):
-    """Persisted, partition i on workers[i % len(workers)]."""
+    """Persist a collection, partition i on workers[i % len(workers)]."""
     parts = np.ravel(collection.to_delayed())
     futures = [
         client.compute(part, workers=[workers[i % len(workers)]])
@@ -205,7 +205,7 @@ def test_same_bits_wherever_the_partitions_are(client, data):
         same_bits(other, fits[0])
 
 
-def test_weights_classes_and_smoothing_as_the_local_fit(client, data):
+def test_weights_and_label_smoothing_equal_the_local_fit(client, data):
     X, y, weights = data
     parameters = {
         "class_weight": {0: 2.0, 2: 0.5},
@@ -220,7 +220,7 @@ def test_weights_classes_and_smoothing_as_the_local_fit(client, data):
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
-def test_multilabel(client, data, class_weight):
+def test_multilabel_equals_the_local_fit(client, data, class_weight):
     X, _, weights = data
     Y = (X[:, :3] > 0.5).astype(int)
     clf = classifier(activation="logistic", class_weight=class_weight, max_iter=20)
@@ -233,7 +233,7 @@ def test_multilabel(client, data, class_weight):
         classifier().fit(cut(X), cut(Y))
 
 
-def test_float32_and_sparse_blocks(client, data):
+def test_float32_and_sparse_blocks_are_fitted(client, data):
     X, y, _ = data
     clf = classifier(max_iter=10).fit(cut(X.astype(np.float32)), cut(y))
     assert clf.coefs_[0].dtype == np.float32
@@ -253,7 +253,7 @@ def frame(data, labels=("no", "maybe", "yes")):
 
 
 @pytest.mark.parametrize("persisted", [False, True])
-def test_frames_in_and_out(client, data, persisted):
+def test_data_frames_are_fitted_and_predicted(client, data, persisted):
     table = frame(data)
     table.index += 7
     ddf = dd.from_pandas(table, npartitions=4)
@@ -335,7 +335,7 @@ def test_empty_frames_and_classes_missing_from_partitions(client, data):
     np.testing.assert_allclose(clf.loss_curve_, local.loss_curve_, rtol=1e-8)
 
 
-def test_a_partition_without_weight_is_no_error(client, data):
+def test_a_partition_without_weight_is_allowed(client, data):
     X, y, weights = data
     weights = weights.copy()
     weights[:CHUNK] = 0
@@ -376,7 +376,7 @@ def test_errors_name_what_is_wrong_and_where(client, data, change, message):
     assert clf.coefs_ is before
 
 
-def test_frames_with_other_columns_text_or_partitions(client, data):
+def test_frames_with_other_columns_text_or_partitions_are_refused(client, data):
     table = frame(data)
     parts = [table[:1000], table[1000:2000], table[2000:]]
     columns = list("abcde")
@@ -410,7 +410,7 @@ def test_frames_with_other_columns_text_or_partitions(client, data):
         classifier().fit(collection(good), y)
 
 
-def test_parameters_that_a_cluster_has_not(client, data):
+def test_unsupported_parameters_are_refused(client, data):
     X, y, _ = data
     with pytest.raises(ValueError, match="growing_sample=True"):
         classifier(growing_sample=True).fit(cut(X), cut(y))
@@ -428,13 +428,13 @@ def test_parameters_that_a_cluster_has_not(client, data):
         classifier().fit_targets(cut(X), cut(y))
 
 
-def test_in_memory_labels_are_cut_as_x(client, data):
+def test_labels_in_memory_are_partitioned_like_x(client, data):
     X, y, weights = data
     lazy = classifier(max_iter=5).fit(cut(X), cut(y, 700), cut(weights, 77))
     same_bits(classifier(max_iter=5).fit(cut(X), list(y), weights), lazy)
 
 
-def test_early_stopping_several_starts_and_a_warm_start(client, data):
+def test_early_stopping_several_starts_and_warm_starts_work(client, data):
     X, y, _ = data
     dX, dy = cut(X[:2000]), cut(y[:2000])
     clf = classifier(early_stopping=True, n_init=2, n_iter_no_change=3, max_iter=100)
@@ -456,7 +456,7 @@ def test_early_stopping_several_starts_and_a_warm_start(client, data):
         clf.fit(dX, (dy > 0).astype(int))
 
 
-def test_the_warnings_of_a_local_fit(client, data):
+def test_the_warnings_are_those_of_a_local_fit(client, data):
     X, y, _ = data
     with pytest.warns(ConvergenceWarning, match="max_iter=2"):
         classifier(max_iter=2).fit(cut(X), cut(y))
@@ -468,7 +468,7 @@ def test_the_warnings_of_a_local_fit(client, data):
         )
 
 
-def test_parameters_copies_and_pickles(client, data):
+def test_clones_keep_the_client_and_pickles_drop_it(client, data):
     own = {"client", "worker_timeout"}
     assert set(DaskPairedMLPClassifier().get_params()) == own | set(
         PairedMLPClassifier().get_params()
@@ -486,7 +486,7 @@ def test_parameters_copies_and_pickles(client, data):
     assert b"distributed" not in pickle.dumps(clf.to_local())
 
 
-def test_a_client_is_needed():
+def test_a_client_is_required():
     code = """if True:
         import dask.array as da
         from skce.dask import DaskPairedMLPClassifier
@@ -500,7 +500,7 @@ def test_a_client_is_needed():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_what_travels_to_the_client_does_not_grow_with_the_rows():
+def test_the_summary_of_a_partition_does_not_grow_with_its_rows():
     sizes = []
     for n in (2_000, 200_000):
         rng = np.random.default_rng(0)
@@ -511,7 +511,7 @@ def test_what_travels_to_the_client_does_not_grow_with_the_rows():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 13])
-def test_the_tree_has_the_same_bits_for_any_distribution(n):
+def test_the_summation_tree_gives_the_same_bits_for_any_placement(n):
     rng = np.random.default_rng(n)
     X, y = rng.normal(size=(2000, 3)), rng.integers(0, 3, 2000)
     pairing = pair("softmax", "natural")
@@ -542,7 +542,7 @@ def test_the_tree_has_the_same_bits_for_any_distribution(n):
     np.testing.assert_allclose(results[0] / 2000, [value, *gradient], atol=1e-14)
 
 
-def test_a_part_has_the_same_bits_after_a_journey():
+def test_a_serialised_partition_gives_the_same_bits():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(1000, 20)), rng.integers(0, 3, 1000)
     network = Network(
@@ -568,7 +568,7 @@ def test_a_part_has_the_same_bits_after_a_journey():
             np.testing.assert_array_equal(total, first[0])
 
 
-def test_labels_of_several_kinds_in_partitions():
+def test_partitions_with_labels_of_several_kinds_are_refused():
     X = np.ones((4, 2))
     expected = Expected(2, None, X.dtype)
     summaries = [
@@ -579,7 +579,7 @@ def test_labels_of_several_kinds_in_partitions():
         merged(summaries)
 
 
-# Faults: processes of their own, without a nanny that would start them again
+# Faults: worker processes without a nanny that would restart them
 
 
 @pytest.fixture
@@ -609,7 +609,7 @@ def doomed():
 
 @pytest.fixture
 def at_evaluation(monkeypatch):
-    """Call `function` when so many evaluations have been asked for."""
+    """Call a function at the given evaluation of the objective."""
 
     def register(number, function):
         original = Objective.value_and_gradient
@@ -641,11 +641,13 @@ def test_a_killed_worker_changes_no_bit(client, data, doomed, at_evaluation, per
     assert processes[0].wait() == -signal.SIGKILL
     assert len(doomed_client.nthreads()) == 1
     same_bits(clf, expected)
-    if persisted:  # what the user holds is still there
+    if persisted:  # data that the user persisted are still available
         np.testing.assert_array_equal(doomed_client.compute(dX).result(), X)
 
 
-def test_killed_in_the_midst_of_an_evaluation(client, doomed, at_evaluation):
+def test_a_worker_killed_during_an_evaluation_changes_no_bit(
+    client, doomed, at_evaluation
+):
     X = da.random.default_rng(0).standard_normal((60_000, 20), chunks=(9000, 20))
     y = (X[:, 0] > X[:, 1]).astype(int)
     parameters = {"hidden_layer_sizes": 60, "max_iter": 6}
@@ -657,7 +659,7 @@ def test_killed_in_the_midst_of_an_evaluation(client, doomed, at_evaluation):
     same_bits(clf, expected)
 
 
-def test_all_workers_gone_keeps_the_best_weights(data, doomed, at_evaluation):
+def test_losing_all_workers_keeps_the_best_weights(data, doomed, at_evaluation):
     X, y, _ = data
     client, processes = doomed
 
@@ -687,7 +689,9 @@ def test_all_workers_gone_keeps_the_best_weights(data, doomed, at_evaluation):
     assert clf.coefs_ is coefs
 
 
-def test_scattered_data_cannot_be_made_again(data, doomed, at_evaluation):
+def test_losing_scattered_data_is_an_error_that_keeps_the_best(
+    data, doomed, at_evaluation
+):
     X, y, _ = data
     client, processes = doomed
     parts = [slice(i, i + 1000) for i in (0, 1000, 2000)]
@@ -700,7 +704,9 @@ def test_scattered_data_cannot_be_made_again(data, doomed, at_evaluation):
     assert caught.value.best is not None
 
 
-def test_a_nanny_brings_the_only_worker_back(client, data, at_evaluation):
+def test_a_fit_waits_for_the_nanny_to_restart_its_only_worker(
+    client, data, at_evaluation
+):
     X, y, _ = data
     expected = classifier(client=client).fit(cut(X), cut(y))
     with (
@@ -729,7 +735,7 @@ def test_ctrl_c_keeps_the_best_weights(client, data, at_evaluation):
     clf.predict(X)
 
 
-def test_an_error_of_a_user_s_penalty_arrives(client, data):
+def test_an_error_in_a_user_defined_penalty_is_raised(client, data):
     from problems import Huber
 
     class Broken(Huber):
@@ -755,7 +761,7 @@ def test_a_search_over_pairings_on_the_cluster(client, data):
     assert search.best_params_ == expected.best_params_
 
 
-def test_a_checkpoint_is_taken_up_again(client, data, tmp_path):
+def test_a_fit_resumes_from_a_checkpoint(client, data, tmp_path):
     X, y, _ = data
     path = tmp_path / "fit"
     whole = classifier(max_iter=20).fit(cut(X), cut(y))
@@ -785,7 +791,9 @@ def test_callbacks_stop_a_fit_on_a_cluster(client, data):
     assert clf.solver_result_["reason"] == "stopped"
 
 
-def test_all_workers_gone_in_early_stopping_keeps_the_best(data, doomed, at_evaluation):
+def test_losing_all_workers_in_early_stopping_keeps_the_best(
+    data, doomed, at_evaluation
+):
     X, y, _ = data
     client, processes = doomed
     at_evaluation(40, lambda: [process.kill() for process in processes])
@@ -799,7 +807,7 @@ def test_all_workers_gone_in_early_stopping_keeps_the_best(data, doomed, at_eval
     np.testing.assert_array_equal(caught.value.best.predict(X), clf.predict(X))
 
 
-def test_partitions_whose_files_are_gone_keep_the_best(
+def test_losing_the_files_of_partitions_keeps_the_best(
     data, doomed, at_evaluation, tmp_path
 ):
     X, y, _ = data
@@ -822,7 +830,7 @@ def test_partitions_whose_files_are_gone_keep_the_best(
     assert caught.value.best.n_iter_ >= 5
 
 
-def test_a_client_closed_in_the_midst_keeps_the_best(data, doomed, at_evaluation):
+def test_closing_the_client_during_a_fit_keeps_the_best(data, doomed, at_evaluation):
     X, y, _ = data
     client, _ = doomed
     at_evaluation(9, client.close)
@@ -834,9 +842,7 @@ def test_a_client_closed_in_the_midst_keeps_the_best(data, doomed, at_evaluation
         clf.fit(cut(X), cut(y))
 
 
-def test_a_checkpoint_goes_on_with_another_number_of_workers(
-    client, data, doomed, tmp_path
-):
+def test_a_fit_resumes_with_another_number_of_workers(client, data, doomed, tmp_path):
     X, y, _ = data
     one = classifier(client=doomed[0], max_iter=5, worker_timeout=7)
     one.fit(cut(X), cut(y), checkpoint=tmp_path / "fit")
@@ -845,7 +851,7 @@ def test_a_checkpoint_goes_on_with_another_number_of_workers(
     same_bits(other, classifier(client=client, max_iter=20).fit(cut(X), cut(y)))
 
 
-def test_a_fit_in_a_task_is_an_error(client, data):
+def test_a_fit_inside_a_dask_task_is_refused(client, data):
     X, y, _ = data
     search = GridSearchCV(classifier(max_iter=2), {"alpha": [1, 10]}, cv=2)
     with (
@@ -856,7 +862,7 @@ def test_a_fit_in_a_task_is_an_error(client, data):
         search.set_params(error_score="raise").fit(cut(X), cut(y))
 
 
-def test_copies_keep_what_scikit_learn_copies(client):
+def test_clones_keep_metadata_requests(client):
     with config_context(enable_metadata_routing=True):
         clf = classifier(client=client).set_fit_request(sample_weight=True)
         copied = clone(clf)
@@ -865,7 +871,7 @@ def test_copies_keep_what_scikit_learn_copies(client):
         assert copied.get_metadata_routing().fit.requests["sample_weight"] is True
 
 
-def test_scores_of_weights_that_are_none(client, data):
+def test_weights_that_sum_to_zero_and_one_dimensional_x_are_refused(client, data):
     X, y, _ = data
     clf = classifier(client=client, max_iter=5).fit(cut(X), cut(y))
     with pytest.raises(ValueError, match=r"sum to 0"):

@@ -58,7 +58,7 @@ def texts(figure):
 def assert_no_text_is_clipped(figure):
     figure.canvas.draw()
     for ax in figure.axes:
-        for text in ax.texts:  # labels of contours
+        for text in ax.texts:  # contour labels
             extent, inside = text.get_window_extent(), ax.bbox
             assert inside.x0 <= extent.x0 < extent.x1 <= inside.x1, text
             assert inside.y0 <= extent.y0 < extent.y1 <= inside.y1, text
@@ -221,7 +221,7 @@ def test_fits_of_different_penalties_share_axes_without_a_unit():
     assert ax.get_ylabel() == "objective per row, with the L2 term"
 
 
-def test_comparison_display_has_a_point_and_an_interval_per_pair(comparison):
+def test_comparison_display_has_one_point_and_interval_per_pair(comparison):
     for scoring in comparison.scores:
         display = PairingComparisonDisplay.from_comparison(comparison, scoring=scoring)
         table = comparison.summary(scoring)
@@ -234,7 +234,7 @@ def test_comparison_display_has_a_point_and_an_interval_per_pair(comparison):
         assert ticks == display.names
         assert display.ax_.get_title() == scoring
         segments = display.ax_.collections[0].get_segments()
-        ends = np.array([segment[:, 0] for segment in segments[1:]])  # not of the best
+        ends = np.array([segment[:, 0] for segment in segments[1:]])  # all but the best
         np.testing.assert_allclose(ends, np.c_[display.lower, display.upper][1:])
         assert_no_text_is_clipped(display.figure_)
 
@@ -262,5 +262,5 @@ def test_displays_draw_on_the_given_axes(comparison):
     for display, ax in zip(displays, axes, strict=True):
         assert display.ax_ is ax
         assert display.figure_ is figure
-        assert display.plot() is display  # once more, on new axes
+        assert display.plot() is display  # plotted again, on new axes
         assert display.ax_ is not ax

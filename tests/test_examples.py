@@ -17,7 +17,7 @@ def test_pairing_grid_prints_tables_and_saves_a_figure(tmp_path, monkeypatch, ca
     file = str(EXAMPLES / "plot_pairing_grid.py")
     namespace = runpy.run_path(file)
     main = namespace["main"]
-    # The small iris data in place of the two data sets, to save time
+    # The small iris data instead of the two data sets, to save time
     monkeypatch.setitem(main.__globals__, "DATA", {"iris": load_iris})
     monkeypatch.setattr(sys, "argv", [file, "--n-jobs", "1", "--output", str(tmp_path)])
     main()

@@ -1,4 +1,4 @@
-"""The growing sample: its parts, what it leads to, and how it is switched off."""
+"""The growing sample: its sizes, its stages, its result, and when it is used."""
 
 import warnings
 from itertools import pairwise
@@ -42,7 +42,7 @@ def test_every_prefix_of_the_order_is_stratified(seed):
         counts = np.bincount(codes[order[:m]], minlength=4)
         expected = np.bincount(codes) * m / 1000
         assert np.abs(counts - expected).max() <= 1.5
-    # ... and at random within a class
+    # ... and random within a class
     assert not np.array_equal(order, np.sort(order))
     rows = order[codes[order] == 0]
     assert abs(np.corrcoef(rows, np.arange(len(rows)))[0, 1]) < 0.15
@@ -56,7 +56,7 @@ def test_the_order_of_indicators_is_a_permutation():
 
 @pytest.mark.parametrize("n_rows", [10, 1000, 4_000_000, 10**9])
 @pytest.mark.parametrize("row_bytes", [8, 200, 1e6])
-def test_parts_double_and_fit_into_memory_with_their_fresh_rows(n_rows, row_bytes):
+def test_samples_double_and_fit_into_memory_with_their_fresh_rows(n_rows, row_bytes):
     sizes = sample_sizes(n_rows, n_rows * row_bytes)
     assert sizes == sorted(set(sizes))
     assert sizes or n_rows < 16
@@ -82,7 +82,7 @@ def test_stages_grow_and_the_last_is_on_all_rows(data):
 
 
 @pytest.mark.parametrize("pair", [("softmax", "natural"), ("logistic", "natural")])
-def test_without_hidden_units_it_leads_to_the_same_minimum(data, pair):
+def test_without_hidden_units_the_minimum_is_the_same(data, pair):
     settings = {"hidden_layer_sizes": (), "tol": 1e-7}
     X, y = data[0], data[1] == 0
     grown = classifier(activation=pair[0], **settings).fit(X, y)
@@ -91,8 +91,8 @@ def test_without_hidden_units_it_leads_to_the_same_minimum(data, pair):
     assert grown.loss_ == pytest.approx(whole.loss_, rel=1e-10)
 
 
-def test_a_stage_gives_up_the_point_where_fresh_rows_were_best():
-    # labels that say nothing: a sample can only be overfitted
+def test_a_stage_returns_the_point_where_fresh_rows_were_best():
+    # random labels: a sample can only be overfitted
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2000, 30)), rng.integers(0, 2, 2000)
     with warnings.catch_warnings():
@@ -101,7 +101,7 @@ def test_a_stage_gives_up_the_point_where_fresh_rows_were_best():
     first = fitted.stages_[0]
     assert first.n_iter <= 4 * CHECK_EVERY
     assert first.fresh_loss < 1.5 * np.log(2)
-    # while its sample was nearly learned by heart
+    # while the sample itself was nearly memorised
     assert first.loss_curve[-1] < 0.5
 
 
@@ -148,7 +148,7 @@ def test_the_warning_names_the_max_iter_that_was_given(data):
         classifier(max_iter=20, tol=1e-9).fit(*data)
 
 
-def test_a_start_that_no_stage_leaves_is_called_stationary():
+def test_a_start_that_no_stage_improves_is_called_stationary():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40_000, 20)).astype(np.float32), rng.integers(0, 2, 40_000)
     with pytest.warns(ConvergenceWarning, match="start to be stationary"):
@@ -177,7 +177,7 @@ def test_same_bits_for_any_number_of_threads():
         np.testing.assert_array_equal(other.coefs_[0], fits[0].coefs_[0])
 
 
-def test_off_by_its_parameter_for_few_rows_and_after_a_warm_start(data):
+def test_not_used_if_switched_off_for_few_rows_or_after_a_warm_start(data):
     assert len(classifier(growing_sample=False).fit(*data).stages_) == 1
     assert len(data[1]) < MIN_GROWING_ROWS
     assert len(classifier(growing_sample="auto").fit(*data).stages_) == 1
@@ -203,7 +203,7 @@ def test_max_iter_bounds_the_work_of_all_stages(data, max_iter):
     assert fitted.n_iter_ >= 1
 
 
-def test_weights_of_zero_leave_out_a_part_without_rows(data):
+def test_a_sample_without_weighted_rows_is_left_out(data):
     X, y = data
     weights = np.zeros(4000)
     weights[:40] = 1.0
@@ -212,7 +212,7 @@ def test_weights_of_zero_leave_out_a_part_without_rows(data):
     assert fitted.loss_ == pytest.approx(alone.loss_, rel=0.05)
 
 
-def test_sparse_rows_grow_as_dense_ones_do(data):
+def test_sparse_rows_have_the_stages_of_dense_rows(data):
     X, y = data
     X = np.where(np.abs(X) > 1, X, 0)
     dense = classifier(max_iter=10, tol=1e-2).fit(X, y)
@@ -223,7 +223,7 @@ def test_sparse_rows_grow_as_dense_ones_do(data):
     assert thin.loss_ < 0.9 * np.log(3)
 
 
-def test_multilabel_grows(data):
+def test_multilabel_fits_use_a_growing_sample(data):
     X, y = data
     labels = np.column_stack([y == 0, y > 1])
     fitted = classifier(activation="logistic", tol=1e-3).fit(X, labels)
@@ -231,7 +231,7 @@ def test_multilabel_grows(data):
 
 
 @pytest.mark.parametrize("value", [None, 0, 1, "yes", 0.5])
-def test_what_it_may_be(data, value):
+def test_invalid_values_are_refused(data, value):
     with pytest.raises(ValueError, match=r"growing_sample=.*'auto', True or False"):
         classifier(growing_sample=value).fit(*data)
 

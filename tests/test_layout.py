@@ -11,7 +11,7 @@ import skce
 PACKAGE = Path(skce.__file__).parent
 ROOT = PACKAGE.parent
 
-# Each imports only from itself and from those before it
+# Each imports only from itself and the ones before it
 ORDER = [
     "_support",
     "losses",
@@ -56,7 +56,7 @@ def imports(file):
                     yield alias.name
 
 
-def test_every_package_has_its_place():
+def test_every_package_is_in_the_order_of_imports():
     assert {layer(file) for file in FILES} == set(ORDER)
 
 
@@ -77,7 +77,7 @@ def test_modules_that_look_public_are_documented(file):
 
 
 @pytest.mark.parametrize("name", [name for name in ORDER if name != "__init__"])
-def test_the_source_is_described_package_by_package(name):
+def test_contributing_describes_every_package(name):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert re.search(rf"^\| `skce/{name}(/|\.py)` \| .", text, flags=re.MULTILINE)
 

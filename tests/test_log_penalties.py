@@ -1,4 +1,4 @@
-"""Penalties of log y: derivatives, saturation, limits, grids, and what they are for."""
+"""Penalties of log y: derivatives, saturation, limits, searches, robustness."""
 
 import mpmath
 import numpy as np
@@ -52,7 +52,7 @@ def test_delta_and_hessian_product_against_central_differences(pairing, kind):
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=str)
-def test_by_the_logarithm_equals_by_the_output(pairing):
+def test_derivatives_by_log_y_equal_those_by_y(pairing):
     assert type(pairing) is LogComposedPairing
     rng = np.random.default_rng(0)
     z, dz = rng.normal(size=(2, 4, 50))
@@ -110,7 +110,7 @@ def test_limits_are_cross_entropy_and_the_absolute_error():
     np.testing.assert_allclose(loss, np.abs(t - y).sum(axis=0) / 2)
 
 
-def test_status_and_a_grid():
+def test_pairing_status_and_grid_search():
     X, y = load_iris(return_X_y=True)
     assert pairing_status("softmax", Focal()) == "workable"
     assert pairing_status("logistic", Focal()) == "degenerate"
@@ -125,7 +125,7 @@ def test_status_and_a_grid():
 
 @pytest.mark.parametrize("solver", ["newton-cg", "trust-ncg", "trust-krylov"])
 @pytest.mark.parametrize("penalty", [Focal(2), GeneralizedCrossEntropy(0.7)], ids=str)
-def test_newton_solvers(penalty, solver):
+def test_newton_solvers_reach_the_minimum_of_lbfgs(penalty, solver):
     X, y = load_iris(return_X_y=True)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     fits = [
@@ -138,7 +138,7 @@ def test_newton_solvers(penalty, solver):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_bounded_penalty_withstands_wrong_labels():
+def test_a_bounded_penalty_is_robust_to_wrong_labels():
     X, y = load_digits(return_X_y=True)
     X = X / 16
     rng = np.random.default_rng(0)
@@ -170,12 +170,12 @@ def test_a_bounded_penalty_withstands_wrong_labels():
         (lambda: GeneralizedCrossEntropy(2), "q=2 must be"),
     ],
 )
-def test_clear_errors(make, message):
+def test_invalid_parameters_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_an_unfinished_one_says_what_it_must_define():
+def test_an_incomplete_penalty_names_the_missing_method():
     class Half(LogPenalty):
         pass
 
@@ -197,7 +197,7 @@ def test_curvature_is_finite_at_saturation_and_keeps_the_dtype(penalty):
 
 
 class Sharper(Softmax):
-    """softmax(2 z): another value than its parent's."""
+    """softmax(2 z), so not the value of its parent."""
 
     def value(self, z):
         return super().value(2 * z)
@@ -206,7 +206,7 @@ class Sharper(Softmax):
         return 2 * super().jacobian_product(z, y, u)
 
 
-def test_a_subclass_with_another_value_inherits_no_short_cut():
+def test_a_subclass_with_another_value_inherits_no_shortcut():
     X, y = load_iris(return_X_y=True)
     fit = PairedMLPClassifier(Sharper(), Focal(), hidden_layer_sizes=3, alpha=0.1)
     fit.fit(X, y)

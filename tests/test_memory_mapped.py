@@ -60,7 +60,7 @@ def test_the_rows_are_not_copied(name, path, monkeypatch):
         _, most_of_prediction = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # of 160 MB: the workspace, the validation rows (32 MB), a few columns
+    # less than the 160 MB: the workspace, validation rows (32 MB), a few columns
     assert most < 70e6
     assert most_of_prediction < 20e6
     assert len(predicted) == N // 2
@@ -68,7 +68,7 @@ def test_the_rows_are_not_copied(name, path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("growing", [False, True])
-def test_a_file_is_fitted_as_an_array(growing, path):
+def test_a_memory_mapped_array_gives_the_fit_of_one_in_memory(growing, path):
     X, rows = np.load(path, mmap_mode="r"), slice(None, None, 1 if growing else 4)
     kept = np.array(X[rows])
     on_file = classifier(growing_sample=growing).fit(X[rows], Y[rows])
@@ -88,7 +88,7 @@ def test_samples_and_validation_rows_of_a_sorted_file_have_all_classes(path):
     assert share > 0.9
 
 
-def test_validation_rows_of_a_file_weigh_nothing_in_training(path):
+def test_validation_rows_of_a_file_have_no_weight_in_training(path):
     X = np.load(path, mmap_mode="r")
     codes = (Y == "b").astype(np.int8)
     for weights in (None, np.random.default_rng(0).random(N)):
@@ -113,7 +113,7 @@ def test_every_class_of_a_large_array_keeps_a_training_row(monkeypatch):
     weights = np.where(np.arange(len(codes)) % 2, 1.0, 0.0)
     monkeypatch.setattr(
         sampling, "random_order", lambda X, codes, *_: np.arange(len(codes))
-    )  # all of a class first
+    )  # all rows of a class first
     for given in (None, weights):
         training, held_out = sampling.split_data(
             Data(X, codes, given), 0.3, np.random.RandomState(0), False
@@ -125,7 +125,7 @@ def test_every_class_of_a_large_array_keeps_a_training_row(monkeypatch):
 
 
 @pytest.mark.parametrize("n", [2, RUN, 5 * RUN + 3])
-def test_runs_are_neighbours_and_cover_all_rows_once(n):
+def test_runs_of_neighbouring_rows_cover_all_rows_once(n):
     order = order_of_runs(n, np.random.RandomState(0), n, RUN)
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
     assert np.mean(np.diff(order) == 1) >= 1 - 1 / RUN - 6 / n
@@ -142,9 +142,9 @@ def test_wide_rows_are_drawn_one_by_one_and_stratified():
 
 
 @pytest.mark.parametrize("labels", [[3, 7, -2], ["b", "a", "c"], [True, False, True]])
-def test_labels_of_many_rows_are_coded_in_parts(labels):
+def test_labels_of_many_rows_are_encoded_in_chunks(labels):
     y = np.random.default_rng(0).choice(labels, ROWS_AT_A_TIME + 1000)
-    y[:ROWS_AT_A_TIME] = labels[0]  # all but one class come late
+    y[:ROWS_AT_A_TIME] = labels[0]  # the other classes only occur after the first chunk
     X = np.random.default_rng(1).normal(size=(len(y), 1)).astype(np.float32)
     with pytest.warns(ConvergenceWarning):
         clf = classifier(max_iter=1).fit(X, y)

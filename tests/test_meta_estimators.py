@@ -59,7 +59,7 @@ def test_a_frozen_classifier_can_be_calibrated(classifier):
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
 
 
-def test_multioutput_chains_and_self_training(classifier):
+def test_multioutput_chains_and_self_training_accept_the_classifier(classifier):
     both = np.column_stack([y == 0, y == 1]).astype(int)
     assert MultiOutputClassifier(classifier).fit(X, both).score(X, both) > 0.85
     assert ClassifierChain(classifier).fit(X, both).score(X, both) > 0.85

@@ -1,4 +1,4 @@
-"""Moderated probabilities against averages over the posterior itself."""
+"""Moderated probabilities against averages over draws from the posterior."""
 
 import numpy as np
 import pytest
@@ -68,7 +68,7 @@ def test_mean_over_the_posterior_of_the_logits(activation, kind, hidden):
     zeros = np.zeros(len(p))
     f = plain.pairing_.activation
     n_draws, total = 0, 0
-    while n_draws < 16_000:  # of 4000, the mean has an error of up to 0.006
+    while n_draws < 16_000:  # the mean of 4000 has an error of up to 0.006
         draws = rng.multivariate_normal(zeros, covariance, 1000, method="eigh")
         n_draws += len(draws)
         for shift in np.einsum("sp,pnk->snk", draws, J):
@@ -81,7 +81,7 @@ def test_mean_over_the_posterior_of_the_logits(activation, kind, hidden):
     found = moderated.predict_proba(X)
     found = found[:, 1:] if plain.n_outputs_ == 1 else found
     assert np.abs(found - expected).max() < 0.035
-    # much nearer than what is not averaged
+    # much nearer than the probabilities without moderation
     before = plain.predict_proba(X)
     before = before[:, 1:] if plain.n_outputs_ == 1 else before
     if hidden:
@@ -108,7 +108,9 @@ def test_formula_of_mackay_for_two_classes(activation):
 
 @pytest.mark.parametrize(("activation", "kind"), CASES)
 @pytest.mark.parametrize("hidden_activation", HIDDEN_ACTIVATIONS)
-def test_less_certain_and_otherwise_as_it_was(activation, kind, hidden_activation):
+def test_probabilities_are_less_certain_and_all_else_is_unchanged(
+    activation, kind, hidden_activation
+):
     y = TARGETS[kind]
     plain, moderated = (
         clf.fit(X, y) for clf in fits(activation, hidden_activation=hidden_activation)
@@ -125,10 +127,10 @@ def test_less_certain_and_otherwise_as_it_was(activation, kind, hidden_activatio
     np.testing.assert_array_equal(*outputs)
     np.testing.assert_array_equal(moderated.coefs_[0], plain.coefs_[0])
     np.testing.assert_allclose(moderated.predict_proba(sparse.csr_array(X)), q)
-    if hidden_activation != "relu":  # whose slope jumps where a unit is at its kink
+    if hidden_activation != "relu":  # its slope jumps at the kink
         single = moderated.predict_proba(X.astype(np.float32))
         np.testing.assert_allclose(single, q, atol=1e-5)
-    # far from the rows it knows less, and stays a number
+    # far from the training rows they stay finite
     far = moderated.predict_proba(1e6 * X)
     assert np.isfinite(far).all()
 
@@ -139,7 +141,7 @@ def test_dtype_is_kept(dtype):
     assert clf.predict_proba(X.astype(dtype)).dtype == dtype
 
 
-def test_what_cannot_be_moderated_says_why():
+def test_models_that_cannot_be_moderated_are_refused_with_a_reason():
     for pair in pairing_grid():
         pair = {name: value[0] for name, value in pair.items()}
         clf = classifier(**pair, moderated=True)
@@ -157,14 +159,14 @@ def test_what_cannot_be_moderated_says_why():
         classifier(moderated=True, hidden_layer_sizes=1000).fit(X, Y)
 
 
-def test_of_single_precision_it_is_that_of_double():
+def test_single_precision_gives_the_covariance_of_double():
     X = np.random.default_rng(0).normal(size=(500, 10))
     y = (X[:, 0] + X[:, 1] ** 2 > 1).astype(int)
     params = {"hidden_layer_sizes": 10, "alpha": 1e-3, "moderated": True}
     single = classifier(**params).fit(X.astype(np.float32), y)
     traces = []
     for dtype in (np.float32, np.float64):
-        clf = classifier(**params, max_iter=1, tol=1e9)  # of the same weights
+        clf = classifier(**params, max_iter=1, tol=1e9)  # keeps the weights
         clf.fit(
             X.astype(dtype),
             y,
@@ -177,20 +179,20 @@ def test_of_single_precision_it_is_that_of_double():
         )
         traces.append(np.trace(clf.posterior_covariance_))
     assert traces[0] == pytest.approx(traces[1], rel=1e-3)
-    assert traces[1] > 1e4  # what the prior alone holds is uncertain
+    assert traces[1] > 1e4  # uncertain where the prior is all there is
 
 
-def test_switched_off_it_predicts_without():
+def test_moderation_can_be_switched_off_after_the_fit():
     plain, moderated = (clf.fit(X, Y) for clf in fits("softmax"))
     moderated.set_params(moderated=False)
     np.testing.assert_array_equal(moderated.predict_proba(X), plain.predict_proba(X))
 
 
-def test_far_away_it_does_not_overflow():
+def test_probabilities_far_away_do_not_overflow():
     moderated = classifier(hidden_layer_sizes=(), moderated=True).fit(X, Y)
     far = moderated.predict_proba(X * 1e200)
     np.testing.assert_allclose(far, moderated.predict_proba(X * 1e100), atol=1e-6)
-    assert far.max() < 1 - 1e-6  # the direction is known, its certainty is not
+    assert far.max() < 1 - 1e-6  # the direction is known, but not with certainty
 
 
 def test_ctrl_c_before_the_covariance_keeps_the_fit(monkeypatch):

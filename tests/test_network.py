@@ -64,7 +64,7 @@ def test_gradient_and_hessian_product_against_central_differences(pairing, hidde
         shift[i] = h
         above, below = (F.value_and_gradient(theta + s)[0] for s in (shift, -shift))
         assert gradient[i] == pytest.approx((above - below) / (2 * h), abs=1e-8)
-    h = 1e-6  # v is long
+    h = 1e-6  # v is a long vector
     above, below = (F.value_and_gradient(theta + s * v)[1] for s in (h, -h))
     expected = (above - below) / (2 * h)
     product = F.hessian_product(theta, v)
@@ -72,7 +72,7 @@ def test_gradient_and_hessian_product_against_central_differences(pairing, hidde
 
 
 class LeakyReLU(HiddenReLU):
-    """A hidden activation of a user, with derivatives in float64."""
+    """A user-defined hidden activation, with derivatives in float64."""
 
     def apply(self, a):
         np.maximum(a, 0.1 * a, out=a)
@@ -101,7 +101,7 @@ class Squashed(HiddenLogistic):
 
 @pytest.mark.parametrize("f", [LeakyReLU(), LeCunTanh(), Squashed()], ids=repr)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_subclass_does_not_inherit_the_short_cuts_of_its_parent(f, dtype):
+def test_a_subclass_does_not_inherit_the_shortcuts_of_its_parent(f, dtype):
     rng = np.random.default_rng(6)
     X, labels = data(PAIRINGS[0], rng)
     network = Network((P, 4, 3), f, PAIRINGS[0])
@@ -116,7 +116,7 @@ def test_a_subclass_does_not_inherit_the_short_cuts_of_its_parent(f, dtype):
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
 @pytest.mark.parametrize("rows", [1, 7, N, 100])
-def test_sum_over_blocks_does_not_depend_on_the_cut(pairing, rows):
+def test_sum_over_blocks_does_not_depend_on_their_size(pairing, rows):
     rng = np.random.default_rng(1)
     X, labels = data(pairing, rng)
     one, many = objective(pairing, X, labels), objective(pairing, X, labels, rows=rows)
@@ -161,7 +161,7 @@ def test_float32_blocks_are_computed_in_float32(pairing):
     expected = wide.value_and_gradient(theta)
     assert value == pytest.approx(expected[0], rel=1e-5)
     np.testing.assert_allclose(gradient, expected[1], atol=1e-5)
-    # ... and not in float64 behind the back
+    # ... and not silently in float64
     assert not np.array_equal(gradient, expected[1])
     assert narrow.rows._workspaces[0].gradient.flat.dtype == np.float32
 
@@ -192,7 +192,7 @@ class Affine(HiddenActivation):
 
 
 class Shifted(HiddenActivation):
-    """max(a - shift, 0), whose shift is its own and no affine function of a core."""
+    """max(a - shift, 0): this `shift` is a parameter, not that of an affine core."""
 
     def __init__(self, shift=0.3):
         self.shift = shift
@@ -209,7 +209,7 @@ ACTIVATIONS = [*HIDDEN_ACTIVATIONS.values(), Affine(), Shifted()]
 
 @pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
-def test_core_parameters_and_back(f, hidden):
+def test_core_parameters_round_trip(f, hidden):
     network = Network((P, *hidden, 3), f, PAIRINGS[0])
     rng = np.random.default_rng(7)
     weights = [rng.normal(size=shape) for shape in network.weight_shapes]
@@ -268,7 +268,7 @@ def test_largest_slope_is_that_in_weights_and_biases(f, hidden):
     gradient = F.value_and_gradient(theta)[1]
     largest = F.network.largest_slope(gradient)
     assert largest == pytest.approx(np.abs(slopes).max(), rel=1e-6)
-    # the sign of the largest one does not matter
+    # whatever the sign of the largest one
     assert F.network.largest_slope(-gradient) == largest
 
 
@@ -281,7 +281,7 @@ def test_slices_cover_every_row_once(n):
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("multilabel", [False, True])
-def test_merging_is_blind_to_order_repetition_and_rows_without_weight(
+def test_merging_ignores_order_repetition_and_rows_without_weight(
     container, multilabel
 ):
     rng = np.random.default_rng(5)
@@ -306,7 +306,7 @@ def test_merging_is_blind_to_order_repetition_and_rows_without_weight(
     assert len(np.unique(cases, axis=0)) == len(cases)
 
 
-def test_many_rows_are_not_touched():
+def test_many_rows_are_not_merged():
     X, labels = np.ones((10, 2)), np.zeros(10, dtype=int)
     same = merge_duplicates(Data(X, labels), max_rows=9)
     assert same.X is X
@@ -325,7 +325,7 @@ def test_executors_give_the_same_bits(pairing, dtype, processes):
 
     def results(run):
         F = objective_of(network, X, labels, weights, rows=4, run=run)
-        for point in (v, theta):  # nothing is left of the point before
+        for point in (v, theta):  # nothing is left over from the previous point
             value, gradient = F.value_and_gradient(point)
             products = [F.hessian_product(point, v, g) for g in (False, True)]
             last = [value, F.mean_loss(point), gradient, *products]
@@ -344,7 +344,7 @@ def processes():
         yield pool
 
 
-def test_an_overflow_in_a_process_is_found_by_its_result(processes):
+def test_an_overflow_in_a_process_shows_in_its_result(processes):
     rng = np.random.default_rng(11)
     X, labels = data(PAIRINGS[0], rng)
     network = Network((P, 3), HIDDEN_ACTIVATIONS["tanh"], PAIRINGS[0])
@@ -354,7 +354,7 @@ def test_an_overflow_in_a_process_is_found_by_its_result(processes):
     assert not np.isfinite(value)
 
 
-def test_several_threads_may_ask_one_objective():
+def test_several_threads_may_evaluate_one_objective():
     rng = np.random.default_rng(12)
     X, labels = data(PAIRINGS[0], rng)
     F = objective(PAIRINGS[0], X, labels, rows=4)

@@ -1,4 +1,4 @@
-"""The exported graph says what predict_proba and predict say."""
+"""The exported graph gives the results of predict_proba and predict."""
 
 import sys
 
@@ -34,7 +34,7 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])
 MULTI, MULTI_Y = make_multilabel_classification(
     n_samples=100, n_classes=3, random_state=0
 )
-# The registered activations of which the operators are known: all of the package
+# The registered activations that can be exported: all built-in ones
 EXPORTED = [name for name, f in ACTIVATIONS.items() if type(f) in PROBABILITIES]
 ELEMENTWISE = [name for name in EXPORTED if type(ACTIVATIONS[name]) in MARGINALS]
 EXPORTED_HIDDEN = [name for name, f in HIDDEN_ACTIVATIONS.items() if type(f) in HIDDEN]
@@ -47,7 +47,7 @@ def small(activation="softmax", **parameters):
 
 
 def run(model, X):
-    """The outputs of a model that onnx itself finds valid."""
+    """The outputs of a model, which onnx.checker must accept."""
     onnx.checker.check_model(model, full_check=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -60,7 +60,7 @@ def run(model, X):
 
 
 def assert_same(fitted, X, model=None):
-    """The graph's answers are those of the fitted estimator."""
+    """Assert that the graph's outputs are those of the fitted estimator."""
     model = to_onnx(fitted, X[:1]) if model is None else model
     label, probabilities = run(model, X)
     expected = fitted.predict_proba(X)
@@ -91,7 +91,7 @@ def test_several_classes(activation, hidden_activation, dtype):
     label, probabilities = assert_same(fitted, X.astype(dtype))
     assert set(label) <= set(NAMES)
     assert probabilities.dtype == dtype
-    other = DTYPES[dtype == np.float32]  # in float64 then, as predict_proba
+    other = DTYPES[dtype == np.float32]  # computed in float64, as in predict_proba
     assert_same(fitted[-1], fitted[0].transform(X).astype(other))
 
 
@@ -166,7 +166,7 @@ def test_labels_of_any_kind(labels, dtype):
     assert label.dtype == dtype
 
 
-def test_labels_that_onnx_does_not_have():
+def test_labels_that_onnx_cannot_represent_are_refused():
     targets = np.eye(3)[Y]
     fitted = small().fit_targets(X, targets, classes=[0.5, 1.5, 2.5])
     with pytest.raises(ValueError, match=r"0\.5, 1\.5.*neither.*'nocl'"):
@@ -175,7 +175,7 @@ def test_labels_that_onnx_does_not_have():
     np.testing.assert_array_equal(label, fitted.predict_proba(X).argmax(axis=1))
 
 
-def test_integers_as_inputs():
+def test_integer_inputs_are_accepted():
     rows = np.round(X * 10).astype(np.int64)
     _, probabilities = assert_same(small().fit(rows / 10, Y), rows)
     assert probabilities.dtype == np.float32
@@ -183,14 +183,14 @@ def test_integers_as_inputs():
 
 @pytest.mark.parametrize("activation", ["softmax", "sparsemax", "logistic"])
 @pytest.mark.parametrize("target_opset", [11, 13, 18, None])
-def test_older_operators(activation, target_opset):
+def test_older_opsets_give_the_same_results(activation, target_opset):
     fitted = small(activation).fit(X, Y)
     model = to_onnx(fitted, X[:1], target_opset=target_opset)
     assert_same(fitted, X, model)
     assert target_opset in (None, model.opset_import[0].version)
 
 
-def test_searches_and_frames():
+def test_searches_and_data_frames_are_exported():
     frame = pd.DataFrame(X, columns=list("abcd"))
     pipeline = make_pipeline(StandardScaler(), small())
     grid = {"pairedmlpclassifier__alpha": [1, 10]}
@@ -218,12 +218,12 @@ def test_searches_and_frames():
     ],
     ids=["calibrated", "bagging", "stacking", "ovr"],
 )
-def test_inside_what_skl2onnx_converts(wrap, activation, labels):
+def test_meta_estimators_that_skl2onnx_converts_are_exported(wrap, activation, labels):
     assert_same(wrap(small(activation)).fit(X, labels), X)
 
 
 @pytest.mark.parametrize("activation", EXPORTED)
-def test_raw_scores(activation):
+def test_raw_scores_are_those_of_decision_function(activation):
     raw = {"raw_scores": True}
     for labels in (Y, Y == 0):
         fitted = small(activation).fit(X, labels)
@@ -239,10 +239,10 @@ def test_raw_scores(activation):
         np.testing.assert_allclose(scores, fitted.decision_function(MULTI), atol=1e-12)
 
 
-def test_options_of_skl2onnx():
+def test_options_of_skl2onnx_are_supported():
     fitted = small().fit(X, NAMES[Y])
     register()
-    register()  # once more does no harm
+    register()  # registering again is harmless
     label, maps = run(skl2onnx.to_onnx(fitted, X[:1].astype(np.float32)), X32)
     np.testing.assert_array_equal(label, fitted.predict(X32))
     expected = fitted.predict_proba(X32)
@@ -260,7 +260,7 @@ def test_options_of_skl2onnx():
 
 
 class SoftSign(HiddenActivation):
-    """A hidden activation of a user, with a parameter."""
+    """A user-defined hidden activation with a parameter."""
 
     def __init__(self, scale):
         self.scale = scale
@@ -277,7 +277,7 @@ def soft_sign(graph, activation, a):
 
 
 class Steeper(Logistic):
-    """An activation of a user that has another formula than its base."""
+    """A user-defined activation with another formula than its base."""
 
     def value(self, z):
         return super().value(2 * z)
@@ -294,7 +294,7 @@ def exponential_on(graph, activation, z):
     return skce_onnx.clip_to_unit_interval(graph, graph("Exp", z))
 
 
-def test_user_defined_activations(monkeypatch):
+def test_user_defined_activations_are_exported_once_registered(monkeypatch):
     hidden = small(hidden_activation=SoftSign(2.0)).fit(X, Y)
     several = small(Exponential(), penalty="least_squares").fit(X, Y)
     two = small(Exponential(), penalty="least_squares").fit(X, Y == 0)
@@ -310,7 +310,7 @@ def test_user_defined_activations(monkeypatch):
         assert_same(fitted, X32)
 
 
-def test_operators_of_all_activations_of_the_package_are_known():
+def test_every_built_in_activation_can_be_exported():
     assert set(BUILT_IN_ACTIVATIONS) <= set(EXPORTED)
     assert set(BUILT_IN_HIDDEN) <= set(EXPORTED_HIDDEN)
     for name in BUILT_IN_ACTIVATIONS:
@@ -319,7 +319,7 @@ def test_operators_of_all_activations_of_the_package_are_known():
 
 
 class Renamed(Logistic):
-    """An activation of a user that overrides no formula of its base."""
+    """A user-defined activation that overrides no formula of its base."""
 
     name = "my_logistic"
 
@@ -336,13 +336,13 @@ def test_a_subclass_that_changes_nothing_has_the_operators_of_its_base(labels):
 
 
 class OtherProbabilities(Softmax):
-    """The outputs of softmax, and other probabilities."""
+    """The outputs of softmax, but other probabilities."""
 
     def probabilities(self, z):
         return super().probabilities(z / 2)
 
 
-def test_a_subclass_with_other_probabilities_is_not_taken_for_its_base():
+def test_a_subclass_with_other_probabilities_is_not_exported_as_its_base():
     fitted = small(OtherProbabilities()).fit(X, Y)
     np.testing.assert_allclose(
         np.exp(fitted.predict_log_proba(X)), fitted.predict_proba(X)
@@ -351,7 +351,7 @@ def test_a_subclass_with_other_probabilities_is_not_taken_for_its_base():
         to_onnx(fitted, X[:1])
 
 
-def test_a_subclass_is_not_taken_for_its_base(monkeypatch):
+def test_a_subclass_with_another_formula_is_not_exported_as_its_base(monkeypatch):
     fitted = small(Steeper(), penalty="least_squares").fit(X, Y)
     with pytest.raises(NotImplementedError, match=r"Steeper\(\).*PROBABILITIES"):
         to_onnx(fitted, X[:1])

@@ -95,9 +95,9 @@ def test_natural_and_fused_equal_composed(composed, kind):
     )
 
 
-# Losses and deltas by the definitions, in numbers of 900 digits, where 1 - y of a
-# logit of 800 is still itself. A derivative is written as in the textbooks: as the
-# Jacobian times rho', with nothing cancelled.
+# Losses and deltas by definition, with 900 digits, which resolve 1 - y at a logit of
+# 800. Derivatives are those of the textbooks: the Jacobian times rho', with nothing
+# cancelled.
 def exact_outputs(name, z):
     if name == "identity":
         return z, [[mpmath.mpf(j == k) for j in range(len(z))] for k in range(len(z))]
@@ -152,7 +152,7 @@ def exact_loss_and_delta(pairing, z, t):
     z, t = [mpmath.mpf(v) for v in z], [mpmath.mpf(v) for v in t]
     y, jacobian = exact_outputs(pairing.activation.name, z)
     if pairing.penalty is None:
-        # the sparsemax loss as Fenchel-Young loss, for each unit of mass
+        # the sparsemax loss as a Fenchel-Young loss, times the mass
         s = mpmath.fsum(t)
         if s == 0:
             return mpmath.mpf(0), [mpmath.mpf(0)] * len(z)
@@ -199,7 +199,7 @@ def test_value_and_gradient_are_exact_at_large_logits(names, kind, scale):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", TARGETS)
-def test_all_is_finite_at_large_logits_and_keeps_its_dtype(pairing, kind, dtype):
+def test_results_are_finite_at_large_logits_and_keep_their_dtype(pairing, kind, dtype):
     rng = np.random.default_rng(4)
     z = rng.choice([-800, -100, 0, 100, 800], size=(4, 200)).astype(dtype)
     t, dz = random_targets(rng, z.shape, kind).astype(dtype), rng.normal(size=z.shape)
@@ -222,7 +222,7 @@ def test_natural_delta_is_mass_times_output_minus_target():
         np.testing.assert_allclose(delta, expected, atol=1e-15)
 
 
-def test_sparsemax_loss_of_the_source():
+def test_sparsemax_loss_is_that_of_martins_and_astudillo():
     """Equation 27 of Martins & Astudillo (2016), one-of-q targets."""
     rng = np.random.default_rng(6)
     z, t = rng.normal(size=(4, 100)), random_targets(rng, (4, 100), "one-of-q")
@@ -300,7 +300,7 @@ def test_pickle_keeps_the_pair(pairing):
     )
 
 
-def test_pairs_of_user_defined_classes():
+def test_user_defined_classes_are_paired():
     assert pairing_status(Exponential(), "natural") == "undefined"
     assert pairing_status(Exponential(), "cross_entropy") == "degenerate"
     assert pairing_status(Exponential(), "binary_cross_entropy") == "undefined"
@@ -329,7 +329,7 @@ class HalfWithItsLoss(Half):
         return 2 * Softmax().natural_loss(z / 2, y, t)
 
 
-def test_a_subclass_does_not_inherit_a_loss_that_is_not_its_own():
+def test_a_subclass_with_another_value_does_not_inherit_the_natural_loss():
     z, t = (
         np.random.default_rng(8).normal(size=(3, 20)),
         np.eye(3)[:, np.arange(20) % 3],
@@ -390,7 +390,7 @@ def test_a_renamed_penalty_is_shown_by_its_name():
 
 
 class Doubled(LeastSquares):
-    """Twice the loss, and no name."""
+    """Twice the loss; defines no name."""
 
     def value(self, t, y):
         return 2 * super().value(t, y)
@@ -437,7 +437,7 @@ def test_a_subclass_that_changes_a_formula_is_composed(activation, penalty, kind
         np.testing.assert_allclose(ours, 2 * natural, atol=1e-15)
 
 
-def test_a_subclass_that_changes_a_formula_has_a_name_of_its_own():
+def test_a_subclass_that_changes_a_formula_has_its_own_name():
     assert Doubled().name == "doubled"
     assert Half().name == "half"
     assert str(pair("softmax", DoubledLogarithm())) == "softmax x doubled_logarithm"
@@ -455,14 +455,14 @@ class FusedExponentialHuber(FusedPairing):
     penalty_type = Huber
 
 
-def test_a_fused_pair_can_be_appended(monkeypatch):
+def test_a_user_defined_fused_pair_can_be_registered(monkeypatch):
     monkeypatch.setattr(pairings, "FUSED", [*pairings.FUSED, FusedExponentialHuber])
     assert type(pair(Exponential(), Huber())) is FusedExponentialHuber
     assert type(pair("softmax", Huber())) is ComposedPairing
 
 
 class SuperHalf(Softmax):
-    """Softmax at half the logits, with short cuts taken from the base by super()."""
+    """Softmax at half the logits, with shortcuts that call the base by super()."""
 
     def value(self, z):
         return super().value(z / 2)
@@ -474,7 +474,7 @@ class SuperHalf(Softmax):
         return 2 * super().natural_loss(z / 2, y, t)
 
 
-def test_an_override_reaches_a_guarded_method_by_super():
+def test_an_override_can_call_the_base_method_through_super():
     z, t = np.random.default_rng(8).normal(size=(3, 5)), np.eye(3, 5)
     own = SuperHalf()
     np.testing.assert_allclose(np.exp(own.log_probabilities(z)), own.value(z))

@@ -53,7 +53,7 @@ def test_published_figures_are_copied_without_error():
         (4.003461, 0.2315692),
         (3.936804, 0.1958714),
     ]
-    sums = {  # of the columns of tables 4, 6 and 5, added up by hand
+    sums = {  # of the columns of tables 4, 6 and 5, by hand
         "logistic x least_squares": (1.0145, 0.9883, 0.9976, 0.9996),
         "softmax x least_squares": (1.0068, 0.9965, 0.9878, 1.0089),
         "softmax x cross_entropy": (0.9978, 0.9965, 0.9954, 1.0103),
@@ -198,7 +198,7 @@ def test_every_erratum_comes_with_its_figures(trials):
 
 
 def test_a_small_run_reproduces_the_golden_files(tmp_path, capsys, request):
-    """`pytest tests/test_paper.py --regenerate` writes the golden files anew."""
+    """`pytest tests/test_paper.py --regenerate` rewrites the golden files."""
     regenerate = request.config.getoption("--regenerate")
     output = GOLDEN if regenerate else tmp_path
     main(["--trials", "10", "--output", str(output)])

@@ -34,7 +34,7 @@ def test_printed_table_1_agrees_except_for_the_two_errata(seed):
 
 
 @pytest.mark.parametrize("name", DERIVED_DELTA)
-def test_delta_of_the_package_is_the_derived_one(name):
+def test_delta_of_the_package_is_the_derived_formula(name):
     t, y, delta = case(name)
     np.testing.assert_allclose(delta, DERIVED_DELTA[name][1](t, y), atol=1e-15)
 

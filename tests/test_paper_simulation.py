@@ -76,7 +76,7 @@ def test_asymptotic_variances_agree_with_a_numerical_hessian(classes):
     W, b = classes.coefficients()
     exact = np.vstack([b, W])
 
-    def gradient(theta):  # of the mean loss, without the part with the labels
+    def gradient(theta):  # of the mean loss, without the term of the labels
         odds = np.exp(x @ theta.reshape(exact.shape))
         return (x.T @ (odds / odds.sum(axis=1, keepdims=True)) / n).ravel()
 

@@ -14,7 +14,7 @@ def trials():
     return run_trials(4)
 
 
-def test_there_is_one_row_per_trial_and_pair(trials):
+def test_trials_have_one_row_per_trial_and_pair(trials):
     assert len(trials) == 4 * len(PAIRINGS)
     assert list(by_pair(trials, "quantity_4").columns) == [
         " x ".join(names) for names in PAIRINGS
@@ -44,11 +44,11 @@ def test_trials_do_not_depend_on_the_number_of_processes(trials):
 
 def test_projection_lowers_the_distance_of_logistic_outputs(trials):
     softmax = trials[trials["pairing"].str.startswith("softmax")]
-    for how in ("normalised", "projected"):  # both leave softmax as it is
+    for how in ("normalised", "projected"):  # neither changes softmax
         np.testing.assert_allclose(
             softmax[f"quantity_4_{how}"], softmax["quantity_4"], rtol=1e-12
         )
-    # a projection on a convex set that holds the exact posterior brings closer to it
+    # projecting on a convex set brings closer to its points, the posterior among them
     logistic = trials[trials["pairing"].str.startswith("logistic")]
     assert (logistic["quantity_4_projected"] < logistic["quantity_4"]).all()
 

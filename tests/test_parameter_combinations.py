@@ -1,4 +1,4 @@
-"""Any mixture of the parameters fits, or says why not and loses nothing."""
+"""Any combination of parameters fits, or raises an error and changes nothing."""
 
 import warnings
 from copy import deepcopy

@@ -77,7 +77,7 @@ def test_negentropy(t):
     np.testing.assert_array_equal(negentropy(t) + np.zeros(t.shape[1]), expected)
 
 
-def test_unfinished_penalty_says_what_it_must_define():
+def test_an_incomplete_penalty_names_the_missing_method():
     class Half(Penalty):
         pass
 
@@ -132,7 +132,7 @@ def small(*pair, **parameters):
     return PairedMLPClassifier(*pair, **defaults | parameters)
 
 
-def test_a_penalty_has_its_parameters():
+def test_parameters_can_be_read_and_set():
     penalty = GeneralizedCrossEntropy(0.3)
     assert penalty.get_params() == {"q": 0.3}
     assert penalty.set_params(q=0.5) is penalty
@@ -140,7 +140,7 @@ def test_a_penalty_has_its_parameters():
     assert CrossEntropy().get_params() == {}
 
 
-def test_set_params_checks_as_the_constructor_does():
+def test_set_params_validates_like_the_constructor():
     penalty = GeneralizedCrossEntropy(0.3)
     with pytest.raises(ValueError, match=r"q=5 must be a number in \(0, 1\]"):
         penalty.set_params(q=5)
@@ -153,7 +153,7 @@ def test_set_params_checks_as_the_constructor_does():
     assert penalty.get_params() == {"q": 0.3}
 
 
-def test_parameters_of_parameters():
+def test_parameters_can_be_nested():
     penalty = Sum(Focal(1), GeneralizedCrossEntropy(0.3))
     assert penalty.get_params(deep=False).keys() == {"one", "other"}
     assert penalty.get_params()["other__q"] == 0.3
@@ -176,7 +176,7 @@ def test_an_argument_that_is_not_stored_is_no_parameter():
     small(penalty=Hidden()).set_params(alpha=1)
 
 
-def test_clone_copies():
+def test_clone_copies_the_penalty():
     penalty = GeneralizedCrossEntropy(0.3)
     copy = clone(penalty)
     assert type(copy) is GeneralizedCrossEntropy
@@ -199,7 +199,7 @@ def test_clone_copies():
         ("hidden_activation__slope", {"hidden_activation": Leaky()}, [0.2, 0.3]),
     ],
 )
-def test_parameters_are_searched(name, parameters, values):
+def test_parameters_of_instances_can_be_searched(name, parameters, values):
     estimator = small(**parameters)
     outer, _, inner = name.partition("__")
     given = parameters[outer]
@@ -211,10 +211,10 @@ def test_parameters_are_searched(name, parameters, values):
     assert getattr(best.get_params()[outer], inner) == search.best_params_[name]
     assert getattr(estimator, outer) is given
     assert given.get_params() == before
-    # each value makes a model of its own
+    # each value gives a different model
     fits = [clone(estimator).set_params(**{name: v}).fit(X, Y) for v in values]
     assert np.abs(fits[0].predict_proba(X) - fits[1].predict_proba(X)).max() > 1e-6
-    # ... that the parameter changes only by another fit
+    # ... which setting the parameter changes only after another fit
     P = fits[0].predict_proba(X)
     stored = pickle.loads(pickle.dumps(fits[0]))
     fits[0].set_params(**{name: values[1]})
@@ -236,7 +236,7 @@ def test_an_estimator_that_names_its_penalty_leaves_the_registry_alone(monkeypat
     assert PENALTIES["gce"].q == 0.5
 
 
-def test_names_are_made_from_class_and_parameters():
+def test_names_are_derived_from_class_and_parameters():
     class LogCosh(Penalty):
         pass
 

@@ -1,4 +1,4 @@
-"""Stored estimators: skops trusts them, and later versions read them."""
+"""Stored estimators: skops loads them, and later versions read them."""
 
 import pickle
 from pathlib import Path
@@ -52,7 +52,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_skops_needs_to_trust_this_package_alone(name):
+def test_skops_needs_to_trust_no_types_but_those_listed(name):
     io = pytest.importorskip("skops.io")
     fitted = CASES[name].fit(X, y)
     if name == "stages":
@@ -69,7 +69,7 @@ def test_skops_needs_to_trust_this_package_alone(name):
     np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 
 
-def test_skops_does_not_trust_the_rest_of_this_package():
+def test_trusted_types_are_classes_of_this_package():
     assert all(name.startswith("skce.") for name in trusted_types())
     for name in trusted_types():
         module, _, kind = name.rpartition(".")
@@ -99,7 +99,7 @@ def stored_cases():
     }
 
 
-def test_this_version_has_its_files(request):
+def test_this_version_has_stored_files(request):
     """`pytest tests/test_persistence.py --regenerate` writes them, and no others.
 
     Best on the oldest supported versions of NumPy and scikit-learn, as their files are
@@ -117,7 +117,7 @@ def test_this_version_has_its_files(request):
 @pytest.mark.parametrize(
     "file", sorted(GOLDEN.glob("fitted-*")), ids=lambda file: file.name
 )
-def test_files_of_all_versions_are_read(file):
+def test_stored_files_of_all_versions_can_be_read(file):
     cases = joblib.load(file)  # reads plain pickles too
     assert len(cases) > 10
     for name, (fitted, X, y, expected) in cases.items():
@@ -126,12 +126,12 @@ def test_files_of_all_versions_are_read(file):
         atol = 1e-12 if P.dtype == np.float64 else 1e-6
         np.testing.assert_allclose(P, expected, rtol=0, atol=atol, err_msg=name)
         again = fitted.fit(X, y).predict_proba(X)
-        # another SciPy takes other steps, and a loose tol ends elsewhere
+        # another SciPy takes other steps, and with a loose tol stops elsewhere
         assert np.median(np.abs(again - expected)) < 0.05, name
 
 
 @pytest.mark.parametrize("name", PairedMLPClassifier().get_params())
-def test_a_parameter_newer_than_the_file_has_its_default(name):
+def test_a_parameter_newer_than_the_file_gets_its_default(name):
     fitted = small().fit(X, y)
     state = dict(fitted.__getstate__())
     del state[name]
@@ -143,7 +143,7 @@ def test_a_parameter_newer_than_the_file_has_its_default(name):
     loaded.set_params(max_iter=5).fit(X, y)
 
 
-def test_a_subclass_with_a_parameter_of_its_own_is_read():
+def test_a_subclass_with_an_additional_parameter_can_be_read():
     loaded = Subclass.__new__(Subclass)
     loaded.__setstate__({"needed": 3})
     assert loaded.get_params()["needed"] == 3

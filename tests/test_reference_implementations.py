@@ -42,7 +42,7 @@ def test_softmax_without_hidden_units_is_multinomial_logistic_regression(
     solver, weighted
 ):
     weights = np.random.default_rng(0).uniform(0, 2, len(IRIS)) if weighted else None
-    # C multiplies the sum of losses here, so that the scales agree for any weights
+    # C multiplies the sum of the losses, so the scales agree for any weights
     ours = linear("softmax", solver).fit(IRIS, IRIS_Y, weights)
     theirs = logistic_regression().fit(IRIS, IRIS_Y, weights)
     np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, rtol=1e-4)
@@ -64,7 +64,7 @@ def test_logistic_without_hidden_units_is_binary_logistic_regression():
     )
 
 
-def test_logistic_is_one_logistic_regression_a_label():
+def test_logistic_is_one_logistic_regression_per_label():
     X, Y = make_multilabel_classification(n_samples=200, n_classes=3, random_state=0)
     X = StandardScaler().fit_transform(X)
     ours = linear("logistic").fit(X, Y)
@@ -74,7 +74,7 @@ def test_logistic_is_one_logistic_regression_a_label():
         np.testing.assert_allclose(ours.intercepts_[0][k], theirs.intercept_, rtol=1e-4)
 
 
-def test_one_vs_rest_for_several_classes():
+def test_logistic_is_one_vs_rest_for_several_classes():
     ours = linear("logistic").fit(IRIS, IRIS_Y)
     for k in range(3):
         theirs = logistic_regression().fit(IRIS, k == IRIS_Y)
@@ -94,7 +94,7 @@ def test_identity_without_hidden_units_is_ridge_regression_of_the_indicators():
 
 
 def independent_objective(model, X, T, weights):
-    """From `coefs_` alone, rows x units, by other formulas than the package's."""
+    """The objective from `coefs_` alone, by formulas independent of the package."""
     y = X
     for W, b in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
         y = expit(y @ W + b)
@@ -178,9 +178,9 @@ def test_the_solution_of_mlpclassifier_is_a_stationary_point(
     ours = PairedMLPClassifier(
         activation, hidden_activation=hidden_activation, warm_start=True, **common
     )
-    ours.set_params(tol=0.02).fit(X, y)  # anywhere, for the shapes
+    ours.set_params(tol=0.02).fit(X, y)  # any fit, for the shapes
     ours.coefs_, ours.intercepts_ = theirs.coefs_, theirs.intercepts_
-    # the tolerance that MLPClassifier reached: SciPy's ftol ends it now and then
+    # the tolerance that MLPClassifier reached: SciPy's ftol may end it early
     ours.set_params(tol=5e-4).fit(X, y)
     assert ours.n_iter_ == 0
     assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-12)

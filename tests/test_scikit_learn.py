@@ -1,4 +1,4 @@
-"""Life among scikit-learn's own: checks, pipelines, searches, copies."""
+"""Within scikit-learn: estimator checks, pipelines, searches, copies."""
 
 import pickle
 
@@ -83,7 +83,7 @@ def test_grid_search_over_all_pairs():
     assert search.best_score_ > 0.95
 
 
-def test_instances_go_through_a_grid():
+def test_instances_can_be_searched_in_a_grid():
     grid = {"clf__activation": [Softmax()], "clf__penalty": [Huber(), LeastSquares()]}
     search = GridSearchCV(pipeline(), grid, cv=3).fit(X, y)
     assert search.cv_results_["mean_test_score"].min() > 0.9
@@ -107,14 +107,14 @@ def test_frame_with_mixed_columns_in_a_pipeline():
     assert model.score(frame, y) > 0.95
 
 
-def test_frame_gives_feature_names():
+def test_feature_names_are_those_of_the_frame():
     frame = pd.DataFrame(X, columns=list("abcd"))
     model = PairedMLPClassifier(hidden_layer_sizes=(), alpha=1.0).fit(frame, y)
     assert list(model.feature_names_in_) == list("abcd")
     assert model.score(frame, y) > 0.9
 
 
-def test_repr_html():
+def test_html_and_text_representations():
     model = fitted()
     assert "PairedMLPClassifier" in model._repr_html_()
     assert repr(PairedMLPClassifier("logistic")) == (

@@ -1,4 +1,4 @@
-"""Label smoothing and soft targets, which agree with labels and with each other."""
+"""Label smoothing and soft targets agree with labels and with each other."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_smoothing_is_a_fit_to_smoothed_targets(names):
     parts = 2 if get_activation(names[0]).elementwise else 3
     one = classifier(*names, label_smoothing=share).fit(X, y)
     smoothed = (1 - share) * np.eye(3)[y] + share / parts
-    # for element-wise outputs these rows do not sum to 1: as multiples of ones that do
+    # only on the simplex: smoothed targets of element-wise outputs do not sum to 1
     if parts == 3:
         assert_same(one, classifier(*names).fit_targets(X, smoothed))
     penalty = one.pairing_.penalty
@@ -59,7 +59,7 @@ def test_soft_targets_of_a_natural_pair_are_weighted_repetitions():
 
 
 @pytest.mark.parametrize("activation", ["logistic", "identity", "softmax"])
-def test_two_classes(activation):
+def test_soft_targets_of_two_classes(activation):
     p = SOFT[:, :1]
     fit = classifier(activation).fit_targets(
         X, np.hstack([p, 1 - p]), classes=["yes", "no"]
@@ -81,7 +81,7 @@ def test_two_classes(activation):
     assert watched.best_validation_score_ > 0.8
 
 
-def test_smoothing_of_two_classes_and_of_labels():
+def test_smoothing_bounds_probabilities_of_two_classes_and_labels():
     for rows, labels in (
         (X, (y == 0).astype(int)),
         make_multilabel_classification(100, n_classes=3, random_state=0),
@@ -101,13 +101,13 @@ def test_probabilities_tend_to_the_smoothed_targets():
 
 
 @pytest.mark.parametrize("solver", ["newton-cg", "trust-krylov"])
-def test_newton_solvers(solver):
+def test_newton_solvers_reach_the_minimum_of_lbfgs(solver):
     options = {"label_smoothing": 0.1, "hidden_layer_sizes": (), "tol": 1e-7}
     fits = [classifier(solver=s, **options).fit(X, y) for s in (solver, "lbfgs")]
     assert fits[0].loss_ == pytest.approx(fits[1].loss_, rel=1e-7)
 
 
-def test_sparse_rows_weights_and_early_stopping():
+def test_sparse_rows_weights_and_early_stopping_are_supported():
     weights = np.random.default_rng(0).uniform(0.5, 2, len(y))
     one = classifier().fit_targets(sparse.csr_array(X), SOFT, weights)
     assert_same(one, classifier().fit_targets(X, SOFT, weights))
@@ -135,12 +135,12 @@ def test_float_indicators_are_labels():
         (SOFT * np.nan, {}, "NaN"),
     ],
 )
-def test_clear_errors(targets, options, message):
+def test_invalid_targets_are_refused(targets, options, message):
     with pytest.raises(ValueError, match=message):
         classifier().fit_targets(X, targets, **options)
 
 
-def test_clear_errors_of_parameters():
+def test_invalid_parameters_are_refused():
     with pytest.raises(ValueError, match="class_weight is not defined for soft"):
         classifier(class_weight="balanced").fit_targets(X, SOFT)
     for share in (1.0, -0.1, "0.1"):

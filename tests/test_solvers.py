@@ -1,3 +1,5 @@
+"""Solvers: optima, tolerances, limits, and what the warnings say."""
+
 import warnings
 
 import numpy as np
@@ -41,7 +43,7 @@ def test_every_solver_reaches_the_same_optimum_without_hidden_units(solver):
     assert other.loss_ == pytest.approx(reference.loss_, rel=1e-8)
 
 
-def test_stops_where_the_gradient_is_below_tol_and_records_it(solver):
+def test_a_fit_stops_where_the_gradient_is_below_tol_and_records_it(solver):
     fitted = classifier(solver=solver, tol=1e-3).fit(X, y)
     record = fitted.solver_result_
     assert record["success"]
@@ -53,37 +55,37 @@ def test_stops_where_the_gradient_is_below_tol_and_records_it(solver):
     assert (record["nhev"] > 0) == SOLVERS[solver].uses_hessian
 
 
-def test_max_iter_is_kept_and_the_warning_names_the_remedy(solver):
+def test_max_iter_is_respected_and_the_warning_names_the_remedy(solver):
     with pytest.warns(ConvergenceWarning, match="max_iter=2 iter.*StandardScaler"):
         fitted = classifier(solver=solver, max_iter=2, tol=1e-9).fit(X, y)
     assert fitted.n_iter_ == 2
     assert not fitted.solver_result_["success"]
 
 
-def test_max_fun_is_kept_and_what_was_reached_is_kept_too(solver):
+def test_max_fun_is_respected_and_the_best_point_is_kept(solver):
     with pytest.warns(ConvergenceWarning, match="max_fun=7 evaluations.*max_fun"):
         fitted = classifier(solver=solver, max_fun=7, tol=1e-9).fit(X, y)
     record = fitted.solver_result_
-    # L-BFGS-B counts at the end of an iteration, the others are stopped within one
+    # L-BFGS-B counts after an iteration, the others are stopped within one
     assert record["nfev"] + record["nhev"] <= 7
-    # nothing that was reached is lost
+    # the best point evaluated is kept
     assert fitted.loss_ <= START_LOSS
     assert fitted.loss_ == min([START_LOSS, *fitted.loss_curve_])
 
 
-def test_a_budget_too_small_for_an_iteration_is_what_the_warning_names(solver):
+def test_the_warning_names_a_max_fun_too_small_for_one_iteration(solver):
     with pytest.warns(ConvergenceWarning, match="max_fun=1 evaluations"):
         fitted = classifier(solver=solver, max_fun=1).fit(X, y)
     assert fitted.loss_ == START_LOSS
 
 
-def test_a_gradient_over_tol_is_never_called_a_success(solver):
+def test_a_gradient_over_tol_is_never_reported_as_success(solver):
     with pytest.warns(ConvergenceWarning, match="gradient is .*tol=1e-15"):
         fitted = classifier(solver=solver, tol=1e-15, hidden_layer_sizes=()).fit(X, y)
     assert not fitted.solver_result_["success"]
 
 
-def test_a_tighter_tol_goes_nearer_to_the_optimum(solver):
+def test_a_tighter_tol_gets_closer_to_the_optimum(solver):
     norms = [
         classifier(solver=solver, tol=tol).fit(X, y).solver_result_["gradient_norm"]
         for tol in (1e-2, 1e-5)
@@ -91,7 +93,7 @@ def test_a_tighter_tol_goes_nearer_to_the_optimum(solver):
     assert norms[1] <= 1e-5 < norms[0]
 
 
-def test_verbose_prints_a_line_an_iteration(capsys, solver):
+def test_verbose_prints_one_line_per_iteration(capsys, solver):
     fitted = classifier(solver=solver, verbose=True).fit(X, y)
     *lines, last = capsys.readouterr().out.splitlines()
     assert last == fitted.solver_result_["message"]
@@ -115,7 +117,7 @@ def test_a_stationary_start_takes_no_iteration():
     assert again.loss_ == pytest.approx(first.loss_, rel=1e-14)
 
 
-def test_a_random_start_without_slope_is_not_passed_off_as_an_optimum():
+def test_a_random_start_without_slope_is_not_reported_as_an_optimum():
     far = PairedMLPClassifier(
         "softmax",
         "least_squares",
@@ -132,7 +134,9 @@ def test_a_stop_by_rounding_far_from_a_minimum_warns():
         PairedMLPClassifier("identity", hidden_layer_sizes=()).fit(X * 1e30, y)
 
 
-def test_a_breakdown_of_the_solver_keeps_the_last_point_and_names_others(monkeypatch):
+def test_a_breakdown_of_the_solver_keeps_the_last_point_and_suggests_others(
+    monkeypatch,
+):
     # as trust-krylov does on a singular Hessian, once its Krylov space is exhausted
     def broken(value, theta, *, hessp, callback, **options):
         callback(optimize.OptimizeResult(x=theta - 0.1 * options["jac"](theta)))

@@ -31,7 +31,7 @@ PAIRS = [
 
 
 def exact(**params):
-    """Without hidden units, at the minimum."""
+    """A classifier without hidden units that is fitted to its minimum."""
     given = {"hidden_layer_sizes": (), "alpha": 0, "solver": "trust-ncg", "tol": 1e-7}
     return PairedMLPClassifier(**given | params)
 
@@ -111,7 +111,7 @@ def test_gauss_newton_is_the_hessian_less_the_curvature_of_the_network(hidden):
     np.testing.assert_allclose(G, expected, atol=1e-8)
 
 
-def test_errors_of_logistic_regression():
+def test_standard_errors_of_logistic_regression():
     clf = exact(activation="logistic").fit(X2, Y2)
     p = clf.predict_proba(X2)[:, 1]
     information = WITH_ONE.T @ (WITH_ONE * (p * (1 - p))[:, np.newaxis])
@@ -128,7 +128,7 @@ def test_errors_of_logistic_regression():
     np.testing.assert_allclose(both.errors, table.errors, rtol=1e-4)
 
 
-def test_errors_of_multinomial_regression():
+def test_standard_errors_of_multinomial_regression():
     X = X3[:, :2]
     clf = exact().fit(X, Y3)
     one = np.column_stack([X, np.ones(len(X))])
@@ -146,7 +146,7 @@ def test_errors_of_multinomial_regression():
     assert np.abs(sums @ centred.covariance @ sums.T).max() < 1e-9 * scale
 
 
-def test_errors_of_linear_regression():
+def test_standard_errors_of_linear_regression():
     clf = exact(activation="identity").fit(X2, Y2)
     residual = Y2 - clf.predict_outputs(X2)[:, 0]
     inverse = np.linalg.inv(WITH_ONE.T @ WITH_ONE)
@@ -166,7 +166,7 @@ def test_errors_of_linear_regression():
 
 
 @pytest.mark.parametrize("kind", ["model", "sandwich"])
-def test_a_weight_is_so_many_rows(kind):
+def test_integer_weights_equal_repeated_rows(kind):
     weights = np.random.default_rng(1).integers(0, 4, len(X2))
     repeated = np.repeat(np.arange(len(X2)), weights)
     clf = exact(activation="logistic").fit(X2, Y2, sample_weight=weights)
@@ -179,7 +179,7 @@ def test_a_weight_is_so_many_rows(kind):
     "pair", [pair for pair in PAIRS if pair["activation"] != "sparsemax"], ids=str
 )
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
-def test_sandwich_is_the_spread_over_samples(pair):
+def test_sandwich_errors_are_the_spread_over_bootstrap_samples(pair):
     """The errors agree with the standard deviation of refits to bootstrap samples."""
     if pairing_status(**pair) == "degenerate":
         pytest.skip("has no minimum")
@@ -200,7 +200,7 @@ def test_sandwich_is_the_spread_over_samples(pair):
     np.testing.assert_allclose(table.errors.ravel(), spread, rtol=0.25)
 
 
-def test_table_prints_and_is_a_frame():
+def test_table_can_be_printed_and_converted_to_a_frame():
     clf = exact(activation="logistic").fit(X2, Y2)
     table = standard_errors(clf, X2, Y2)
     frame = table.to_frame()
@@ -211,7 +211,7 @@ def test_table_prints_and_is_a_frame():
     assert np.all((table.p >= 0) & (table.p <= 1))
 
 
-def test_what_has_no_standard_errors_says_why():
+def test_models_without_standard_errors_are_refused_with_a_reason():
     def fails(match, clf, **options):
         with pytest.raises(ValueError, match=match):
             standard_errors(clf.fit(X3, Y3), X3, Y3, **options)
@@ -234,13 +234,13 @@ def test_what_has_no_standard_errors_says_why():
         hessian(large, X3, Y3)
 
 
-def test_a_fit_short_of_its_minimum_is_warned_of():
+def test_a_fit_short_of_its_minimum_warns():
     clf = exact(activation="logistic", tol=0.05).fit(X2, Y2)
     with pytest.warns(ConvergenceWarning, match=r"standard errors away"):
         standard_errors(clf, X2, Y2)
 
 
-def test_soft_targets_and_sparse_rows():
+def test_soft_targets_and_sparse_rows_are_accepted():
     from scipy import sparse
 
     targets = np.eye(3)[Y3] * 0.7 + 0.1
@@ -264,7 +264,7 @@ def test_columns_of_soft_targets_keep_their_classes(classes, activation):
     assert table.errors.max() < 0.1
 
 
-def test_a_pipeline_is_taken_with_its_rows():
+def test_a_pipeline_transforms_its_rows():
     X, y = load_iris(return_X_y=True)
     pipeline = make_pipeline(StandardScaler(), exact(alpha=1)).fit(X, y)
     table = standard_errors(pipeline, X, y)
@@ -284,7 +284,7 @@ def test_as_many_coefficients_as_rows_have_no_variance():
         standard_errors(clf, X2[:4], [0, 1, 0, 1])
 
 
-def test_labels_in_a_column_and_unknown_ones():
+def test_labels_may_be_a_column_and_unknown_ones_are_refused():
     clf = exact(alpha=1).fit(X3, Y3)
     np.testing.assert_array_equal(hessian(clf, X3, Y3[:, None]), hessian(clf, X3, Y3))
     with pytest.raises(ValueError, match=r"^y has the labels \[3\]"):

@@ -1,4 +1,4 @@
-"""Early stopping, several starts, interruption."""
+"""How fits end: early stopping, several starts, interruption, overflow."""
 
 import pickle
 import warnings
@@ -55,7 +55,7 @@ def test_the_best_weights_are_restored(names):
     scores = fitted.validation_scores_
     assert len(scores) == fitted.n_iter_
     assert fitted.best_validation_score_ >= max(scores)
-    # the score, once more, from the fitted weights: minus the mean penalty
+    # the score recomputed from the fitted weights: minus the mean penalty
     outputs = fitted.predict_outputs(X_val)
     targets = np.eye(10)[y_val]
     if fitted.pairing_.penalty is not None and names[1] != "cross_entropy":
@@ -63,9 +63,9 @@ def test_the_best_weights_are_restored(names):
         assert fitted.best_validation_score_ == pytest.approx(-loss, rel=1e-6)
 
 
-# without those with Hessian products, which the rounding of tol=0 can end sooner
+# not the solvers with Hessian products: with tol=0 rounding may end them sooner
 @pytest.mark.parametrize("solver", [s for s in SOLVERS if not SOLVERS[s].uses_hessian])
-def test_stops_after_so_many_iterations_without_a_rise(solver):
+def test_stops_after_n_iter_no_change_iterations_without_a_better_score(solver):
     fitted = classifier(solver=solver, n_iter_no_change=4, alpha=0, tol=0)
     fitted.fit(X, y, X_val=X_val, y_val=y_val)
     scores = np.array([-np.inf, *fitted.validation_scores_])
@@ -78,7 +78,7 @@ def test_stops_after_so_many_iterations_without_a_rise(solver):
     assert not fitted.solver_result_["success"]
 
 
-def test_it_generalises_better_than_the_end_of_the_road():
+def test_early_stopping_generalises_better_than_convergence():
     stopped = classifier(alpha=0).fit(X, y, X_val=X_val, y_val=y_val)
     ended = classifier(alpha=0, early_stopping=False).fit(X, y)
     losses = [log_loss(y_val, c.predict_proba(X_val)) for c in (stopped, ended)]
@@ -86,7 +86,7 @@ def test_it_generalises_better_than_the_end_of_the_road():
 
 
 @pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss"])
-def test_any_scorer_can_be_watched(scoring):
+def test_any_scorer_can_be_monitored(scoring):
     fitted = classifier(scoring=scoring).fit(X, y, X_val=X_val, y_val=y_val)
     if scoring == "accuracy":
         expected = fitted.score(X_val, y_val)
@@ -95,7 +95,7 @@ def test_any_scorer_can_be_watched(scoring):
     assert fitted.best_validation_score_ == pytest.approx(expected)
 
 
-def test_the_log_loss_is_the_penalty_of_softmax():
+def test_the_log_loss_scores_like_the_penalty_of_softmax():
     one = classifier().fit(X, y, X_val=X_val, y_val=y_val)
     other = classifier(scoring="neg_log_loss").fit(X, y, X_val=X_val, y_val=y_val)
     np.testing.assert_allclose(
@@ -103,7 +103,7 @@ def test_the_log_loss_is_the_penalty_of_softmax():
     )
 
 
-def test_weights_of_the_validation_rows():
+def test_weights_of_the_validation_rows_enter_the_score():
     weights = np.where(y_val < 5, 3.0, 0.5)
     fitted = classifier(scoring="accuracy").fit(
         X, y, X_val=X_val, y_val=y_val, sample_weight_val=weights
@@ -120,7 +120,7 @@ def test_weights_of_the_validation_rows():
     np.testing.assert_allclose(one.validation_scores_, other.validation_scores_)
 
 
-def test_a_part_of_the_training_rows_is_kept():
+def test_a_fraction_of_the_training_rows_is_held_out():
     fitted = classifier(validation_fraction=0.2).fit(X, y)
     assert len(fitted.validation_scores_) == fitted.n_iter_
     again = classifier(validation_fraction=0.2).fit(X, y)
@@ -152,7 +152,7 @@ def test_weights_equal_repetitions_with_early_stopping():
 
 
 @config_context(enable_metadata_routing=True)
-def test_through_a_pipeline_that_transforms_the_validation_rows():
+def test_a_pipeline_can_transform_the_validation_rows():
     pipeline = Pipeline(
         [("scale", StandardScaler()), ("clf", classifier())], transform_input=["X_val"]
     )
@@ -163,7 +163,7 @@ def test_through_a_pipeline_that_transforms_the_validation_rows():
     assert score == pytest.approx(expected, rel=1e-9)
 
 
-def test_frames_and_multilabel():
+def test_early_stopping_accepts_frames_and_multilabel():
     frame, frame_val = (
         pd.DataFrame(X).add_prefix("p"),
         pd.DataFrame(X_val).add_prefix("p"),
@@ -177,7 +177,7 @@ def test_frames_and_multilabel():
     assert len(fitted.validation_scores_) == fitted.n_iter_
 
 
-def test_a_growing_sample_is_watched_in_its_last_stage():
+def test_a_growing_sample_is_scored_in_its_last_stage():
     fitted = classifier(growing_sample=True).fit(X, y, X_val=X_val, y_val=y_val)
     assert len(fitted.stages_) > 1
     assert len(fitted.validation_scores_) == fitted.n_iter_
@@ -199,7 +199,7 @@ def test_a_growing_sample_is_watched_in_its_last_stage():
         ({"n_init": 0}, {}, "n_init=0 must be an integer of at least 1"),
     ],
 )
-def test_clear_errors(parameters, given, message):
+def test_invalid_parameters_are_refused(parameters, given, message):
     with pytest.raises(ValueError, match=message):
         classifier(**parameters).fit(X, y, **given)
 
@@ -236,7 +236,7 @@ def test_a_warm_start_is_the_first_of_several():
 
 
 class InterruptedAfter:
-    """A scorer that presses Ctrl-C."""
+    """A scorer whose n-th call is interrupted by Ctrl-C."""
 
     def __init__(self, n):
         self.n = n
@@ -256,7 +256,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far_and_warns():
     assert estimator.score(X_val, y_val) == estimator.best_validation_score_ > 0.2
 
 
-def test_ctrl_c_ends_the_later_stages_and_starts_as_well(monkeypatch):
+def test_ctrl_c_skips_the_remaining_starts(monkeypatch):
     calls = []
 
     def counted(*arguments, **options):
@@ -290,7 +290,7 @@ def test_ctrl_c_in_a_growing_sample_warns(monkeypatch):
     assert estimator.score(X_val, y_val) > 0.5
 
 
-def test_ctrl_c_before_the_first_iteration_leaves_all_as_it_was(monkeypatch):
+def test_ctrl_c_before_the_first_iteration_leaves_the_estimator(monkeypatch):
     estimator = classifier(early_stopping=False, alpha=1).fit(X, y)
     before = estimator.coefs_
     presses = iter([False, True])
@@ -307,7 +307,7 @@ def test_ctrl_c_before_the_first_iteration_leaves_all_as_it_was(monkeypatch):
     assert estimator.coefs_ is before
 
 
-def test_ctrl_c_while_waiting_ends_the_helpers_first():
+def test_ctrl_c_waits_for_the_helper_threads():
     interrupt, ended = Event(), []
 
     def work(i):
@@ -316,7 +316,7 @@ def test_ctrl_c_while_waiting_ends_the_helpers_first():
         ended.append(i)
 
     class Waiting:
-        """A future whose first wait is broken off by Ctrl-C."""
+        """A future whose first wait is interrupted by Ctrl-C."""
 
         def __init__(self, future):
             self.future, self.pressed = future, False
@@ -343,7 +343,7 @@ def test_ctrl_c_while_waiting_ends_the_helpers_first():
     assert sorted(ended) == [0, 1]
 
 
-def test_a_score_that_is_undefined_is_an_error():
+def test_an_undefined_score_is_an_error():
     one_class = y_val == 0
     with pytest.raises(ValueError, match=r"is undefined .NaN. on the validation"):
         classifier(scoring=lambda *_: np.nan).fit(
@@ -365,7 +365,7 @@ def test_indicators_of_the_validation_rows_are_checked():
 
 
 class Recorder:
-    """A scorer that takes weights if it is given some, and keeps them."""
+    """A scorer that accepts weights and records them."""
 
     def __call__(self, estimator, rows, labels, **weights):
         self.seen = weights
@@ -373,19 +373,19 @@ class Recorder:
         return estimator.score(rows, labels)
 
 
-def test_a_scorer_gets_weights_only_if_the_user_gave_some():
+def test_a_scorer_gets_weights_only_if_the_user_passed_some():
     twice = np.vstack([X, X[:50]]), np.r_[y, y[:50]]
     for options in ({}, {"class_weight": "balanced"}):
         recorder = Recorder()
         fit = classifier(scoring=recorder, validation_fraction=0.3, **options)
         fit.fit(*twice)
         assert recorder.seen == {}
-        assert recorder.rows > 0.3 * len(X)  # repeated rows count
+        assert recorder.rows > 0.3 * len(X)  # counted with repetitions
         fit.fit(*twice, sample_weight=np.full(len(twice[1]), 2.0))
         assert len(recorder.seen["sample_weight"]) <= recorder.rows
 
 
-def test_class_weights_are_in_the_penalty_of_the_validation_rows():
+def test_class_weights_enter_the_penalty_of_the_validation_rows():
     weights = {k: 1.0 + k for k in range(10)}
     fit = classifier(class_weight=weights).fit(X, y, X_val=X_val, y_val=y_val)
     p = fit.predict_proba(X_val)
@@ -397,8 +397,8 @@ def test_class_weights_are_in_the_penalty_of_the_validation_rows():
     assert smooth.best_validation_score_ == pytest.approx(-value.sum(axis=1).mean())
 
 
-def test_alpha_is_that_of_the_training_rows_alone():
-    # alpha / S with the S of the rows that are left
+def test_alpha_is_relative_to_the_training_rows_alone():
+    # alpha / S, where S is the weight of the training rows without validation rows
     fit = classifier(validation_fraction=0.5, max_iter=3, alpha=50.0)
     with pytest.warns(ConvergenceWarning):
         fit.fit(X, y)
@@ -410,14 +410,14 @@ def test_alpha_is_that_of_the_training_rows_alone():
 
 
 def mean_penalty_of_training(fit):
-    """The objective's first term, from the rows that `split` leaves."""
+    """The objective without its L2 term, on the training rows of `split`."""
     merged = merge_duplicates(Data(X, y))
     rows, codes = merged.X, merged.codes
     training, _ = split(codes, fit.validation_fraction, np.random.RandomState(0))
     return log_loss(codes[training], fit.predict_proba(rows[training]))
 
 
-def test_an_explicit_start():
+def test_a_fit_begins_at_an_explicit_start():
     first = classifier(early_stopping=False, alpha=1, max_iter=2000).fit(X, y)
     again = classifier(early_stopping=False, alpha=1)
     again.fit(X, y, coefs_init=first.coefs_, intercepts_init=first.intercepts_)
@@ -443,13 +443,13 @@ def test_an_explicit_start():
         ),
     ],
 )
-def test_clear_errors_of_an_explicit_start(start, message):
+def test_an_invalid_start_is_refused(start, message):
     with pytest.raises(ValueError, match=message):
         classifier(early_stopping=False).fit(X, y, **start)
 
 
 class Breaks(LeastSquares):
-    """Not a number from some call on."""
+    """NaN after a given number of calls."""
 
     def __init__(self, after):
         self.after = after
@@ -461,7 +461,7 @@ class Breaks(LeastSquares):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_fit_that_breaks_off_gives_its_last_good_weights(solver):
+def test_a_broken_fit_returns_its_last_good_weights(solver):
     X, labels = load_iris(return_X_y=True)
     names = np.array(["a", "b", "c"])[labels]
     clf = PairedMLPClassifier(
@@ -475,7 +475,7 @@ def test_a_fit_that_breaks_off_gives_its_last_good_weights(solver):
     assert vars(clf) == before
     best = pickle.loads(pickle.dumps(raised.value)).best
     assert set(best.predict(X)) <= set("abc")
-    # those of the same fit, ended before
+    # the weights of the same fit with a smaller max_iter
     for n_iter in range(1, 30):
         short = clone(best).set_params(penalty="least_squares", max_iter=n_iter)
         with warnings.catch_warnings():
@@ -489,12 +489,12 @@ def test_a_fit_that_breaks_off_gives_its_last_good_weights(solver):
     assert raised.value.best is None
 
 
-def test_a_fit_that_breaks_off_after_a_stage_gives_the_weights_of_the_stage():
+def test_a_fit_broken_after_a_stage_returns_the_weights_of_the_stage():
     X, labels = load_iris(return_X_y=True)
     penalty = Breaks(after=np.inf)
     clf = PairedMLPClassifier("softmax", penalty, hidden_layer_sizes=3, random_state=0)
     clf.set_params(growing_sample=True, tol=1e-3).fit(X, labels)
-    calls = sum(stage.nfev for stage in clf.stages_[:-1])  # and looks at fresh rows
+    calls = sum(stage.nfev for stage in clf.stages_[:-1])  # and checks on fresh rows
     penalty.after = penalty.n_calls - clf.stages_[-1].nfev - 1
     penalty.n_calls = 0
     assert penalty.after > calls
@@ -507,7 +507,7 @@ def test_a_fit_that_breaks_off_after_a_stage_gives_the_weights_of_the_stage():
     assert "overflow" in str(summary(best, X, labels))
 
 
-def test_a_fit_that_breaks_off_gives_the_best_of_several_starts():
+def test_a_broken_fit_returns_the_best_of_several_starts():
     X, labels = load_iris(return_X_y=True)
     clf = PairedMLPClassifier(
         "softmax", Breaks(after=30), hidden_layer_sizes=3, random_state=0, n_init=2
@@ -518,7 +518,7 @@ def test_a_fit_that_breaks_off_gives_the_best_of_several_starts():
 
 
 @pytest.mark.parametrize("stage", [2, 3, 4])
-def test_ctrl_c_between_stages_keeps_the_last_of_them(stage, monkeypatch):
+def test_ctrl_c_between_stages_keeps_the_last_stage(stage, monkeypatch):
     X, labels = load_digits(return_X_y=True)
     clf = PairedMLPClassifier(hidden_layer_sizes=5, random_state=0, growing_sample=True)
     begun, part = [], LocalRows.part
@@ -541,7 +541,7 @@ class Sums(LeastSquares):
         return super().value(t, y).sum()
 
 
-def test_a_penalty_that_sums_is_an_error():
+def test_a_penalty_that_returns_a_sum_is_refused():
     X, labels = load_iris(return_X_y=True)
     clf = PairedMLPClassifier("softmax", Sums(), hidden_layer_sizes=2)
     with pytest.raises(ValueError, match=r"loss has the shape \(\), which must be"):
@@ -554,14 +554,14 @@ def test_a_penalty_that_sums_is_an_error():
         alpha_path(Pipeline([("clf", clf)]), X, labels, [1])
 
 
-def test_a_scorer_that_takes_no_weights_says_so():
+def test_a_scorer_without_sample_weight_is_refused_if_there_are_weights():
     X, labels = load_iris(return_X_y=True)
     clf = classifier(scoring=lambda clf, X, y: clf.score(X, y))
     with pytest.raises(ValueError, match=r"sample_weight=None"):
         clf.fit(X / 8, labels, sample_weight=np.arange(150.0))
 
 
-def test_verbose_says_why_it_ended(capsys):
+def test_verbose_prints_why_each_start_ended(capsys):
     X, labels = load_iris(return_X_y=True)
     clf = PairedMLPClassifier(hidden_layer_sizes=2, verbose=1, tol=10, n_init=2)
     with pytest.warns((ConvergenceWarning, ScaleWarning)):

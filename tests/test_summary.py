@@ -58,7 +58,7 @@ def test_calibration_error_of_known_probabilities():
     right = calibration(both(y), both(p))
     assert right.calibration_error < 0.005
     assert right.confidence == pytest.approx(right.accuracy, abs=0.005)
-    # all probabilities 0 or 1: off by the error rate
+    # if all probabilities are 0 or 1, the error rate
     wrong = calibration(both(y), both((p >= 0.5).astype(float)))
     assert wrong.calibration_error == pytest.approx(1 - wrong.accuracy)
     assert wrong.log_loss == np.inf

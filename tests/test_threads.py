@@ -1,4 +1,4 @@
-"""Threads: the same bits for any number, and BLAS's own setting restored."""
+"""Threads: the same bits for any number, and BLAS's setting is restored."""
 
 import os
 from multiprocessing import get_context
@@ -46,7 +46,7 @@ def test_same_bits_for_any_number_of_threads(names):
         np.testing.assert_array_equal(other.predict_proba(X), fits[0].predict_proba(X))
 
 
-def test_blas_has_one_thread_within_and_its_own_number_after():
+def test_blas_has_one_thread_inside_and_is_restored_after():
     with blas_held() as budget:
         assert budget == 2
         assert set(settings()) == {1}
@@ -57,13 +57,13 @@ def test_blas_has_one_thread_within_and_its_own_number_after():
     assert set(settings()) == {2}
 
 
-def test_restored_after_an_error():
+def test_blas_is_restored_after_an_error():
     with pytest.raises(ZeroDivisionError), workers(LARGE) as run:
         run(lambda item: item / 0, [1])
     assert set(settings()) == {2}
 
 
-def test_restored_after_two_that_overlap():
+def test_blas_is_restored_after_overlapping_limits():
     first_in, second_in, first_out = Barrier(2), Barrier(2), Barrier(2)
     seen = []
 
@@ -91,7 +91,7 @@ def test_restored_after_two_that_overlap():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_child_forked_within_is_not_held():
+def test_a_child_forked_inside_is_not_limited():
     with blas_held():
         child = get_context("fork").Process(target=check_child)
         child.start()
@@ -106,19 +106,19 @@ def check_child():
     assert set(settings()) == {2}
 
 
-def test_little_work_leaves_blas_alone():
+def test_little_work_does_not_limit_blas():
     with workers(MIN_HELD_WORK - 1) as run:
         assert run is serial
         assert set(settings()) == {2}
 
 
-def test_what_is_too_little_for_threads_holds_blas():
+def test_work_too_small_for_threads_still_limits_blas():
     with workers(MIN_WORK - 1) as run:
         assert run is serial
         assert set(settings()) == {1}
 
 
-def test_the_budget_is_that_of_blas():
+def test_the_number_of_threads_is_that_of_blas():
     with threadpool_limits(1, user_api="blas"), workers(LARGE) as run:
         assert run is serial
     with workers(LARGE) as run:
@@ -126,7 +126,7 @@ def test_the_budget_is_that_of_blas():
         assert run(lambda i: i * i, range(5)) == [0, 1, 4, 9, 16]
 
 
-def test_an_error_of_a_helper_arrives():
+def test_an_error_in_a_helper_thread_is_raised():
     both_busy = Barrier(2)
 
     def work(item):

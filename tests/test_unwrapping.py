@@ -1,4 +1,4 @@
-"""The classifier inside pipelines, searches and wrappers."""
+"""Finding the classifier inside pipelines, searches and wrappers."""
 
 import numpy as np
 import pytest

@@ -31,7 +31,7 @@ def located(call):
 
 
 def inside(call, directory=PACKAGE):
-    """`call`, called by a function whose source seems to lie in `directory`."""
+    """`call`, called by a function whose source appears to be in `directory`."""
     names = {"call": call}
     source = compile("lambda: call()", str(directory / "made_up.py"), "eval")
     return eval(source, names)
@@ -59,12 +59,12 @@ def test_frames_of_wrappers_are_skipped():
     assert located(user) == (Path(__file__), line_of(user))
 
 
-def test_the_innermost_frame_outside_is_the_one():
+def test_the_innermost_frame_outside_is_named():
     callback = lambda: warn("message", UserWarning)  # noqa: E731
     assert located(inside(callback)) == (Path(__file__), line_of(callback))
 
 
-def test_a_folder_whose_name_begins_alike_is_outside():
+def test_a_folder_with_the_same_prefix_is_outside():
     call = inside(functools.partial(warn, "message", UserWarning))
     neighbour = PACKAGE.with_name("skce_models")
     assert located(inside(call, neighbour))[0] == neighbour / "made_up.py"
