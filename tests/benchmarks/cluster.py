@@ -2,7 +2,7 @@
 
     python tests/benchmarks/cluster.py [section ...] [--scale 0.1]
 
-prints a Markdown table a section: `overhead` of an evaluation over the slowest
+prints one Markdown table per section: `overhead` of an evaluation over the slowest
 worker's own kernel, `speedup` of two workers, `memory` of the client, and `model`,
 fitted on 1, 2 and 4 workers, checked on a held-out size and carried to 1000 workers.
 """
@@ -27,7 +27,7 @@ from skce.dask import DaskPairedMLPClassifier
 
 @contextmanager
 def workers(n):
-    """A client of n worker processes with a thread each."""
+    """A client of n worker processes with one thread each."""
     with (
         LocalCluster(
             n_workers=n, threads_per_worker=1, dashboard_address=":0", memory_limit=0
@@ -38,7 +38,7 @@ def workers(n):
 
 
 class _Caught(Exception):
-    """Ends a fit as soon as its objective is there."""
+    """Stops a fit as soon as its objective is built."""
 
 
 class _Catcher(DaskPairedMLPClassifier):
@@ -50,13 +50,13 @@ class _Catcher(DaskPairedMLPClassifier):
 
 
 def objective(client, rows, features, units, classes, partitions, persist=False):
-    """The objective of a random problem, and a start."""
+    """The objective of a random problem, and start parameters."""
     rng = da.random.default_rng(0)
     X = rng.standard_normal(
         (rows, features), chunks=(-(-rows // partitions), features), dtype=np.float32
     )
     y = (X[:, 0] * classes).astype(int) % classes
-    if persist:  # dask places them as it likes
+    if persist:  # dask chooses their workers
         X, y = client.persist([X, y])
     try:
         _Catcher(hidden_layer_sizes=units, random_state=0, client=client).fit(X, y)
@@ -145,7 +145,7 @@ def memory(scale):
 
 
 def _terms(rows, parameters, partitions, n):
-    """What the seconds of an evaluation are proportional to; for n workers.
+    """The regressors of the seconds of an evaluation by n workers.
 
     The cores of this machine share the kernels of more workers than it has.
     """
@@ -218,7 +218,7 @@ def model(scale):
 
 
 def carried(weights, rows, parameters, n, rows_of_partition=1e6):
-    """Seconds of the kernels, of adding partitions, and of all else, on paper."""
+    """Predicted seconds of the kernels, of adding partitions, and of all else."""
     partitions = max(rows / rows_of_partition, n)
     kernel = weights[0] * rows * parameters / n
     sums = weights[2] * parameters * partitions / n
@@ -229,7 +229,7 @@ SECTIONS = {f.__name__: f for f in (overhead, speedup, memory, model)}
 
 
 def main():
-    """Run the sections that were asked for, or all."""
+    """Run the requested sections, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="*", help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")

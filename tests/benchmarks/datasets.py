@@ -1,4 +1,4 @@
-"""The data of the benchmarks: made here, or part of scikit-learn."""
+"""The data of the benchmarks: generated here, or part of scikit-learn."""
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -15,7 +15,7 @@ SHAPES = {
 
 
 def noise(name, dtype, scale=1):
-    """X and y of that shape, or of a `scale` of its rows, that say nothing."""
+    """Unrelated X and y of that shape, with the fraction `scale` of its rows."""
     n, p, h, q = SHAPES[name]
     n = max(int(n * scale), 100)
     rng = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def teacher(n, p, q, h, *, relu=False, test=20_000, seed=0, depth=3.0):
 
 
 def latent(n, test=10_000, seed=0):
-    """784 features mixed from 30 hidden ones, with noise; a teacher's ten classes."""
+    """784 noisy mixtures of 30 latent features; the ten classes of a teacher."""
     Z, y, Z_test, y_test = teacher(n, 30, 10, 20, test=test, seed=seed)
     rng = np.random.default_rng(seed)
     mixing = rng.standard_normal((30, 784), dtype=np.float32) / np.float32(30**0.5)

@@ -2,8 +2,8 @@
 
     1/n sum_i -log y_i[label_i] + decay / 2 |W|^2,
 
-logistic hidden units, no penalty on the biases; decay = alpha / n. Each peer is left
-out where it cannot be imported.
+logistic hidden units, no penalty on the biases; decay = alpha / n. Peers that
+cannot be imported are left out.
 """
 
 import json
@@ -162,7 +162,7 @@ cat("[[", paste(seconds, collapse = ","), "],[", paste(values, collapse = ","), 
 
 
 def r_nnet(X, y, h, alpha, turns):
-    """Seconds of each turn and its objective, a row; None without R or its nnet.
+    """Seconds of each turn, and its objective per row; None without R or its nnet.
 
     nnet minimises the sum of the losses plus decay |w|^2, biases included, so its
     decay is alpha / 2.

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/run.py [section ...] [--scale 0.1] [--write FILE]
 
-prints a Markdown table a section. `--scale` is the share of the rows that are made (1
-for the figures in docs/). `--write` puts the tables between the marks of that file.
+prints one Markdown table per section. `--scale` is the share of the rows that are
+generated (1 for the figures in docs/). `--write` puts the tables between the marks of
+that file.
 """
 
 import argparse
@@ -23,7 +24,7 @@ BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 
 
 def machine():
-    """A line about the machine and the versions."""
+    """One line about the machine and the versions."""
     names = ("skce", "scikit-learn", "numpy", "scipy", "torch", "jax")
     versions = []
     for name in names:
@@ -47,7 +48,7 @@ def table(section, scale):
 
 
 def main():
-    """Run the sections that were asked for, or all."""
+    """Run the requested sections, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "section", nargs="*", help=f"of {', '.join(SECTIONS)}; all if none is given"
@@ -64,7 +65,7 @@ def main():
             parser.error(f"{name!r} is none of {', '.join(SECTIONS)}")
     if not 0 < arguments.scale <= 1:
         parser.error(f"--scale {arguments.scale} is not over 0, to 1")
-    # MLPClassifier warns of stops that are asked for
+    # MLPClassifier warns even if max_iter is meant to stop it
     warnings.simplefilter("ignore")
     command = " ".join(["python tests/benchmarks/run.py", *sys.argv[1:]])
     lines = []

@@ -218,7 +218,7 @@ def iterations(scale):
             hidden_layer_sizes=h, max_iter=30, random_state=0, growing_sample=False
         )
         mlp = _mlp(h, np.float32, max_iter=30)
-        # both start flat on labels that say nothing: give these a meaning
+        # random labels leave both at a stationary start, so these depend on X
         y = (X[:, 0] > 0) + (X[:, 1] * X[:, 2] > 0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -292,7 +292,7 @@ def grid(scale):
             mlp, {"random_state": range(len(pairs))}, cv=cv, n_jobs=2, refit=False
         ),
     }
-    for search in searches.values():  # the workers of joblib are started once
+    for search in searches.values():  # starts the workers of joblib
         search.fit(X[:300], y[:300])
     times = in_turn({s: lambda g=g: g.fit(X, y) for s, g in searches.items()}, 3)
     yield [
@@ -354,7 +354,7 @@ def large(scale):
 
 
 def _adam_curve(X, y, X_test, y_test, h, epochs=30):
-    """(seconds, test log loss) after each epoch, until six have not been better."""
+    """(seconds, test log loss) of each epoch, until six bring no improvement."""
     adam = MLPClassifier((h,), random_state=0)
     curve, seconds = [], 0.0
     for _ in range(epochs):

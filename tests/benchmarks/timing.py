@@ -1,17 +1,17 @@
-"""Medians of several sides, each in its turn, and the ratio of a turn's times."""
+"""Interleaved timings of several functions: medians, and ratios within a turn."""
 
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
-# Threads of a BLAS go on spinning for some 30 ms after their last product
+# BLAS threads keep spinning for some 30 ms after their last product
 REST = 0.05
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of each side, a row a turn."""
+    """Seconds of each side, one row per turn."""
 
     sides: list
     seconds: np.ndarray
@@ -34,10 +34,10 @@ def once(function):
 
 
 def repeated(function, least=0.03, settle=0.15):
-    """Seconds a call, from as many calls as take `least` seconds.
+    """Seconds per call, from as many calls as take `least` seconds.
 
-    After `settle` seconds of calls: so long the scheduler takes to spread threads over
-    the cores again after another side's.
+    Measured after `settle` seconds of calls, in which the scheduler spreads the threads
+    over the cores again after those of another side.
     """
     begin, n_calls = time.perf_counter(), 0
     while n_calls < 2 or time.perf_counter() - begin < settle:
@@ -51,7 +51,7 @@ def repeated(function, least=0.03, settle=0.15):
 
 
 def in_turn(functions, turns, measure=once):
-    """Times of the sides {name: function}, all of them once a turn."""
+    """Times of the sides {name: function}, each of them once per turn."""
     seconds = []
     for _ in range(turns):
         row = []
