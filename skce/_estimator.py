@@ -1,7 +1,6 @@
-"""What the estimators share: parameters, and one body of `fit`.
+"""What the estimators share: parameters, and the implementation of `fit`.
 
-An estimator differs from another by where its rows are, that is by how it makes a
-`Problem`.
+Estimators differ only in where their rows are, that is in how they make a `Problem`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +39,7 @@ from skce._network.objective import Objective
 from skce._network.rows import LocalRows
 from skce._support.documentation import link_template
 from skce._support.warn import warn
+from skce.losses._base import Named
 from skce.losses.activations import Activation, get_activation
 from skce.losses.hidden import HiddenActivation, get_hidden_activation
 from skce.losses.pairings import (
@@ -62,14 +62,12 @@ ClassWeight: TypeAlias = (
 
 
 class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEstimator):
-    """Base class of the estimators: parameters and the body of `fit`.
+    """Base class of the estimators: parameters and the implementation of `fit`.
 
     Subclasses define `_problem(given, executor, random_state)`.
     """
 
     # Set by fit; described in the subclasses
-    coefs_: list[NDArray[Any]]
-    intercepts_: list[NDArray[Any]]
     loss_: float
     loss_curve_: list[float]
     history_: dict[str, list[float]]
@@ -80,12 +78,11 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     n_layers_: int
-    n_outputs_: int
     out_activation_: str
-    n_features_in_: int
 
-    # Parameters that do not change the iterations of a fit
-    without_effect_on_iterations: tuple[str, ...] = (
+    # Parameters that a resumed fit may change. (A scorer is compared by its scores: if
+    # they differ, so do the evaluations, which is an error.)
+    _ignored_by_checkpoint: tuple[str, ...] = (
         "moderated",
         "n_jobs",
         "scoring",
@@ -149,7 +146,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     _doc_link_template = property(lambda self: link_template())
 
     def __setstate__(self, state):
-        """Fill what the version that has stored it did not have with its default."""
+        """Give parameters unknown to the version that stored it their defaults."""
         parameters = signature(type(self)).parameters.values()
         has_default = [p for p in parameters if p.default is not p.empty]
         defaults = {p.name: p.default for p in has_default}
@@ -182,9 +179,14 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         self : estimator
         """
         for name in {key.partition("__")[0] for key in params if "__" in key}:
-            nested = getattr(self, name, None)
-            if name not in params and hasattr(nested, "get_params"):
-                params = {name: clone(nested, safe=False), **params}
+            nested = params.get(name, getattr(self, name, None))
+            if isinstance(nested, Named):
+                params = params | {name: clone(nested, safe=False)}
+            elif hasattr(self, name):
+                raise ValueError(
+                    f"{name}={nested!r} has no parameters that {name}__... could set: "
+                    "pass an instance, such as GeneralizedCrossEntropy(q=0.7)."
+                )
         return super().set_params(**params)
 
     def _problem(self, given, executor, random_state):
@@ -202,10 +204,13 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         with unchanged_on_failure(self):
             random_state = check_random_state(self.random_state)
             plan = Plan.of(self)
+            if checkpoint is not None:  # the order of evaluations is that of the file
+                plan = replace(plan, sequential_starts=True)
             problem = self._problem(given, plan.executor, random_state)
             pairing = problem.network.pairing
             if pairing.status == "degenerate":
                 warn(why_degenerate(pairing), DegeneratePairingWarning)
+            # the watch needs the network and labels of the problem
             problem = replace(problem, new_watch=self._watch_maker(problem, plan))
             grow = self._grows(problem)
             starts = new_starts(self, problem, given.start, grow, random_state)
@@ -218,20 +223,22 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             except NonFiniteObjectiveError as error:
                 raise self._broken_fit(error, problem) from error
             theta, advice = fits.best.solution.theta, fits.advice()
+            # of rows that are lost, the caller raises an error of its own
             if advice is not None and fits.interrupt.lost is None:
                 warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
             vars(self).update(attributes_at(theta))
             self._keep_record(fits)
-            if task is not None:
+            if task is not None:  # callbacks may predict with the fitted attributes
                 task.end(theta)
-            if self.moderated:
+            if self.moderated:  # last, so that Ctrl-C loses nothing else
                 self._moderate(problem, theta)
         return fits
 
     def _architecture(self):
         """Return the pairing, and the function from features and Labels to a Network.
 
-        What can be wrong with them, whatever the rows, is found here.
+        Unknown activations, undefined pairs and invalid layer sizes raise here, before
+        any row is read.
         """
         pairing = pair(self.activation, self.penalty)
         hidden_activation = get_hidden_activation(self.hidden_activation)
@@ -261,6 +268,8 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
 
         if isinstance(self.scoring, str) and self.scoring == "penalty":
             data, network = held_out.for_loss(), problem.network
+            # in the dtype of the fit, whatever that of X_val
+            data = replace(data, X=data.X.astype(problem.rows.dtype, copy=False))
             rows = LocalRows(network, data, problem.encoding, plan.executor)
             loss = negative_loss(Objective(network, rows))
             return lambda: watch(loss)
@@ -298,7 +307,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                 self.posterior_covariance_ = posterior_covariance(problem, theta, run)
         except KeyboardInterrupt:
             warn(
-                "The fit has ended, but Ctrl-C came before the covariance that "
+                "The fit is complete, but Ctrl-C came before the covariance that "
                 "moderated=True needs: probabilities are not moderated.",
                 ConvergenceWarning,
             )
@@ -323,7 +332,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
 
 
 def _fitted_parameters(problem, theta):
-    """Attributes that predictions need, by their names."""
+    """Return the fitted attributes that predictions need, by name."""
     network, labels, dtype = problem.network, problem.labels, problem.rows.dtype
     weights, biases = network.weights_and_biases(theta)
     return {

@@ -51,9 +51,8 @@ class PairedMLPClassifier(BasePairedMLP):
         "binary_cross_entropy" or another name in `skce.losses.PENALTIES`. "natural" is
         the natural loss of the activation: least squares for identity, binary
         cross-entropy for logistic, cross-entropy for softmax and the sparsemax loss for
-        sparsemax. identity and sparsemax cannot
-        be paired with a logarithmic penalty; logistic with cross_entropy can, but
-        the pair is degenerate.
+        sparsemax. identity and sparsemax cannot be paired with a logarithmic penalty;
+        logistic with cross_entropy can, but the pair is degenerate.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer. () has no hidden layer: the classifier is then
         (multinomial) logistic regression, one-vs-rest logistic regression or
@@ -75,7 +74,7 @@ class PairedMLPClassifier(BasePairedMLP):
     solver : {"lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov"}, \
             default="lbfgs"
         Method of scipy.optimize.minimize. newton-cg, trust-ncg and trust-krylov use
-        exact Hessian-vector products and are for tight optima; bfgs keeps a matrix
+        exact Hessian-vector products and reach small gradients; bfgs keeps a matrix
         of parameters x parameters and is for small networks.
     max_iter : int, default=1000
         Maximum number of iterations. In a growing sample, an iteration on a tenth of
@@ -99,31 +98,30 @@ class PairedMLPClassifier(BasePairedMLP):
         stratified part of the training rows, or X_val and y_val of `fit`. With a
         growing sample, only the last stage is watched.
     validation_fraction : float, default=0.1
-        Fraction of the training rows that is held out for validation. Of at most 2048
-        rows, duplicates are kept in the same split. Of an X of more than 128 MB, runs
-        of neighbouring rows are taken, at most 32 MB.
+        Fraction of the training rows that is held out for validation. With at most 2048
+        rows, duplicates are kept in the same split. If X exceeds 128 MB, runs of
+        neighbouring rows are held out, at most 32 MB in all.
     n_iter_no_change : int, default=10
         See `early_stopping`.
     scoring : "penalty", str or callable, default="penalty"
         What is watched: "penalty" is minus the mean penalty of the validation rows,
         with class weights and smoothed labels as in training; others are scorers of
         scikit-learn, without class weights, which cost a prediction per iteration.
-        With `n_init` a callable must not keep a state.
+        With `n_init` a callable must be stateless, as starts run in threads.
     moderated : bool, default=False
         Whether `predict_proba` averages over the Laplace approximation of the posterior
         of the weights (MacKay 1992), so that it is less certain far from the training
-        rows. For the natural pairs of softmax and logistic,
-        alpha > 0 and at most 5000 parameters P: fit then takes about n q P^2 further
-        operations, and so does a prediction. Set to False, a fitted classifier predicts
-        without it.
+        rows. Needs a natural pair of softmax or logistic, alpha > 0 and at most 5000
+        parameters P; costs about n q P^2 further operations in fit, and again in a
+        prediction. Setting it to False turns it off in a fitted classifier.
     random_state : int, RandomState instance or None, default=None
         Determines the start weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
         Whether to begin on random parts of the rows, a sixteenth, an eighth, and so
         on, stratified by class, each for as long as the loss of as many fresh rows
-        falls; the last stage is always on all rows. (Of an X of more than 128 MB, a
-        file perhaps, they are runs of neighbours, not stratified.) "auto": from 32768
-        rows on. Not after a warm start. No part takes more than 64 MB.
+        falls; the last stage is always on all rows. (If X exceeds 128 MB, as a file
+        may, the parts are runs of neighbouring rows, not stratified.) "auto": from
+        32768 rows on. Not after a warm start. No part takes more than 64 MB.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
         must have had the same features, classes and layers.
@@ -148,8 +146,8 @@ class PairedMLPClassifier(BasePairedMLP):
         The objective at the end, L2 term included (nats per row for the logarithmic
         penalties).
     loss_curve_ : list of float
-        The objective after each iteration of the last stage, on all rows, which after
-        a growing sample begins low.
+        The objective after each iteration of the last stage, on all rows. After a
+        growing sample it starts near its end.
     history_ : dict of str to list
         Columns of a table with one row per iteration of the last stage: "loss" as in
         `loss_curve_`; "gradient_norm", the largest absolute component, which `tol`
@@ -157,9 +155,8 @@ class PairedMLPClassifier(BasePairedMLP):
         "seconds", since the stage began.
     n_iter_ : int
         Iterations of the last stage; 0 if it began at a stationary point, or the fit
-        ended before it. Earlier stages count against `max_iter`, at most three quarters
-        of it, so that less than `max_iter` does not mean convergence: see
-        `solver_result_["success"]`.
+        ended before it. Whether the fit converged is `solver_result_["success"]`:
+        earlier stages use up to three quarters of `max_iter`.
     stages_ : list of Stage
         One record per stage, with its n_rows, n_iter, nfev, loss_curve and fresh_loss.
         The last is on all rows; without a growing sample it is the only one.
@@ -177,7 +174,7 @@ class PairedMLPClassifier(BasePairedMLP):
         With early stopping, the score after each iteration of the last stage; greater
         is better.
     best_validation_score_ : float or None
-        That of the weights that are kept.
+        Validation score of the weights that are kept.
     posterior_covariance_ : ndarray of shape (n_parameters, n_parameters) or None
         With `moderated`, that of coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(),
         and so on.
@@ -198,7 +195,7 @@ class PairedMLPClassifier(BasePairedMLP):
     pairing_grid : All pairs as a grid for GridSearchCV.
     pairing_status : Whether a pair is natural, workable, degenerate or undefined.
     summary : What was fitted, how it ended, and how well calibrated it is.
-    standard_errors : Of the coefficients, without hidden units.
+    standard_errors : Standard errors of the coefficients, without hidden units.
 
     References
     ----------
@@ -272,15 +269,15 @@ class PairedMLPClassifier(BasePairedMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 is computed as float32, everything else as float64.
+            float32 is processed in float32, everything else in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or 0/1 indicators (multilabel) where the activation is
             element-wise.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. An integer weight equals so many repetitions, and
-            the order of the rows does not matter: to the last bit up to 2048 rows, to
-            rounding beyond. (A growing sample, and beyond 2048 rows a validation split,
-            draw rows by their position, and so give other results.)
+            Weights of the rows. An integer weight k equals k repetitions of the row,
+            and the order of the rows does not matter: to the last bit up to 2048 rows,
+            to rounding beyond. (A growing sample, and beyond 2048 rows a validation
+            split, draw rows by their position, and so give other results.)
         X_val, y_val : like X and y, default=None
             Rows for early stopping. In a pipeline, `transform_input=["X_val"]` passes
             them through its steps.
@@ -417,18 +414,22 @@ class PairedMLPClassifier(BasePairedMLP):
         return self
 
     def _problem(self, given, executor, random_state):
-        """Make the Problem of rows in memory."""
+        """Make the Problem of rows in memory; set `n_features_in_`."""
         pairing, network_for = self._architecture()
         X, y = check_training_rows(self, given.X, given.y)
         labels, codes = given.encode(y, pairing.activation)
         weights = check_weights(given.sample_weight, X.shape[0])
+        # so that weights equal repetitions, and the order of rows is of no effect, to
+        # the last bit: before anything depends on the number or the order of the rows
         data = merge_duplicates(Data(dense_if_small(X), codes, *weights))
+        # "balanced" is over all rows, those held out included
         factors = class_factors(
             self.class_weight, labels, partial(class_totals, data, labels)
         )
         network = network_for(X.shape[1], labels)
         held_out = given_validation(self, given.validation, labels)
         if self.early_stopping and held_out is None:
+            # else the weights of `data` count duplicates
             weighted = given.sample_weight is not None
             data, held_out = split_data(
                 data, self.validation_fraction, random_state, weighted

@@ -79,7 +79,7 @@ def _overflow(X):
 
 
 class Predictions:
-    """What a fitted classifier predicts; a mixin of `PairedMLPClassifier`.
+    """Prediction methods of a fitted classifier; a mixin of `PairedMLPClassifier`.
 
     Examples
     --------
@@ -95,6 +95,10 @@ class Predictions:
     posterior_covariance_: NDArray[np.float64] | None
     moderated: bool
     n_jobs: int | None
+    coefs_: list[NDArray[Any]]
+    intercepts_: list[NDArray[Any]]
+    n_features_in_: int
+    n_outputs_: int
     _labels: Labels
     _network: Network
 
@@ -211,14 +215,33 @@ class Predictions:
         return head_of(self._labels), ArrayOperations(self.pairing_.activation)
 
     @property
-    def _theta(self):
-        """The fitted parameters as the flat vector of the network, float64."""
-        return self._network.pack([coef.T for coef in self.coefs_], self.intercepts_)
+    def _fitted_network(self):
+        """The network and its parameters as a flat vector, float64.
+
+        Of the shapes that `coefs_` and `intercepts_` have now, as units may have been
+        removed from them.
+        """
+        network = self._network
+        weights, biases = [coef.T for coef in self.coefs_], self.intercepts_
+        sizes = (weights[0].shape[1], *(len(b) for b in biases))
+        if sizes != network.layer_sizes:
+            network = Network(sizes, network.hidden_activation, network.pairing)
+        if [W.shape for W in weights] != network.weight_shapes or (
+            sizes[0] != self.n_features_in_ or sizes[-1] != self.n_outputs_
+        ):
+            raise ValueError(
+                f"coefs_ and intercepts_ have the shapes "
+                f"{[coef.shape for coef in self.coefs_]} and "
+                f"{[b.shape for b in biases]}, which are not those of a network with "
+                f"{self.n_features_in_} features and {self.n_outputs_} outputs: fit "
+                "again, or restore them."
+            )
+        return network, network.pack(weights, biases)
 
     def _of_logits(self, X, function, moderated=True):
         """Apply a function to the logits (q, n) of the rows of X; (n, columns)."""
         X = check_rows(self, X)
-        network, theta = self._network, self._theta
+        network, theta = self._fitted_network
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         covariance = self.posterior_covariance_
         if not (moderated and self.moderated and covariance is not None):

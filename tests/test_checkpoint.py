@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skce import PairedMLPClassifier, alpha_path
 from skce._fitting import checkpoint
+from skce._fitting.fits import MIN_WORK_OF_A_START
 from skce._fitting.solvers import SOLVERS
 from skce._network.objective import Objective
 from skce.losses.penalties import LeastSquares
@@ -243,3 +244,34 @@ def test_fits_to_soft_targets_can_be_checkpointed(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_same(first, classifier().fit_targets(X, targets))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_several_starts_that_are_worth_threads_resume_as_well(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3000, 10))
+    labels = rows[:, 0] + rows[:, 1] ** 2 + rng.normal(size=3000) > 0
+    clf = classifier(hidden_layer_sizes=10, n_init=3, max_iter=20, n_jobs=2)
+    assert len(rows) * 131 >= MIN_WORK_OF_A_START
+    first = classifier(hidden_layer_sizes=10, n_init=3, max_iter=20, n_jobs=2)
+    first.fit(rows, labels, checkpoint=tmp_path / "fit")
+    assert_same(clf.fit(rows, labels, checkpoint=tmp_path / "fit"), first)
+
+
+def test_a_refused_alpha_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match=r"leaves nothing of the loss"):
+        classifier(alpha=1e300).fit(X, Y, checkpoint=tmp_path / "fit")
+    assert not (tmp_path / "fit").exists()
+
+
+def test_the_scale_of_the_weights_matters_with_alpha_alone(tmp_path):
+    weights = np.arange(1.0, 151.0)
+    for alpha in (0, 0.1):
+        clf = classifier(alpha=alpha, hidden_layer_sizes=(), tol=1e-2)
+        path = tmp_path / f"fit {alpha}"
+        clf.fit(X, Y, sample_weight=weights, checkpoint=path)
+        if alpha == 0:
+            clf.fit(X, Y, sample_weight=2 * weights, checkpoint=path)
+            continue
+        with pytest.raises(ValueError, match=r"weights"):
+            clf.fit(X, Y, sample_weight=2 * weights, checkpoint=path)

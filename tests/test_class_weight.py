@@ -104,3 +104,12 @@ def test_invalid_class_weights_are_refused(class_weight, message):
 def test_a_class_of_weight_zero_is_never_predicted():
     fitted = classifier(class_weight={0: 0}).fit(X, y)
     assert 0 not in fitted.predict(X)
+
+
+@pytest.mark.parametrize("weight", [1e-310, 1e308])
+def test_weights_that_vanish_or_overflow_together_are_refused(weight):
+    rows, labels = load_iris(return_X_y=True)
+    class_weight = dict.fromkeys(range(3), 1e-320 if weight < 1 else 1e308)
+    clf = PairedMLPClassifier(class_weight=class_weight, hidden_layer_sizes=2)
+    with pytest.raises(ValueError, match=r"weight"):
+        clf.fit(rows, labels, sample_weight=np.full(150, weight))

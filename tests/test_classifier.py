@@ -356,8 +356,31 @@ def test_parameters_of_a_penalty_are_set_on_a_copy():
     with pytest.raises(ValueError, match=r"q=3 must be a number in \(0, 1\]"):
         fitted.set_params(penalty__q=3)
     assert fitted.penalty.q == 0.3
-    fitted.set_params(penalty=GeneralizedCrossEntropy(q=0.5), penalty__q=0.6)
+    other = GeneralizedCrossEntropy(q=0.5)
+    fitted.set_params(penalty=other, penalty__q=0.6)
     assert fitted.penalty.q == 0.6
+    assert other.q == 0.5
+    with pytest.raises(ValueError, match=r"penalty='natural' has no parameters"):
+        small().set_params(penalty__q=0.6)
+    with pytest.raises(ValueError, match=r"pass an instance"):
+        small(penalty=GeneralizedCrossEntropy).set_params(penalty__q=0.6)
+
+
+def test_units_can_be_removed_from_a_fitted_network():
+    fitted = small().fit(IRIS, IRIS_Y)
+    fitted.coefs_[1][2] = 0  # so that nothing hears of the unit
+    expected = fitted.predict_proba(IRIS)
+    kept = [0, 1, 3, 4, 5]
+    fitted.coefs_ = [fitted.coefs_[0][:, kept], fitted.coefs_[1][kept]]
+    fitted.intercepts_ = [fitted.intercepts_[0][kept], fitted.intercepts_[1]]
+    np.testing.assert_allclose(fitted.predict_proba(IRIS), expected, rtol=1e-12)
+    fitted.coefs_[1] = fitted.coefs_[1][:-1]
+    with pytest.raises(ValueError, match=r"coefs_ and intercepts_ have the shapes"):
+        fitted.predict(IRIS)
+    fitted = small().fit(IRIS, IRIS_Y)
+    fitted.coefs_[0] = fitted.coefs_[0][:-1]
+    with pytest.raises(ValueError, match=r"with 4 features and 3 outputs"):
+        fitted.predict(IRIS)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """The objective of a whole network: gradient, Hessian product, blocks, sparse X."""
 
+import pickle
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from copy import deepcopy
 from itertools import chain
 from multiprocessing import get_context
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from skce._inputs.duplicates import merge_duplicates
 from skce._network.blocks import row_slices
 from skce._network.data import Data, Encoding
 from skce._network.executors import serial
+from skce._network.heads import ArrayOperations
 from skce._network.kernels import Network, Workspace
 from skce._network.objective import Objective
 from skce._network.parameters import Layers
@@ -24,6 +28,7 @@ from skce.losses.hidden import (
     HiddenReLU,
     HiddenTanh,
 )
+from skce.uncertainty._curvature import flat, unflat
 
 N, P = 30, 3
 
@@ -382,11 +387,42 @@ def test_jacobian_of_the_logits_against_central_differences(f, hidden, form):
     buffers = Workspace(network, float).buffers(7)
     theta = rng.normal(size=network.n_parameters)
 
-    def logits(theta):
-        return network.forward(Layers(network, theta), X, buffers).copy()
+    weights, biases = network.weights_and_biases(theta)
+    coefs = [W.T for W in weights]
+
+    def logits(p):
+        changed = unflat(network, flat(coefs, biases) + p)
+        theta = network.pack([coef.T for coef in changed[0]], changed[1])
+        return network.forward(Layers(network, theta), X, buffers).T.copy()
 
     found = network.jacobian(Layers(network, theta), given, buffers)
     h = 1e-6
     for k, e in enumerate(np.eye(network.n_parameters)):
-        slope = (logits(theta + h * e) - logits(theta - h * e)) / (2 * h)
-        np.testing.assert_allclose(found[:, k], slope, rtol=1e-6, atol=1e-8)
+        slope = (logits(h * e) - logits(-h * e)) / (2 * h)
+        np.testing.assert_allclose(found[:, :, k], slope, rtol=1e-6, atol=1e-8)
+
+
+def test_threads_build_the_blocks_of_shared_rows_once(monkeypatch):
+    rng = np.random.default_rng(14)
+    X, labels = data(PAIRINGS[0], rng)
+    calls, build = [], LocalRows._new_shares
+    monkeypatch.setattr(
+        LocalRows, "_new_shares", lambda self: calls.append(0) or build(self)
+    )
+    F = objective(PAIRINGS[0], X, labels)
+    start, thetas = Barrier(4), rng.normal(size=(4, F.network.n_parameters))
+
+    def evaluate(theta):
+        start.wait(timeout=60)
+        return F.value_and_gradient(theta)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(evaluate, thetas))
+    assert len(calls) == 1
+
+
+def test_operations_of_heads_survive_pickling():
+    operations = ArrayOperations(PAIRINGS[0].activation)
+    z = np.ones((1, 2))
+    for copied in (pickle.loads(pickle.dumps(operations)), deepcopy(operations)):
+        np.testing.assert_array_equal(copied.probabilities(z), 1)

@@ -231,7 +231,7 @@ def test_an_estimator_that_names_its_penalty_leaves_the_registry_alone(monkeypat
     monkeypatch.setitem(PENALTIES, "gce", GeneralizedCrossEntropy(0.5))
     estimator = small("softmax", "gce").fit(X, Y)
     assert "penalty__q" not in estimator.get_params()
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValueError, match="pass an instance"):
         estimator.set_params(penalty__q=0.3)
     assert PENALTIES["gce"].q == 0.5
 

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier
-from skce._fitting.solvers import SOLVERS
+from skce._fitting.solvers import SOLVERS, Solver
 
 X, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -149,3 +149,32 @@ def test_a_breakdown_of_the_solver_keeps_the_last_point_and_suggests_others(
     assert fit.solver_result_["status"] == -1
     assert not fit.solver_result_["success"]
     assert fit.loss_ == fit.loss_curve_[-1] < np.log(3)
+
+
+class GradientDescent(Solver):
+    """A user-defined solver that is not SciPy's, and never stops by itself."""
+
+    def run(self, monitor, theta, callback, plan):
+        while True:
+            value, gradient = monitor.evaluate(theta)
+            step = 1.0
+            while monitor.evaluate(theta - step * gradient)[0] >= value:
+                step /= 2
+            theta = theta - step * gradient
+            callback(theta)
+
+
+def test_a_user_defined_solver_keeps_the_limits(monkeypatch):
+    monkeypatch.setitem(SOLVERS, "descent", GradientDescent("descent"))
+    fitted = classifier(solver="descent", tol=1e-2).fit(X, y)
+    assert fitted.solver_result_["reason"] == "tolerance"
+    assert fitted.history_["gradient_norm"][-1] <= 1e-2
+    with pytest.warns(ConvergenceWarning, match="max_iter=5"):
+        fitted.set_params(max_iter=5, tol=1e-9).fit(X, y)
+    assert fitted.n_iter_ == 5
+    with pytest.warns(ConvergenceWarning, match="max_fun=7"):
+        fitted.set_params(max_iter=100, max_fun=7).fit(X, y)
+    assert fitted.solver_result_["nfev"] == 7
+    stopped = classifier(solver="descent", tol=0, alpha=0, early_stopping=True)
+    stopped.fit(X, y)
+    assert stopped.solver_result_["reason"] == "stopped"

@@ -211,17 +211,17 @@ def resumable(path, estimator, problem, starts):
             _write(file, line)
         else:
             _check_header(file, header, path)
-        yield replace(problem, wrap=EvaluationLog(file, path).wrap)
+        yield replace(problem, wrap_objective=EvaluationLog(file, path).wrap)
 
 
 def _header(estimator, problem, starts):
-    """What a checkpoint knows a fit by."""
+    """Return the header, which identifies a fit."""
     if not isinstance(estimator.random_state, Integral):
         raise ValueError(
             f"checkpoint needs an integer random_state, not "
             f"{estimator.random_state!r}, as a resumed fit begins at the same start."
         )
-    free = set(estimator.without_effect_on_iterations)
+    free = set(estimator._ignored_by_checkpoint)
     # with several stages or starts, the end of one decides where the next begins
     if len(starts) == 1 and not starts[0].grow:
         free |= LIMITS
@@ -234,11 +234,12 @@ def _header(estimator, problem, starts):
     if problem.validation is not None:
         data = problem.validation.data
         held_out = data.X, data.codes, data.weights
+    l2 = np.array([problem.l2])
     rows = np.frombuffer(problem.rows.digest().encode(), dtype=np.uint8)
     return {
         "format": FORMAT,
         "parameters": {"layer_sizes": list(problem.network.layer_sizes), **parameters},
-        "rows": digest_of(rows, *(start.theta for start in starts), *held_out),
+        "rows": digest_of(rows, l2, *(start.theta for start in starts), *held_out),
     }
 
 

@@ -54,7 +54,7 @@ class BrokenFitError(ValueError):
 
 @dataclass
 class Outcome:
-    """Where one start has led.
+    """Result of one start.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Outcome:
 
     @property
     def rank(self):
-        """What is smallest for the best: minus the validation score, or the loss."""
+        """Sort key, smallest for the best: minus the validation score, or the loss."""
         if self.solution is None:
             return np.inf
         return self.loss if self.watch is None else -self.watch.best_score
@@ -93,7 +93,7 @@ class Outcome:
 
 @dataclass
 class Fits:
-    """Where all starts have led.
+    """Results of all starts.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ def fit_from_starts(problem, starts, plan, task=None):
         and problem.work >= MIN_WORK_OF_A_START
         and problem.rows.n_bytes <= MAX_COPIED_BYTES
         and task is None
-        and not plan.in_order
+        and not plan.sequential_starts
     )
     try:
         if side_by_side:
@@ -246,7 +246,7 @@ def _restart_if_stuck(problem, outcome, plan, interrupt, task):
     n = problem.rows.n_rows
     iterations = sum(stage.n_iter * stage.n_rows / n for stage in outcome.stages)
     evaluations = sum(stage.nfev + stage.nhev for stage in outcome.stages)
-    plan = plan.less(int(np.ceil(iterations)), evaluations)
+    plan = plan.with_less_budget(int(np.ceil(iterations)), evaluations)
     frequencies = problem.rows.class_frequencies
     theta = constant_start(problem.network, outcome.start.theta, frequencies)
     if theta is None or plan.max_iter < 1 or plan.max_fun < 1:
@@ -285,7 +285,7 @@ def _why_stuck(outcome, constant_loss):
 
 
 def _why_constant(outcome, constant_loss):
-    """Why a fit restarted from constant outputs is of no use; None if it is of use."""
+    """Why a restart from constant outputs failed; None if it improved on them."""
     value = outcome.solution.value
     if value < constant_loss - 0.02 * abs(constant_loss):
         return None

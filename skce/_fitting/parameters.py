@@ -15,9 +15,22 @@ def _is_bool(value):
     return isinstance(value, bool | np.bool_)
 
 
-def _one_of(*choices):
-    text = f"is unknown; it may be {', '.join(map(repr, choices))}"
-    return lambda value: isinstance(value, str) and value in choices, text
+class _OneOf:
+    """A key of a registry, which may grow after this module is imported."""
+
+    def __init__(self, choices):
+        self.choices = choices
+
+    def __call__(self, value):
+        return isinstance(value, str) and value in self.choices
+
+    def __str__(self):
+        return f"is unknown; it may be {', '.join(map(repr, self.choices))}"
+
+
+def _one_of(choices):
+    constraint = _OneOf(choices)
+    return constraint, constraint
 
 
 def _number(minimum, kind, bools=False):
@@ -41,8 +54,8 @@ COUNT = _number(1, Integral)
 # order. Activations, penalties, layer sizes and class weights are checked where they
 # are looked up.
 CONSTRAINTS = {
-    "solver": _one_of(*SOLVERS),
-    "init": _one_of("glorot", "uniform"),
+    "solver": _one_of(SOLVERS),
+    "init": _one_of(("glorot", "uniform")),
     "alpha": _number(0, Real),
     "tol": _number(0, Real),
     "n_init": COUNT,
@@ -78,12 +91,14 @@ CONSTRAINTS = {
 
 def check_parameters(estimator):
     """Raise a ValueError that names the first parameter that cannot be used."""
-    parameters = vars(estimator)
     if isinstance(estimator.solver, str) and estimator.solver in ("adam", "sgd"):
         raise ValueError(
             f"solver={estimator.solver!r} is stochastic; the solvers here use all rows "
             f"at every step: {', '.join(map(repr, SOLVERS))}. Take 'lbfgs'."
         )
     for name, (is_allowed, text) in CONSTRAINTS.items():
-        if name in parameters and not is_allowed(parameters[name]):
-            raise ValueError(f"{name}={parameters[name]!r} {text}.")
+        if name == "worker_timeout" and not hasattr(estimator, name):
+            continue  # a parameter of DaskPairedMLPClassifier alone
+        value = getattr(estimator, name)
+        if not is_allowed(value):
+            raise ValueError(f"{name}={value!r} {text}.")

@@ -20,13 +20,13 @@ __all__ = ["Given", "Plan", "Problem", "Start"]
 # Rows from which "auto" begins on a growing sample
 MIN_GROWING_ROWS = 2**15
 
-# Beyond this, alpha / S leaves nothing of the loss in the digits of the objective
+# Beyond this, alpha / S is so large that the loss is lost to rounding
 MAX_L2 = 1e12
 
 
 @dataclass(frozen=True)
 class Given:
-    """What `fit` was given.
+    """The arguments of `fit`.
 
     Attributes
     ----------
@@ -36,7 +36,8 @@ class Given:
     start : tuple
         coefs_init and intercepts_init.
     encode : callable or None
-        `encode(y, activation)` gives Labels and codes, of rows in memory.
+        `encode(y, activation)` returns Labels and codes; None for rows on a cluster,
+        whose labels are collected there.
     event_data : dict
         X, y and metadata for callbacks.
     """
@@ -60,14 +61,14 @@ class Problem:
     labels : Labels
     rows : Rows
     encoding : Encoding
-        Of the targets.
+        How class codes become targets.
     alpha : float
         Strength of the L2 term.
     validation : HeldOut or None
     new_watch : callable or None
         Makes the ValidationWatch of one start.
-    wrap : callable
-        From an objective to one with the same answers, as a checkpoint needs it.
+    wrap_objective : callable
+        Applied to every objective; a checkpoint logs and replays its evaluations.
     """
 
     network: Network
@@ -77,7 +78,10 @@ class Problem:
     alpha: float
     validation: HeldOut | None = None
     new_watch: Callable | None = None
-    wrap: Callable = field(default=lambda objective: objective, repr=False)
+    wrap_objective: Callable = field(default=lambda objective: objective, repr=False)
+
+    def __post_init__(self):
+        _ = self.l2  # an alpha that cannot be used is found before anything begins
 
     @cached_property
     def l2(self):
@@ -86,11 +90,12 @@ class Problem:
         Raises
         ------
         ValueError
-            If it is so large that nothing is left of the loss.
+            If it is so large that the loss is lost to rounding.
         """
         total_weight = self.rows.total_weight
-        l2 = self.alpha / total_weight
-        if l2 > MAX_L2:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            l2 = float(np.float64(self.alpha) / total_weight)
+        if not l2 <= MAX_L2:
             raise ValueError(
                 f"alpha={self.alpha:g} over the sum of the weights, {total_weight:g}, "
                 f"is more than {MAX_L2:g}: the L2 term leaves nothing of the loss. "
@@ -105,11 +110,12 @@ class Problem:
 
     def objective(self):
         """Return the objective of all rows, for one minimisation."""
-        return self.wrap(self.full_objective)
+        return self.wrap_objective(self.full_objective)
 
     def objective_of(self, part, l2):
         """Return the objective of some of the rows, by index, which are copied."""
-        return self.wrap(Objective(self.network, self.rows.part(part), l2))
+        objective = Objective(self.network, self.rows.part(part), l2)
+        return self.wrap_objective(objective)
 
     @property
     def work(self):
@@ -118,10 +124,11 @@ class Problem:
 
     @cached_property
     def constant_loss(self):
-        """The objective of the class frequencies as constant outputs.
+        """Loss of a network whose outputs are always the class frequencies.
 
-        With weights of 0 and the right biases every network reaches it. inf where a fit
-        above it says nothing: for soft targets and pairs without flat regions.
+        With weights of 0 and the right biases every network reaches it, so that a fit
+        above it is stuck. inf where that test does not apply: for soft targets, and for
+        pairs without flat regions.
         """
         pairing = self.network.pairing
         if pairing.status != "workable" or not self.encoding.hard:
@@ -137,7 +144,7 @@ class Start:
     ----------
     theta : ndarray of shape (n_parameters,), float64
     random_state : RandomState
-        Of its growing sample.
+        Draws its growing sample.
     grow : bool
         Whether it begins on a growing sample.
     given : bool
@@ -165,9 +172,9 @@ class Plan:
         products together.
     verbose : bool
     executor : Executor
-    in_order : bool
+    sequential_starts : bool
         Whether the starts must run one after another.
-    asked : Plan or None
+    original : Plan or None
         The plan as the user gave it, where a part of the limits has been used up.
     """
 
@@ -177,8 +184,8 @@ class Plan:
     max_fun: int
     verbose: bool = False
     executor: Executor = field(default_factory=Executor)
-    in_order: bool = False
-    asked: "Plan | None" = None
+    sequential_starts: bool = False
+    original: "Plan | None" = None
 
     @classmethod
     def of(cls, estimator):
@@ -190,20 +197,21 @@ class Plan:
             estimator.max_fun,
             bool(estimator.verbose),
             Executor(estimator.n_jobs),
-            in_order=bool(estimator.verbose),
+            # so that the lines of several starts do not mix
+            sequential_starts=bool(estimator.verbose),
         )
 
-    def less(self, n_iter, n_fun):
-        """Return the plan with what is left after so much work."""
+    def with_less_budget(self, n_iter, n_fun):
+        """Return the plan with what is left of its limits after so much work."""
         return replace(
             self,
             max_iter=self.max_iter - n_iter,
             max_fun=self.max_fun - n_fun,
-            asked=self.asked or self,
+            original=self.original or self,
         )
 
     @property
     def limits(self):
         """max_iter and max_fun as the user gave them."""
-        asked = self.asked or self
-        return {"max_iter": asked.max_iter, "max_fun": asked.max_fun}
+        plan = self.original or self
+        return {"max_iter": plan.max_iter, "max_fun": plan.max_fun}

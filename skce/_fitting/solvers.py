@@ -1,7 +1,8 @@
 """The solvers of scipy.optimize, and one minimisation by one of them.
 
-A new solver is an entry in `SOLVERS`; one that is not SciPy's is a subclass of `Solver`
-with its own `run`.
+A new solver is an entry in `SOLVERS`: a method of `scipy.optimize.minimize` that takes
+`jac` (and `hessp`) and passes `intermediate_result` to its callback, or a subclass of
+`Solver` with its own `run`.
 """
 
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Solver:
     method : str
         SciPy's name.
     options : dict
-        SciPy's options but for maxiter.
+        Options passed to SciPy, besides maxiter.
     max_fun_option : str or None
         Name of the option that limits the evaluations, if there is one.
     uses_hessian : bool
@@ -69,13 +70,17 @@ class Solver:
     def run(self, monitor, theta, callback, plan):
         """Minimise from theta.
 
+        The callback compares the gradient with `tol`, and the monitor counts the
+        evaluations; `run` itself keeps to `plan.max_iter`.
+
         Parameters
         ----------
         monitor : Monitor
             Has `evaluate(theta)`, value and gradient, and `hessian_product(theta, v)`.
         theta : ndarray of shape (n_parameters,)
         callback : callable
-            `callback(theta)` after each iteration; it raises StopIteration to stop.
+            `callback(theta)` is to be called after each iteration, at a point that has
+            been evaluated. It raises StopIteration to stop, which `run` may let pass.
         plan : Plan
 
         Returns
@@ -87,11 +92,11 @@ class Solver:
         if self.max_fun_option is not None:
             options[self.max_fun_option] = plan.max_fun
 
-        # the parameter must have this name for SciPy to pass its result by
+        # SciPy inspects the name: only `intermediate_result` gets an OptimizeResult
         def after_iteration(intermediate_result):
             callback(intermediate_result.x)
 
-        # SciPy's own memory of the gradient, jac=True, compares theta twice as often
+        # with jac=True SciPy's cache would compare theta twice as often as the monitor
         def value(theta):
             return self.factor * monitor.evaluate(theta)[0]
 
@@ -113,7 +118,8 @@ class Solver:
 
 
 # The methods measure convergence in several norms, and in the parameters of the core
-# network. So `tol` is applied after each iteration here, and not by SciPy.
+# network (see `_network/parameters.py`). So `tol` is applied after each iteration here,
+# and not by SciPy.
 SOLVERS = {
     "lbfgs": Solver(
         "L-BFGS-B",
@@ -121,7 +127,7 @@ SOLVERS = {
             "gtol": 0.0,
             # SciPy's default ftol = 2.2e-9 would end most fits long before the gradient
             "ftol": np.finfo(float).eps,
-            # from 30 to 80 000 parameters at most a third off the best:
+            # within a third of the fastest setting from 30 to 80 000 parameters:
             # docs/benchmarks.md
             "maxcor": 20,
             "maxls": 50,
@@ -173,7 +179,7 @@ class Solution:
     advice: str | None
 
 
-# Of the table of iterations
+# Columns of `history`
 COLUMNS = ("loss", "gradient_norm", "evaluations", "seconds")
 
 # Why a minimisation ended
@@ -188,7 +194,8 @@ REASONS = (
     "overflow",
 )
 
-BROKEN = -1  # the status of a stop by `_BrokenDirection` or Ctrl-C
+# Status where the solver itself failed (`_BrokenDirection`), or Ctrl-C came
+BROKEN = -1
 INTERRUPTED = "Interrupted (Ctrl-C)."
 ENDED_AT_START = {
     "tolerance": "The start is a stationary point.",
@@ -266,7 +273,8 @@ class Monitor:
 
     def hessian_product(self, theta, v):
         """Return H(theta) v."""
-        # trust-krylov, on a singular Hessian, once its Krylov space is exhausted
+        # trust-krylov's direction is NaN once its Krylov space is exhausted, as on a
+        # singular Hessian
         if not np.isfinite(v).all():
             raise _BrokenDirection
         if self.budget_spent:
@@ -278,7 +286,11 @@ class Monitor:
         return product
 
     def accept(self, theta):
-        """Make `theta` the accepted point."""
+        """Make `theta` the accepted point.
+
+        A trust region rejects steps: the point is then the one accepted before. Some
+        solvers end at a third one, which is evaluated once more, beyond max_fun.
+        """
         if _same(theta, self.trial[0]):
             self.accepted = self.trial
         elif not _same(theta, self.accepted[0]):
@@ -337,7 +349,8 @@ def minimize(objective, theta, plan, listeners=(), interrupt=None):
         first. None is left out.
     interrupt : Interrupt, optional
         Ends the minimisation at the next iteration when it is set, and is set by a
-        KeyboardInterrupt (Ctrl-C), which is not raised further.
+        KeyboardInterrupt (Ctrl-C), which is then not raised, unless it came in the
+        first evaluation.
 
     Returns
     -------
@@ -364,16 +377,18 @@ def minimize(objective, theta, plan, listeners=(), interrupt=None):
 
 
 def _run(monitor, theta, listener, interrupt):
-    """Let the solver run; return SciPy's status and message, or ones of our own."""
+    """Let the solver run; return a status and a message, SciPy's or our own."""
     plan = monitor.plan
 
     def callback(theta):
+        if monitor.n_iter >= plan.max_iter:  # SciPy's solvers keep to it themselves
+            raise StopIteration
         iteration = monitor.record_iteration(theta)
-        # (Ctrl-C in here leaves the history one longer than the validation scores)
+        # Ctrl-C in a listener leaves the history one longer than the validation scores
         stop = listener.after(iteration)
         if stop or interrupt.is_set() or iteration.gradient_norm <= plan.tol:
             raise StopIteration
-        if iteration.number < plan.max_iter:
+        if iteration.number < plan.max_iter:  # else no iteration follows
             listener.begin()
 
     try:
@@ -389,6 +404,8 @@ def _run(monitor, theta, listener, interrupt):
     except KeyboardInterrupt as cause:
         interrupt.set(cause)
         status, message, success = BROKEN, INTERRUPTED, False
+    except StopIteration:  # of the callback, from a solver that is not SciPy's
+        status, message, success = 1, "A listener asked for a stop.", False
     except _BudgetSpent:
         status, message, success = 1, f"{plan.max_fun} evaluations were made.", False
     except _BrokenDirection:
@@ -397,7 +414,7 @@ def _run(monitor, theta, listener, interrupt):
     finally:
         listener.close()
     if monitor.converged and not success:
-        # ended by the callback, which SciPy reports as a stop before its time
+        # the callback stopped it at `tol`, which SciPy reports as a failure
         return 0, f"No component of the gradient is over tol={plan.tol:g}."
     return int(status), str(message)
 
@@ -411,8 +428,8 @@ def overflowed(theta, value, message):
 
 
 def _reason(monitor, status, listener, interrupt):
-    """One of `REASONS`."""
-    if monitor.converged:
+    """Return one of `REASONS`, the first that applies."""
+    if monitor.converged:  # also where Ctrl-C came in the last iteration
         return "tolerance"
     if interrupt.is_set():
         return "interrupted"

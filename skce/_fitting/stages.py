@@ -3,9 +3,12 @@
 On many rows most of the way to the minimum can be covered with few of them (Byrd, Chin,
 Nocedal & Wu 2012, "Sample size selection in optimization methods for machine
 learning"). The danger is that a sample is overfitted and leads astray. So each stage is
-watched on as many fresh rows: every `CHECK_EVERY` iterations it goes on only if their
-loss has fallen, and it returns the point, of those checked, where that was lowest. The
-last stage is on all rows, so its minimum is one of the whole objective.
+checked on the same number of fresh rows, outside the sample: every `CHECK_EVERY`
+iterations it continues only if their loss has fallen, and of the points checked it
+returns the best. The last stage is on all rows, so its minimum is one of the whole
+objective.
+
+Iterations are counted in passes over all rows: one on a tenth of the rows is a tenth.
 """
 
 from contextlib import contextmanager
@@ -25,15 +28,14 @@ __all__ = ["MAX_STAGES", "Stage", "minimize_in_stages", "sample_sizes"]
 # Chosen on ten problems of 20 000 to 1 000 000 rows, 20 to 784 features, 2 to 100
 # classes, clear and noisy labels: see docs/benchmarks.md. A fixed number of iterations
 # per stage is as fast where labels are clear, and ruins the fit where they are not; the
-# variance of the gradient as the test (Byrd et al.) crosses plateaus with all rows, and
-# gains nothing there.
+# variance of the gradient as the test (Byrd et al.) takes all rows wherever the loss is
+# flat, and so gains nothing.
 FIRST_SHARE, GROWTH = 1 / 16, 2
 CHECK_EVERY = 5
 MAX_ITERATIONS = 100
 MAX_STAGES = 4  # shares of 1/16, 1/8, 1/4, 1/2
 
-# Share of max_iter for early stages, where an iteration on a tenth of the rows counts
-# as a tenth
+# Share of max_iter for early stages
 MAX_EARLY_SHARE = 0.75
 
 
@@ -51,9 +53,9 @@ class Stage:
         The objective on its sample after each iteration.
     seconds : float
     fresh_loss : float or None
-        What decides when the stage ends: the mean loss of as many rows that were not in
-        the sample, without the L2 term, at the point that it returned; None for the
-        last stage, which is on all rows.
+        Mean loss, without the L2 term, of the fresh rows at the point that the stage
+        returned; the stage ends when it stops falling. None for the last stage, which
+        is on all rows.
     """
 
     n_rows: int
@@ -76,8 +78,8 @@ class Stage:
 def sample_sizes(n_rows, n_bytes):
     """Return the number of rows of each early stage, for data of so many bytes.
 
-    Where even the first share would be too large to copy, one stage of as many rows as
-    can be.
+    If even the first share is too large to copy, one stage of the largest sample that
+    is not.
     """
     largest = int(min(n_rows / 2, MAX_COPIED_BYTES * n_rows / (2 * n_bytes)))
     sizes, size = [], min(int(n_rows * FIRST_SHARE), largest)
@@ -126,11 +128,11 @@ class FreshLossWatch(Listener):
 
 @dataclass
 class _Progress:
-    """Where the stages of one start have got to."""
+    """Progress of one start through its stages."""
 
     theta: np.ndarray
     plan: Plan
-    budget: float  # of iterations, where one on a tenth of the rows is a tenth
+    budget: float  # of iterations for early stages, in passes over all rows
     stages: list = field(default_factory=list)
     stopped: bool = False
 
@@ -138,7 +140,7 @@ class _Progress:
         self.theta = theta
         self.stages.append(stage)
         self.budget -= stage.n_iter * stage.n_rows / n_rows
-        self.plan = self.plan.less(0, stage.nfev + stage.nhev)
+        self.plan = self.plan.with_less_budget(0, stage.nfev + stage.nhev)
 
 
 def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
@@ -149,14 +151,14 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
     problem : Problem
     start : Start
     plan : Plan
-        Of all stages together: an iteration on a tenth of the rows counts as a tenth;
-        checks of fresh rows, of which no gradient is asked, do not count.
+        Of all stages together. Checks of fresh rows, which need no gradient, do not
+        count as evaluations.
     watch : ValidationWatch or None
         Watches the last stage, and decides where it ends.
     interrupt : Interrupt
     task : FitTask, optional
-        Whose subtasks the early stages and the iterations of the last one are. A
-        callback's request to stop ends all stages.
+        Parent task: each early stage and each iteration of the last one is a subtask.
+        A callback's request to stop ends all stages.
 
     Returns
     -------
@@ -165,11 +167,14 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
     stages : list of Stage
     """
     n = problem.rows.n_rows
+    # at least one iteration is left for the last stage
     budget = min(MAX_EARLY_SHARE * plan.max_iter, plan.max_iter - 1)
     progress = _Progress(start.theta, plan, budget)
     if start.grow:
         _grow(problem, start, progress, interrupt, task)
-    plan = progress.plan.less(int(np.ceil(budget - progress.budget)), 0)
+    # (its evaluations have been subtracted stage by stage)
+    n_passes = int(np.ceil(budget - progress.budget))
+    plan = progress.plan.with_less_budget(n_passes, 0)
     if progress.stages and plan.verbose:
         print(f"stage {len(progress.stages) + 1}: all {n} rows")
     objective = problem.objective()
@@ -187,20 +192,21 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
 def _grow(problem, start, progress, interrupt, task):
     """Minimise over random parts of the rows, each twice as large as the one before."""
     plan, n = progress.plan, problem.rows.n_rows
-    sizes = sample_sizes(n, problem.rows.n_bytes)
+    sizes = sample_sizes(n, problem.rows.n_bytes)  # none for rows on a cluster
     order = _order(problem.rows, start.random_state, 2 * max(sizes)) if sizes else ()
     for size in sizes:
         if progress.stopped or interrupt.is_set():
             break
         max_iter = min(MAX_ITERATIONS, int(progress.budget * n / size))
+        # one evaluation for the stage and one for the last; the next sizes need no less
         if max_iter == 0 or progress.plan.max_fun < 2 or len(order) < 2 * size:
-            continue
+            break
         if plan.verbose:
             print(f"stage {len(progress.stages) + 1}: {size} of {n} rows")
         stage_task = None if task is None else task.begin("stage", max_iter)
         tasks = None if task is None else IterationTasks(stage_task)
         # one evaluation is left for the last stage
-        stage_plan = replace(progress.plan.less(0, 1), max_iter=max_iter)
+        stage_plan = replace(progress.plan.with_less_budget(0, 1), max_iter=max_iter)
         parts = order[:size], order[size : 2 * size]
         try:
             with _reported(progress, size):
@@ -213,7 +219,7 @@ def _grow(problem, start, progress, interrupt, task):
             interrupt.set(cause)
             break
         progress.add(theta, stage, n)
-        if task is not None:
+        if task is not None:  # end() first: every task that began has to end
             progress.stopped = stage_task.end(theta) or tasks.stopped
 
 
@@ -226,14 +232,14 @@ def _minimize_part(problem, parts, theta, plan, interrupt, tasks):
     watch = FreshLossWatch(problem.objective_of(fresh, 0.0), theta)
     objective = problem.objective_of(sample, problem.l2)
     solution = minimize(objective, theta, plan, (watch, tasks), interrupt)
-    if solution.history["loss"]:
+    if solution.history["loss"]:  # it may have ended between two checks
         watch.check(solution.theta)
     return watch.best, Stage.of(solution, len(sample), watch.loss)
 
 
 @contextmanager
 def _reported(progress, n_rows):
-    """Add to the error of a stage what it and the stages before it have reached."""
+    """Attach the last good solution and the records of all stages to an overflow."""
     try:
         yield
     except NonFiniteObjectiveError as error:
@@ -264,6 +270,7 @@ def _at_best(solution, theta, objective, tol, interrupt):
         "gradient_norm": norm,
         "success": bool(norm <= tol),
     }
+    # the gradient was within `tol` at the end, not at the point that is restored
     if record["reason"] == "tolerance" and not record["success"]:
         record["reason"] = "stopped"
     return replace(solution, theta=theta, value=float(value), record=record)

@@ -228,7 +228,7 @@ def given_validation(estimator, given, labels):
     Raises
     ------
     ValueError
-        If they are of no use, or do not go with X and y.
+        If they cannot be used, or do not match X and y.
     """
     X, y, sample_weight = given
     if X is None and y is None and sample_weight is None:

@@ -116,7 +116,10 @@ class Data:
 def total(weights):
     """Sum of weights; that of few rows does not depend on their order."""
     if len(weights) <= MAX_EXACT_ROWS:
-        return fsum(weights)
+        try:
+            return fsum(weights)
+        except OverflowError:
+            return np.inf
     return float(weights.sum())
 
 

@@ -90,7 +90,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def serial(function, items, on_interrupt=None):
-    """`function` of each item, in their order."""
+    """`function` of each item, in their order.
+
+    (Ctrl-C comes within `function`, which is interrupted by it.)
+    """
     return [function(item) for item in items]
 
 
@@ -119,11 +122,12 @@ class Executor:
     @contextmanager
     def opened(self, work):
         """Use threads meanwhile, if the work (rows x parameters) is worth them."""
+        before = self._run
         with workers(work, self.n_jobs) as self._run:
             try:
                 yield
             finally:
-                self._run = serial
+                self._run = before
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""How the logits of the output units are read: as classes, as one of two, or as labels.
+"""Heads: turn the logits of the output units into probabilities and decisions.
 
-A head says what gives probabilities and decisions, by operations that arrays and ONNX
-graphs both have: `probabilities(z)` of classes, `both(z)`, the probabilities of a unit
-off and on, `on(z)`, that of each unit on, `decision(z)` and `difference(z)`.
+The units stand for classes, for two classes (one unit) or for labels. A head uses
+operations that both arrays and ONNX graphs have: `probabilities(z)` of classes,
+`both(z)`, the probabilities of a unit off and on, `on(z)`, that of each unit on,
+`decision(z)` and `difference(z)`.
 """
 
 from dataclasses import dataclass
@@ -78,8 +79,17 @@ class ArrayOperations:
 
     activation: Activation
 
-    def __getattr__(self, name):  # probabilities, log_probabilities, decision
-        return getattr(self.activation, name)
+    def probabilities(self, z):
+        """Class probabilities, (q, n)."""
+        return self.activation.probabilities(z)
+
+    def log_probabilities(self, z):
+        """Logarithms of the class probabilities, (q, n)."""
+        return self.activation.log_probabilities(z)
+
+    def decision(self, z):
+        """A number that is positive where the unit is on, (q, n)."""
+        return self.activation.decision(z)
 
     def both(self, z):
         """P(unit off) and P(unit on), (2, n)."""

@@ -241,26 +241,40 @@ class Network(Parametrisation):
         return 0.0
 
     def jacobian(self, parameters, X, buffers):
-        """dz / d theta of each row, (q, n_parameters, n), at the logits of `forward`.
+        """dz / d parameters of each row, (n, q, n_parameters), after `forward`.
 
         The backward pass of `loss_and_gradient` for a delta of each unit vector, row by
-        row instead of summed over the rows.
+        row instead of summed over the rows. The parameters are W_l and b_l, in the
+        order coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
         """
         n, q = X.shape[0], self.n_outputs
         self.forward(parameters, X, buffers)
         X = X if isinstance(X, np.ndarray) else X.toarray()
-        if X.shape[1] == self.layer_sizes[0]:
-            X = np.column_stack([X, np.ones(n, dtype=X.dtype)])
-        inputs = [X.T, *buffers.inputs]
+        outputs = [X[:, : self.layer_sizes[0]].T, *buffers.hidden]
+        J = np.empty((n, q, self.n_parameters))
         slope = np.broadcast_to(np.eye(q)[:, :, np.newaxis], (q, q, n))
-        parts = []
-        for layer in range(len(inputs) - 1, -1, -1):
-            part = slope[:, :, np.newaxis] * inputs[layer]
-            parts.append(part.reshape(q, -1, n))
+        stop = self.n_parameters
+        for layer in range(len(outputs) - 1, -1, -1):
+            n_out, n_in = self.weight_shapes[layer]
+            middle, start = stop - n_out, stop - n_out * (n_in + 1)
+            # from the parameters of the core network to W_l and b_l, as in `slopes`
+            scale, bias_scale = self._scales[layer]
+            inputs = scale * outputs[layer]
+            if layer > 0:
+                inputs += bias_scale * self._shift
+            by_row = np.moveaxis(slope, 2, 0)  # (n, q, n_out)
+            in_W = J[:, :, start:middle].reshape(n, q, n_in, n_out)
+            np.multiply(
+                inputs.T[:, np.newaxis, :, np.newaxis],
+                by_row[:, :, np.newaxis, :],
+                out=in_W,
+            )
+            np.multiply(bias_scale, by_row, out=J[:, :, middle:stop])
+            stop = start
             if layer > 0:
                 slope = parameters.transposed[layer] @ slope
                 slope *= self.core.derivative(buffers.hidden[layer - 1])
-        return np.concatenate(parts[::-1], axis=1)
+        return J
 
 
 def _first_gradient(delta, X, buffers, gradient):

@@ -120,14 +120,14 @@ class Parametrisation:
         return float(max(np.maximum.reduce(slopes), -np.minimum.reduce(slopes)))
 
     def slopes(self, gradient):
-        """Derivatives in W_l and b_l from those in theta, (..., n_parameters).
+        """Derivatives in W_l and b_l from those in theta, (n_parameters,).
 
         In the places that W_l and b_l have in theta.
         """
         if self.core is self.hidden_activation or len(self.weight_shapes) == 1:
             return gradient
         factors, bias_factors, bias_places = self._slope_factors
-        slopes = gradient.take(bias_places, axis=-1)
+        slopes = gradient.take(bias_places)
         slopes *= bias_factors
         slopes += factors * gradient
         return slopes

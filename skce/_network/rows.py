@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,8 @@ from skce._network.parameters import Layers
 
 __all__ = ["LocalRows", "Rows", "RowsLost", "digest_of", "largest", "sum_of_blocks"]
 
-# The kernels of `Network`; each adds a loss and, but for "loss", writes a vector
+# The kernels of `Network`: each returns the summed loss and, except "loss", writes one
+# vector
 KERNELS = {
     "loss": "loss",
     "gradient": "loss_and_gradient",
@@ -28,22 +30,24 @@ KERNELS = {
     "gauss_newton": "gauss_newton_product",
 }
 
+# theta; theta and a direction
 N_VECTORS = {"loss": 1, "gradient": 1, "hessian": 2, "gauss_newton": 2}
 
-# Rows that are enough to see whether the hidden units are saturated
+# Enough rows to tell whether the hidden units are saturated
 SAMPLE_ROWS = 1000
 
 
 class Rows(Protocol):
-    """Training rows for one network, wherever they are.
+    """Training rows for one network, in memory or on a cluster.
 
     Attributes
     ----------
-    n_rows, n_features : int
+    n_rows : int
     dtype : dtype
-        In which X is computed.
+        Of the computation.
     n_bytes : float
-        Bytes of X; inf where the rows cannot be copied.
+        Bytes of X; inf where the rows cannot be copied. If it is finite, the class also
+        has `data` and `part`, as `LocalRows`, for a growing sample.
     total_weight : float
         Sum of the weights as the user gave them.
     class_frequencies : ndarray of shape (q,)
@@ -55,7 +59,6 @@ class Rows(Protocol):
     """
 
     n_rows: int
-    n_features: int
     dtype: np.dtype
     n_bytes: float
     total_weight: float
@@ -69,7 +72,8 @@ class Rows(Protocol):
         Parameters
         ----------
         kind : {"loss", "gradient", "hessian", "gauss_newton"}
-            [loss]; [loss, gradient...]; [0, product...].
+            What is returned: [loss], [loss, gradient...], or for the last two
+            [0, product...].
         vectors : list of ndarray of shape (n_parameters,), float64
             theta, and for the products the direction.
 
@@ -80,16 +84,16 @@ class Rows(Protocol):
         """
 
     def digest(self) -> str:
-        """Return a short text that other rows hardly share."""
+        """Return a fingerprint of the rows, for checkpoints."""
 
 
 class RowsLost(KeyboardInterrupt):
-    """The rows are gone: ends a minimisation as Ctrl-C does, with the best weights.
+    """Rows can no longer be summed: ends a fit as Ctrl-C does, with the best weights.
 
     Attributes
     ----------
     error : Exception
-        What the user is to see.
+        The error to raise to the user.
     """
 
     def __init__(self, error):
@@ -100,8 +104,8 @@ class RowsLost(KeyboardInterrupt):
 class LocalRows:
     """`Rows` in the memory of this process, or in a file that it maps.
 
-    May be used from several threads at a time. What overflows is found by its result:
-    callers hold `np.errstate(**QUIET)`.
+    May be used from several threads at a time. An overflow is detected by a result that
+    is not finite, so that callers silence NumPy's warnings: `np.errstate(**QUIET)`.
 
     Parameters
     ----------
@@ -112,7 +116,7 @@ class LocalRows:
         `run(function, items)` gives `[function(item) for item in items]`, in the order
         of the items; in threads or in processes.
     max_rows : int, optional
-        Of a block; by default chosen from the sizes.
+        Maximum number of rows of a block; by default chosen from the sizes.
     """
 
     def __init__(self, network, data, encoding, run=serial, max_rows=None):
@@ -124,7 +128,9 @@ class LocalRows:
         # with a mean of 1, in X's dtype; None where all are equal
         self.weights = _with_unit_mean(data.weights, data.X.dtype)
         self._shares = None
-        # as many as are ever in use at once: taken, and put back
+        self._lock = Lock()
+        # pools of arrays, one for each call at a time, as starts may run in threads;
+        # pop and append of a deque are atomic
         self._scratch = deque()
         self._workspaces = deque()
 
@@ -132,11 +138,6 @@ class LocalRows:
     def n_rows(self):
         """Number of rows."""
         return self.data.n_rows
-
-    @property
-    def n_features(self):
-        """Number of features."""
-        return self.data.X.shape[1]
 
     @property
     def dtype(self):
@@ -170,7 +171,7 @@ class LocalRows:
 
     def _new_shares(self):
         blocks = self.blocks(self._max_rows or block_rows(self.n_rows, self.network))
-        if len(blocks) == 1:
+        if len(blocks) == 1:  # of many, the targets would take more memory than codes
             blocks[0].kept_targets = blocks[0].targets()
         return shares(blocks)
 
@@ -184,9 +185,8 @@ class LocalRows:
         return LocalRows(self.network, data, self.encoding, self.run)
 
     def digest(self):
-        """Return a short text that other rows hardly share."""
-        scale = np.array([self.total_weight])
-        return digest_of(self.data.X, self.data.codes, self.weights, scale)
+        """Return a fingerprint of the rows, for checkpoints."""
+        return digest_of(self.data.X, self.data.codes, self.weights)
 
     def sums(self, kind, vectors):
         """Return [loss, vector...] summed over the rows; see `Rows`."""
@@ -196,7 +196,8 @@ class LocalRows:
             scratch = self._new_scratch()
         sum_of_share = scratch.sum_of_share[kind]
         for layers, vector in zip(sum_of_share.vectors, vectors, strict=True):
-            layers.flat[...] = vector
+            layers.flat[...] = vector  # in X's dtype
+        # an array of its own, as the next call overwrites those of the shares
         if len(scratch.shares) == 1:
             result = sum_of_share(scratch.shares[0]).copy()
         else:
@@ -204,23 +205,26 @@ class LocalRows:
             result = next(totals) + next(totals)
             for total in totals:
                 result += total
-        self._scratch.append(scratch)  # not after an error, which leaves it in use
+        # not after an error, when a helper thread may still write to it
+        self._scratch.append(scratch)
         return result
 
     def _new_scratch(self):
         network = self.network
-        if self._shares is None:
-            self._shares = self._new_shares()
+        with self._lock:  # the first call may be several, from threads
+            if self._shares is None:
+                self._shares = self._new_shares()
         vectors = [
             Layers(network, np.empty(network.n_parameters, dtype=self.dtype))
-            for _ in range(2)
+            for _ in range(max(N_VECTORS.values()))
         ]
+        # the kinds share the vectors, as they are written at each call
         sum_of_share = {
             kind: _SumOfShare(network, kind, vectors[:n], self._workspaces)
             for kind, n in N_VECTORS.items()
         }
-        shares = [_Share(network, blocks) for blocks in self._shares]
-        return _Scratch(sum_of_share, shares)
+        with_totals = [_Share(network, blocks) for blocks in self._shares]
+        return _Scratch(sum_of_share, with_totals)
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,7 @@ class _Share:
 
 @dataclass
 class _SumOfShare:
-    """From a share to its [loss, vector...]; can be sent to another process."""
+    """Sums one share: [loss, vector...]. Can be sent to another process."""
 
     network: object
     kind: str
@@ -270,7 +274,7 @@ class _SumOfShare:
 
 
 def _unpickled(network, kind, flats):
-    np.seterr(**QUIET)  # another process does not inherit the caller's np.errstate
+    np.seterr(**QUIET)  # in another process, the caller's np.errstate does not hold
     return _SumOfShare(network, kind, [Layers(network, flat) for flat in flats])
 
 
@@ -291,10 +295,11 @@ def sum_of_blocks(kind, vectors, blocks, work, total):
     kernel = getattr(work.network, KERNELS[kind])
     if kind == "loss":
         return sum(kernel(*vectors, b, work.buffers(b.n_rows)) for b in blocks)
-    direct = total if work.dtype == np.float64 else work.gradient
-    loss = kernel(*vectors, blocks[0], work.buffers(blocks[0].n_rows), direct)
-    if direct is not total:
-        total.flat[...] = direct.flat
+    # the first block is written to the total itself, if that has the kernel's dtype
+    first = total if work.dtype == np.float64 else work.gradient
+    loss = kernel(*vectors, blocks[0], work.buffers(blocks[0].n_rows), first)
+    if first is not total:
+        total.flat[...] = first.flat
     for block in blocks[1:]:
         loss += kernel(*vectors, block, work.buffers(block.n_rows), work.gradient)
         total.flat += work.gradient.flat
@@ -314,7 +319,7 @@ def largest(X):
 
 
 def digest_of(*arrays):
-    """A short text that other arrays, CSR matrices or Nones hardly share."""
+    """Return a fingerprint of arrays, CSR matrices or Nones."""
     digest = blake2b(digest_size=16)
     for array in arrays:
         parts = [array]

@@ -1,4 +1,4 @@
-"""What is kept on a cluster, and what its workers are asked: futures and sums.
+"""Futures held on a cluster, and requests to its workers.
 
 dask computes the partitions, keeps them, and computes them again where a worker is
 lost.
@@ -25,6 +25,7 @@ __all__ = [
     "Holders",
 ]
 
+# Name under which workers offer `Evaluations.sums`; called by `ClusterRows`
 OPERATION = "skce_subtree_sums"
 
 # Seconds between two checks of which workers are still there
@@ -122,7 +123,7 @@ class Holders:
         alone_since = None
         while True:
             try:
-                with self.client.as_current():  # wait() knows no client= of its own
+                with self.client.as_current():  # wait() has no client argument
                     distributed.wait(futures, timeout=LOOK_EVERY)
                 break
             except BROKEN as error:

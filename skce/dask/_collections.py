@@ -32,7 +32,7 @@ class Partitions:
     Attributes
     ----------
     expected : Expected
-        What all partitions are like.
+        Schema that all partitions share.
     summary : PartitionSummary
         Of all of them.
     kept : bool
@@ -117,7 +117,7 @@ def _here(part):
 
 
 def _expected(estimator, X):
-    """Return what all partitions must be like; set `n_features_in_`."""
+    """Return the schema of all partitions; set `n_features_in_`."""
     if X.ndim != 2:
         raise ValueError(f"X has {X.ndim} dimensions; it must have 2: rows, features.")
     if isinstance(X, da.Array):

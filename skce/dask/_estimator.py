@@ -89,7 +89,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
     >>> client.shutdown()
     """
 
-    without_effect_on_iterations = (*BasePairedMLP.without_effect_on_iterations, *OWN)
+    _ignored_by_checkpoint = (*BasePairedMLP._ignored_by_checkpoint, *OWN)
 
     def __init__(
         self,

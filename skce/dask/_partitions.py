@@ -35,7 +35,7 @@ MAX_SHARES = 4
 
 @dataclass(frozen=True)
 class Expected:
-    """What all partitions must be like.
+    """Schema that all partitions share.
 
     Attributes
     ----------
@@ -241,7 +241,7 @@ def weight_sums(number, y, weights, recipe):
 
 
 def digest_of_part(part):
-    """Return a short text that other partitions hardly share."""
+    """Return a fingerprint of a partition."""
     blocks = [block for share in part.shares for block in share]
     arrays = [a for b in blocks for a in (b.X, b.codes, b.weights)]
     return digest_of(*arrays)

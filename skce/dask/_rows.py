@@ -47,13 +47,13 @@ class ClusterRows:
         If no row has a positive weight.
     """
 
-    n_bytes = np.inf
+    n_bytes = np.inf  # the rows cannot be copied to the client
 
     def __init__(self, partitions, recipe, n_jobs=None):
         summary, expected = partitions.summary, recipe.expected
         self.network = recipe.network
         self.n_rows = summary.n_rows
-        self.n_features, self.dtype = expected.n_features, expected.dtype
+        self.dtype = expected.dtype
         self.sample, self.largest = summary.sample, summary.largest
         self.seconds = {}
         self._holders = partitions.holders
@@ -83,11 +83,10 @@ class ClusterRows:
         return total, recipe
 
     def digest(self):
-        """Return a short text that other rows hardly share."""
+        """Return a fingerprint of the rows, for checkpoints."""
         digests = self._holders.client.map(digest_of_part, self._parts, pure=False)
         texts = "".join(self._holders.gather(digests)).encode()
-        scale = np.array([self.total_weight])
-        return digest_of(np.frombuffer(texts, dtype=np.uint8), scale)
+        return digest_of(np.frombuffer(texts, dtype=np.uint8))
 
     def sums(self, kind, vectors):
         """Return [loss, vector...] summed over the rows; see `Rows`."""

@@ -158,7 +158,7 @@ class NaturalPairing(Pairing):
 
 
 class ComposedPairing(Pairing):
-    """The chain rule: delta = J rho'(t, y).
+    """The chain rule: delta = J rho'(t, y), as of softmax x least squares.
 
     Examples
     --------

@@ -108,7 +108,7 @@ def _max_rows(network):
 
 
 def moderate(network, theta, X, covariance, run):
-    """Compute what takes the place of the logits.
+    """Compute moderated logits, or moderated log probabilities.
 
     Parameters
     ----------
@@ -165,5 +165,4 @@ def _logits_and_jacobian(network, theta, X):
     X = X.astype(float, copy=False)
     buffers = Workspace(network, float).buffers(X.shape[0])
     J = network.jacobian(Layers(network, theta), X, buffers)
-    J = network.slopes(np.moveaxis(J, 2, 0))[..., network.public_order]
     return buffers.logits.T, J

@@ -61,7 +61,8 @@ class _Refit:
                 f"{type(estimator).__name__} is no PairedMLPClassifier, nor a pipeline "
                 "or search that ends in one."
             )
-        network, labels = estimator._network, estimator._labels
+        network, theta = estimator._fitted_network
+        labels = estimator._labels
         check_size(network)
         X = dense_if_small(check_rows(estimator, X)).astype(np.float64)
         codes = labels.code(y, "y")
@@ -76,7 +77,7 @@ class _Refit:
         rows = LocalRows(network, weigh_data(data, factors), encoding, executor)
         problem = Problem(network, labels, rows, encoding, float(estimator.alpha))
         class_weights = None if factors is None else factors(codes)
-        return cls(problem, estimator._theta, class_weights)
+        return cls(problem, theta, class_weights)
 
     def with_objective(self, function):
         """Call a function of the objective, with threads if they are worth it."""
@@ -110,7 +111,7 @@ def hessian(
     Returns
     -------
     matrix : ndarray of shape (n_parameters, n_parameters), float64
-        Of the mean loss, so in nats a row for the logarithmic penalties; in the order
+        Of the mean loss, so in nats per row for the logarithmic penalties; in the order
         coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
 
     Raises
@@ -187,7 +188,7 @@ class CoefficientTable:
         return 2 * ndtr(-np.abs(self.z))
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict an output and feature."""
+        """Return one dict per output and feature."""
         columns = ("estimate", "error", "z", "p")
         tables = (self.estimates, self.errors, self.z, self.p)
         return [
@@ -369,7 +370,7 @@ def _check_model(estimator, pairing):
 
 
 def _contrasts(network, classes, reference):
-    """Return what is shown of the coefficients, a basis of what is free, the labels.
+    """Return contrasts, a basis of the identifiable directions, and the labels.
 
     The first, (shown, q), is multiplied with coefficients (q,); the basis, (q, q) or
     (q, q - 1), is orthonormal.
@@ -396,7 +397,7 @@ def _contrasts(network, classes, reference):
 
 
 def _deltas(refit):
-    """d loss / dz of each row, (n, q), without weights; and what each row counts."""
+    """d loss / dz of each row, (n, q), without weights; and the count of each row."""
     network, rows = refit.problem.network, refit.problem.rows
     (block,) = LocalRows(
         network, replace(rows.data, weights=None), rows.encoding
