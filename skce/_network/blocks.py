@@ -41,6 +41,9 @@ class Block:
     encoding : Encoding
     kept_targets : ndarray of shape (q, n) or None
         The targets, where they are worth their memory.
+    n_rows : int
+    hard : bool
+        See `Encoding`.
     """
 
     X: Any
@@ -49,10 +52,10 @@ class Block:
     encoding: Encoding
     kept_targets: np.ndarray | None = field(default=None, repr=False)
 
-    @property
-    def n_rows(self):
-        """Number of rows."""
-        return self.X.shape[0]
+    def __post_init__(self):
+        # asked in each evaluation
+        self.n_rows = self.X.shape[0]
+        self.hard = self.encoding.hard
 
     def targets(self):
         """Targets (q, n) of X's dtype."""

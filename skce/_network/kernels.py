@@ -76,6 +76,9 @@ class Network(Parametrisation):
     def __init__(self, layer_sizes, hidden_activation, pairing):
         super().__init__(layer_sizes, hidden_activation)
         self.pairing = pairing
+        # looked up once, and not per block: they are guarded, see `valid_for`
+        self._apply = self.core.apply
+        self._multiply_slope = self.core.multiply_slope
 
     def __repr__(self):
         sizes = " - ".join(map(str, self.layer_sizes))
@@ -113,7 +116,7 @@ class Network(Parametrisation):
                 _matmul(parameters.weights[0], X.T, a)
                 a += parameters.biases[0]
             if layer < last:
-                self.core.apply(a)
+                self._apply(a)
         return buffers.logits
 
     def loss_and_gradient(self, parameters, block, buffers, gradient):
@@ -145,7 +148,7 @@ class Network(Parametrisation):
             )
             back = buffers.back[layer - 1]
             np.matmul(parameters.transposed[layer], delta, out=back)
-            self.core.multiply_slope(buffers.hidden[layer - 1], back)
+            self._multiply_slope(buffers.hidden[layer - 1], back)
             delta = back
         _first_gradient(delta, block.X, buffers, gradient)
         return loss
@@ -158,7 +161,7 @@ class Network(Parametrisation):
         """Sum of w_i loss_i, and delta (q, n) without the weights."""
         z = self.forward(parameters, block.X, buffers)
         t = block.targets()
-        loss, delta = self.pairing.loss_and_delta(z, t, block.encoding.hard, out=z)
+        loss, delta = self.pairing.loss_and_delta(z, t, block.hard, out=z)
         if block.weights is not None:
             loss = loss * block.weights
         return float(np.add.reduce(loss, dtype=np.float64)), delta
@@ -215,7 +218,7 @@ class Network(Parametrisation):
         if gauss_newton:
             delta = np.zeros_like(R_delta)
         else:
-            _, delta = self.pairing.loss_and_delta(z, t, block.encoding.hard)
+            _, delta = self.pairing.loss_and_delta(z, t, block.hard)
         if block.weights is not None:
             delta = delta * block.weights
             R_delta = R_delta * block.weights

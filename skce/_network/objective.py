@@ -46,25 +46,26 @@ class Objective:
             overflow.
         gradient : ndarray of shape (n_parameters,), float64
         """
-        loss, gradient = self._mean("gradient", theta)
+        total = self._means("gradient", theta)
+        gradient = total[1:]
         slope = self._l2 * theta
         gradient += slope
-        return loss + 0.5 * float(theta.dot(slope)), gradient
+        return total.item(0) + 0.5 * float(theta.dot(slope)), gradient
 
     def mean_loss(self, theta):
         """Mean loss of the rows, without the L2 term; a float."""
         with np.errstate(**QUIET):
-            return self._mean("loss", theta)[0]
+            return self._means("loss", theta).item(0)
 
     def hessian_product(self, theta, v, gauss_newton=False):
         """H(theta) v, shape (n_parameters,), float64; or that of Gauss-Newton."""
         kind = "gauss_newton" if gauss_newton else "hessian"
-        _, product = self._mean(kind, theta, v)
+        product = self._means(kind, theta, v)[1:]
         product += self._l2 * v
         return product
 
-    def _mean(self, kind, *vectors):
-        """Mean over the rows of the losses, and of the vectors of this kind."""
+    def _means(self, kind, *vectors):
+        """[loss, vector...] of this kind, averaged over the rows."""
         total = self.rows.sums(kind, vectors)
         total *= self._factor
-        return float(total[0]), total[1:]
+        return total

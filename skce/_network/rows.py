@@ -195,8 +195,8 @@ class LocalRows:
         except IndexError:
             scratch = self._new_scratch()
         sum_of_share = scratch.sum_of_share[kind]
-        for layers, vector in zip(sum_of_share.vectors, vectors, strict=True):
-            layers.flat[...] = vector  # in X's dtype
+        for k, vector in enumerate(vectors):
+            sum_of_share.vectors[k].flat[...] = vector  # in X's dtype
         # an array of its own, as the next call overwrites those of the shares
         if len(scratch.shares) == 1:
             result = sum_of_share(scratch.shares[0]).copy()
