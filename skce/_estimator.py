@@ -223,7 +223,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             except NonFiniteObjectiveError as error:
                 raise self._broken_fit(error, problem) from error
             theta, advice = fits.best.solution.theta, fits.advice()
-            # of rows that are lost, the caller raises an error of its own
+            # if the rows are lost, the caller raises an error instead
             if advice is not None and fits.interrupt.lost is None:
                 warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
             vars(self).update(attributes_at(theta))

@@ -118,10 +118,10 @@ class PairedMLPClassifier(BasePairedMLP):
         Determines the start weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
         Whether to begin on random parts of the rows, a sixteenth, an eighth, and so
-        on, stratified by class, each for as long as the loss of as many fresh rows
-        falls; the last stage is always on all rows. (If X exceeds 128 MB, as a file
-        may, the parts are runs of neighbouring rows, not stratified.) "auto": from
-        32768 rows on. Not after a warm start. No part takes more than 64 MB.
+        on, stratified by class, each for as long as the loss of the same number of
+        fresh rows falls; the last stage is always on all rows. (If X exceeds 128 MB,
+        as a file may, the parts are runs of neighbouring rows, not stratified.) "auto":
+        from 32768 rows on. Not after a warm start. No part takes more than 64 MB.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
         must have had the same features, classes and layers.

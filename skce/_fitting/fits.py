@@ -16,7 +16,7 @@ from skce._network.executors import workers
 
 __all__ = ["BrokenFitError", "Fits", "Outcome", "fit_from_starts", "max_subtasks"]
 
-# Rows x parameters of an evaluation from which starts in threads of their own pay
+# Rows x parameters of an evaluation from which a thread per start pays
 MIN_WORK_OF_A_START = 2**18
 
 OTHER_PAIR = "Use penalty='natural', which is nowhere flat, or another random_state"
@@ -233,7 +233,7 @@ def max_subtasks(max_iter, n_starts=1):
 
 
 def _restart_if_stuck(problem, outcome, plan, interrupt, task):
-    """Where the fit is stuck on a flat penalty, go on from constant outputs.
+    """If the fit is stuck on a flat penalty, restart it from constant outputs.
 
     With what is left of max_iter and max_fun; not after a stop of another kind, nor
     from a start without slope.

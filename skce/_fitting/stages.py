@@ -76,7 +76,7 @@ class Stage:
 
 
 def sample_sizes(n_rows, n_bytes):
-    """Return the number of rows of each early stage, for data of so many bytes.
+    """Return the number of rows of each early stage, given the bytes of X.
 
     If even the first share is too large to copy, one stage of the largest sample that
     is not.
@@ -226,7 +226,7 @@ def _grow(problem, start, progress, interrupt, task):
 def _minimize_part(problem, parts, theta, plan, interrupt, tasks):
     """Run a stage on rows `parts[0]`, watched on `parts[1]`; return its end and Stage.
 
-    A function of its own, so that its copies of the rows end with it.
+    A separate function, so that its copies of the rows are released at its end.
     """
     sample, fresh = parts
     watch = FreshLossWatch(problem.objective_of(fresh, 0.0), theta)

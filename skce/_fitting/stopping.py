@@ -10,7 +10,7 @@ __all__ = ["ValidationWatch", "negative_loss", "score_of"]
 
 
 class ValidationWatch(Listener):
-    """Asks for a stop once the score has not risen for so many iterations.
+    """Asks for a stop once the score has not risen for some iterations.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["MAX_EXACT_ROWS", "Data", "Encoding", "n_bytes", "total"]
 
-# Up to so many rows a fit does not depend on their order or repetition, to the last bit
+# With at most this many rows, a fit does not depend on their order or repetition
 MAX_EXACT_ROWS = 2048
 
 # Rows of which `class_frequencies` makes copies at a time
@@ -41,7 +41,7 @@ class Encoding:
         return not self.soft and self.smoothing == 0
 
     def targets(self, codes, dtype):
-        """Targets of some rows, (q, n), in an array of their own."""
+        """Targets of some rows, (q, n), in a new array."""
         if codes.ndim == 2:
             targets = np.array(codes.T, dtype=dtype, order="C")
         elif self.n_outputs == 1:

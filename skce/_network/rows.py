@@ -67,7 +67,7 @@ class Rows(Protocol):
     largest: float
 
     def sums(self, kind: str, vectors: list[NDArray]) -> NDArray[np.float64]:
-        """Return [loss, vector...] summed over the rows, in an array of its own.
+        """Return [loss, vector...] summed over the rows, in a new array.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class LocalRows:
         sum_of_share = scratch.sum_of_share[kind]
         for k, vector in enumerate(vectors):
             sum_of_share.vectors[k].flat[...] = vector  # in X's dtype
-        # an array of its own, as the next call overwrites those of the shares
+        # in a new array, as the next call overwrites those of the shares
         if len(scratch.shares) == 1:
             result = sum_of_share(scratch.shares[0]).copy()
         else:
@@ -244,7 +244,7 @@ class _Share:
         self.total = np.empty(1 + network.n_parameters)
         self.layers = Layers(network, self.total[1:])
 
-    def __reduce__(self):  # another process writes to an array of its own
+    def __reduce__(self):  # another process writes to another array
         return _Share, (self.network, self.blocks)
 
 

@@ -6,7 +6,7 @@ from skce._network.executors import QUIET
 
 __all__ = ["MAX_PARAMETERS", "check_size", "flat", "hessian_matrix", "unflat"]
 
-# A matrix of 200 MB, and so many Hessian products
+# A matrix of 200 MB, and 5000 Hessian products
 MAX_PARAMETERS = 5000
 
 

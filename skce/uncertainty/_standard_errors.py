@@ -243,7 +243,7 @@ def standard_errors(
     estimator : PairedMLPClassifier, Pipeline or search
         Fitted with `hidden_layer_sizes=()`, and to its minimum: take a low `tol`.
     X, y, sample_weight
-        The rows of the fit. A weight counts as so many rows.
+        The rows of the fit. A weight k counts as k rows.
     kind : {"model", "sandwich"}, default="model"
     reference : label, optional
         For softmax and sparsemax, whose outputs do not change if the coefficients of
