@@ -49,6 +49,7 @@ autosummary_generate = True
 # where files differ by more than small and capital letters
 autosummary_filename_map = {"skce.Summary": "skce.Summary_of_a_fit"}
 autodoc_member_order = "groupwise"
+autodoc_typehints = "none"  # numpydoc shows the types of the docstrings
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 

@@ -1,6 +1,8 @@
 """Threads: the same bits for any number, and BLAS's setting is restored."""
 
+import inspect
 import os
+import sys
 from multiprocessing import get_context
 from threading import Barrier, Thread, current_thread, main_thread
 
@@ -149,3 +151,43 @@ def test_overflow_in_prediction_by_threads_is_an_error():
     fitted.coefs_[0] *= 1e10
     with pytest.raises(ValueError, match="overflows"):
         fitted.predict(X * 1e300)
+
+
+def test_restored_wherever_ctrl_c_comes():
+    source, first = inspect.getsourcelines(blas_held.__wrapped__)
+
+    def interrupted_at(line):
+        """Hold BLAS, with Ctrl-C at a line of the entry; whether it had so many."""
+        count = 0
+
+        def trace(frame, event, argument):
+            nonlocal count
+            if frame.f_code is not blas_held.__wrapped__.__code__:
+                return None
+            text = source[frame.f_lineno - first]
+            # Python checks for signals after calls, not between a lock and its with
+            if event == "line" and "with _lock" not in text:
+                count += 1
+                if count == line:
+                    raise KeyboardInterrupt
+            return trace
+
+        previous = sys.gettrace()
+        try:
+            sys.settrace(trace)
+            with blas_held():
+                sys.settrace(previous)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(previous)
+        return False
+
+    n_lines = 0
+    while interrupted_at(n_lines + 1):
+        n_lines += 1
+        assert set(settings()) == {2}, f"line {n_lines}"
+    assert n_lines > 5
+    with blas_held() as budget:
+        assert budget == 2
+        assert set(settings()) == {1}

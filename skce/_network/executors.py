@@ -30,7 +30,7 @@ MIN_HELD_WORK = 2**13
 QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
 
 _lock = Lock()
-_holders = 0
+_holders: set[object] = set()
 _before: list[int] = []
 
 
@@ -56,33 +56,38 @@ def blas_held():
     The setting is the process's own. So the first to enter saves it and the last to
     leave restores it, in whatever thread and however they leave.
     """
-    global _holders
-    libraries = _libraries()
-    with _lock:
-        if _holders == 0:
-            _before[:] = [library.num_threads for library in libraries]
-            for library in libraries:
-                _set_num_threads(library, 1)
-        _holders += 1
-        budget = max(_before) if _before else cpu_count()
+    libraries, token = _libraries(), object()
     try:
+        with _lock:
+            if not _holders:
+                _before[:] = [library.num_threads for library in libraries]
+            # before anything is set, so that it is restored wherever Ctrl-C comes
+            _holders.add(token)
+            if len(_holders) == 1:
+                for library in libraries:
+                    _set_num_threads(library, 1)
+            budget = max(_before) if _before else cpu_count()
         yield budget
     finally:
         with _lock:
-            _holders -= 1
-            if _holders == 0:
-                for library, number in zip(libraries, _before, strict=True):
-                    _set_num_threads(library, number)
+            if token in _holders:
+                _holders.remove(token)
+                if not _holders:
+                    _restore(libraries)
+
+
+def _restore(libraries):
+    for library, number in zip(libraries, _before, strict=True):
+        _set_num_threads(library, number)
 
 
 def _forget_holders():
     # A forked child has none of its parent's threads, but a copy of their state
-    global _lock, _holders
+    global _lock
     _lock = Lock()
     if _holders:
-        _holders = 0
-        for library, number in zip(_libraries(), _before, strict=True):
-            _set_num_threads(library, number)
+        _holders.clear()
+        _restore(_libraries())
 
 
 if hasattr(os, "register_at_fork"):
