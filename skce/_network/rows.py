@@ -15,11 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skce._network.blocks import block_rows, cut, shares
+from skce._network.data import Data
 from skce._network.executors import QUIET, serial
 from skce._network.kernels import Workspace
 from skce._network.parameters import Layers
 
-__all__ = ["LocalRows", "Rows", "RowsLost", "digest_of", "largest", "sum_of_blocks"]
+__all__ = [
+    "CopyableRows",
+    "LocalRows",
+    "Rows",
+    "RowsLost",
+    "digest_of",
+    "largest",
+    "sum_of_blocks",
+]
 
 # The kernels of `Network`: each returns the summed loss and, except "loss", writes one
 # vector
@@ -46,8 +55,7 @@ class Rows(Protocol):
     dtype : dtype
         Of the computation.
     n_bytes : float
-        Bytes of X; inf where the rows cannot be copied. If it is finite, the class also
-        has `data` and `part`, as `LocalRows`, for a growing sample.
+        Bytes of X; inf unless the rows are `CopyableRows`.
     total_weight : float
         Sum of the weights as the user gave them.
     class_frequencies : ndarray of shape (q,)
@@ -87,6 +95,20 @@ class Rows(Protocol):
         """Return a fingerprint of the rows, for checkpoints."""
 
 
+class CopyableRows(Rows, Protocol):
+    """Rows of which parts can be copied, as a growing sample needs.
+
+    Attributes
+    ----------
+    data : Data
+    """
+
+    data: Data
+
+    def part(self, rows: NDArray[np.integer]) -> "CopyableRows":
+        """Return copies of some rows, by index."""
+
+
 class RowsLost(KeyboardInterrupt):
     """Rows can no longer be summed: ends a fit as Ctrl-C does, with the best weights.
 
@@ -102,7 +124,7 @@ class RowsLost(KeyboardInterrupt):
 
 
 class LocalRows:
-    """`Rows` in the memory of this process, or in a file that it maps.
+    """`CopyableRows` in the memory of this process, or in a file that it maps.
 
     May be used from several threads at a time. An overflow is detected by a result that
     is not finite, so that callers silence NumPy's warnings: `np.errstate(**QUIET)`.
