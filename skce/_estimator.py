@@ -182,10 +182,10 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             nested = params.get(name, getattr(self, name, None))
             if isinstance(nested, Named):
                 params = params | {name: clone(nested, safe=False)}
-            elif hasattr(self, name):
+            elif name in ("activation", "penalty", "hidden_activation"):
                 raise ValueError(
                     f"{name}={nested!r} has no parameters that {name}__... could set: "
-                    "pass an instance, such as GeneralizedCrossEntropy(q=0.7)."
+                    "pass an instance, such as penalty=GeneralizedCrossEntropy(q=0.7)."
                 )
         return super().set_params(**params)
 

@@ -246,6 +246,11 @@ class Predictions:
         covariance = self.posterior_covariance_
         if not (moderated and self.moderated and covariance is not None):
             return _map_logits(network, theta, X, dtype, function, self.n_jobs)
+        if len(covariance) != network.n_parameters:
+            raise ValueError(
+                "posterior_covariance_ is that of the network before units were "
+                "removed: set moderated=False, or fit again."
+            )
         with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
             z = moderate(network, theta, X, covariance, run)
         if not np.isfinite(z).all():

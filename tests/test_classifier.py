@@ -18,7 +18,7 @@ from sklearn.datasets import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from skce import DegeneratePairingWarning, PairedMLPClassifier
+from skce import DegeneratePairingWarning, PairedMLPClassifier, summary
 from skce._network.blocks import row_slices
 from skce._network.kernels import Network
 from skce._network.objective import Objective
@@ -374,9 +374,16 @@ def test_units_can_be_removed_from_a_fitted_network():
     fitted.coefs_ = [fitted.coefs_[0][:, kept], fitted.coefs_[1][kept]]
     fitted.intercepts_ = [fitted.intercepts_[0][kept], fitted.intercepts_[1]]
     np.testing.assert_allclose(fitted.predict_proba(IRIS), expected, rtol=1e-12)
+    assert summary(fitted).layer_sizes == (4, 5, 3)
+    assert summary(fitted).n_parameters == 43
     fitted.coefs_[1] = fitted.coefs_[1][:-1]
     with pytest.raises(ValueError, match=r"coefs_ and intercepts_ have the shapes"):
         fitted.predict(IRIS)
+    moderated = small(moderated=True).fit(IRIS, IRIS_Y)
+    moderated.coefs_ = [moderated.coefs_[0][:, kept], moderated.coefs_[1][kept]]
+    moderated.intercepts_ = [moderated.intercepts_[0][kept], moderated.intercepts_[1]]
+    with pytest.raises(ValueError, match=r"before units were removed"):
+        moderated.predict_proba(IRIS)
     fitted = small().fit(IRIS, IRIS_Y)
     fitted.coefs_[0] = fitted.coefs_[0][:-1]
     with pytest.raises(ValueError, match=r"with 4 features and 3 outputs"):

@@ -178,3 +178,26 @@ def test_a_user_defined_solver_keeps_the_limits(monkeypatch):
     stopped = classifier(solver="descent", tol=0, alpha=0, early_stopping=True)
     stopped.fit(X, y)
     assert stopped.solver_result_["reason"] == "stopped"
+
+
+class InPlace(GradientDescent):
+    """A user-defined solver that overwrites the array it was given."""
+
+    def run(self, monitor, theta, callback, plan):
+        for _ in range(3):
+            theta += 0.5 * monitor.evaluate(theta)[1]
+            monitor.evaluate(theta)
+            callback(theta)
+        raise StopIteration("of its own")
+
+
+def test_a_solver_that_works_in_place_does_not_change_the_start(monkeypatch):
+    monkeypatch.setitem(SOLVERS, "in place", InPlace("in place"))
+    clf = classifier(hidden_layer_sizes=(), solver="in place", early_stopping=True)
+    with pytest.raises(StopIteration, match="of its own"):
+        clf.fit(X, y)
+    clf.set_params(max_iter=2)
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        clf.fit(X, y)
+    assert clf.best_validation_score_ == pytest.approx(-np.log(3))
+    assert not clf.coefs_[0].any()

@@ -93,9 +93,13 @@ class Problem:
             If it is so large that the loss is lost to rounding.
         """
         total_weight = self.rows.total_weight
-        with np.errstate(divide="ignore", invalid="ignore"):
-            l2 = float(np.float64(self.alpha) / total_weight)
-        if not l2 <= MAX_L2:
+        if total_weight == 0:
+            raise ValueError(
+                "The weights of all rows together underflow to 0: multiply "
+                "sample_weight by a constant to a mean of 1."
+            )
+        l2 = self.alpha / total_weight
+        if l2 > MAX_L2:
             raise ValueError(
                 f"alpha={self.alpha:g} over the sum of the weights, {total_weight:g}, "
                 f"is more than {MAX_L2:g}: the L2 term leaves nothing of the loss. "

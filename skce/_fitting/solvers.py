@@ -80,7 +80,8 @@ class Solver:
         theta : ndarray of shape (n_parameters,)
         callback : callable
             `callback(theta)` is to be called after each iteration, at a point that has
-            been evaluated. It raises StopIteration to stop, which `run` may let pass.
+            been evaluated. It raises StopIteration to stop, which `run` need not
+            catch.
         plan : Plan
 
         Returns
@@ -208,6 +209,10 @@ class _BudgetSpent(Exception):
     """max_fun evaluations were made."""
 
 
+class _Stop(StopIteration):
+    """Raised by the callback, to tell it from a StopIteration of the solver's code."""
+
+
 class _BrokenDirection(Exception):
     """The solver's own arithmetic has failed: its direction is not a number."""
 
@@ -260,16 +265,19 @@ class Monitor:
             raise _BudgetSpent
         self.n_evaluations += 1
         value, gradient = self.objective.value_and_gradient(theta)
+        self._check_finite(value, gradient)
+        self.trial = (theta.copy(), value, gradient)
+        if self.accepted is None:
+            self.accepted = self.trial
+        return value, gradient
+
+    def _check_finite(self, value, gradient):
         # the solvers square the gradient
         if not (isfinite(value) and isfinite(gradient.dot(gradient))):
             raise NonFiniteObjectiveError(
                 f"the objective or its gradient is not finite (evaluation "
                 f"{self.n_evaluations}, objective {value:.3g})"
             )
-        self.trial = (theta.copy(), value, gradient)
-        if self.accepted is None:
-            self.accepted = self.trial
-        return value, gradient
 
     def hessian_product(self, theta, v):
         """Return H(theta) v."""
@@ -295,6 +303,7 @@ class Monitor:
             self.accepted = self.trial
         elif not _same(theta, self.accepted[0]):
             value, gradient = self.objective.value_and_gradient(theta)
+            self._check_finite(value, gradient)
             self.accepted = (theta.copy(), value, gradient)
 
     @property
@@ -382,18 +391,18 @@ def _run(monitor, theta, listener, interrupt):
 
     def callback(theta):
         if monitor.n_iter >= plan.max_iter:  # SciPy's solvers keep to it themselves
-            raise StopIteration
+            raise _Stop
         iteration = monitor.record_iteration(theta)
         # Ctrl-C in a listener leaves the history one longer than the validation scores
         stop = listener.after(iteration)
         if stop or interrupt.is_set() or iteration.gradient_norm <= plan.tol:
-            raise StopIteration
+            raise _Stop
         if iteration.number < plan.max_iter:  # else no iteration follows
             listener.begin()
 
     try:
         listener.begin()
-        result = SOLVERS[plan.solver].run(monitor, theta, callback, plan)
+        result = SOLVERS[plan.solver].run(monitor, theta.copy(), callback, plan)
         monitor.accept(result.x)
         status, message, success = result.status, result.message, result.success
     except NonFiniteObjectiveError as error:
@@ -404,8 +413,8 @@ def _run(monitor, theta, listener, interrupt):
     except KeyboardInterrupt as cause:
         interrupt.set(cause)
         status, message, success = BROKEN, INTERRUPTED, False
-    except StopIteration:  # of the callback, from a solver that is not SciPy's
-        status, message, success = 1, "A listener asked for a stop.", False
+    except _Stop:  # from a solver that is not SciPy's
+        status, message, success = 1, "The callback stopped the solver.", False
     except _BudgetSpent:
         status, message, success = 1, f"{plan.max_fun} evaluations were made.", False
     except _BrokenDirection:

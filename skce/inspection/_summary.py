@@ -231,12 +231,13 @@ def summary(
             clf._labels.multilabel,
             sample_weight,
         )
+    network, _ = clf._fitted_network
     return Summary(
         pairing=str(clf.pairing_),
         status=clf.pairing_.status,
-        layer_sizes=clf._network.layer_sizes,
-        hidden_activation=clf._network.hidden_activation.name,
-        n_parameters=clf._network.n_parameters,
+        layer_sizes=network.layer_sizes,
+        hidden_activation=network.hidden_activation.name,
+        n_parameters=network.n_parameters,
         alpha=record["alpha"],
         loss=clf.loss_,
         solver=record["solver"],
