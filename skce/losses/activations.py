@@ -558,7 +558,7 @@ ACTIVATIONS = {
 
 
 def get_activation(activation: object) -> Activation:
-    """Look up an output activation by name; an instance is copied.
+    """Look up an output activation by name; an instance is returned as it is.
 
     Raises
     ------

@@ -233,7 +233,7 @@ HIDDEN_ACTIVATIONS = {
 
 
 def get_hidden_activation(hidden_activation: object) -> HiddenActivation:
-    """Look up a hidden activation by name; an instance is copied.
+    """Look up a hidden activation by name; an instance is returned as it is.
 
     Raises
     ------

@@ -341,8 +341,7 @@ FUSED: list[type[FusedPairing]] = [SoftmaxBinaryCrossEntropy]
 def pair(activation: str | Activation, penalty: str | Penalty) -> Pairing:
     """Pair an activation with a penalty.
 
-    Instances are copied, so that their parameters can be set afterwards without any
-    effect on the pairing.
+    Instances are not copied: a parameter that is set on one later changes the pairing.
 
     Parameters
     ----------

@@ -410,7 +410,7 @@ SYNONYMS = {
 
 
 def get_penalty(penalty: object) -> Penalty:
-    """Look up a penalty by name; an instance is copied.
+    """Look up a penalty by name; an instance is returned as it is.
 
     Raises
     ------
