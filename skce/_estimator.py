@@ -37,6 +37,7 @@ from skce._network.executors import workers
 from skce._network.kernels import Network
 from skce._network.objective import Objective
 from skce._network.rows import LocalRows
+from skce._network.standardization import Standardization
 from skce._support.documentation import link_template
 from skce._support.warn import warn
 from skce.losses._base import Named
@@ -79,6 +80,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     best_validation_score_: float | None
     n_layers_: int
     out_activation_: str
+    _standardization: Standardization | None = None
 
     # Parameters that a resumed fit may change. (A scorer is compared by its scores: if
     # they differ, so do the evaluations, which is an error.)
@@ -96,14 +98,15 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         penalty: str | Penalty = "natural",
         *,
         hidden_layer_sizes: int | Sequence[int] = (100,),
-        hidden_activation: str | HiddenActivation = "logistic",
-        alpha: float = 1e-4,
+        hidden_activation: str | HiddenActivation = "relu",
+        alpha: float = 2.0,
         class_weight: ClassWeight = None,
         label_smoothing: float = 0.0,
         solver: str = "lbfgs",
         max_iter: int = 1000,
         max_fun: int = 15000,
         tol: float = 1e-4,
+        standardize: bool = True,
         init: str = "glorot",
         n_init: int = 1,
         early_stopping: bool = False,
@@ -128,6 +131,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         self.max_iter = max_iter
         self.max_fun = max_fun
         self.tol = tol
+        self.standardize = standardize
         self.init = init
         self.n_init = n_init
         self.early_stopping = early_stopping
@@ -222,7 +226,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                     fits = fit_from_starts(resumed, starts, plan, task)
             except NonFiniteObjectiveError as error:
                 raise self._broken_fit(error, problem) from error
-            theta, advice = fits.best.solution.theta, fits.advice()
+            theta, advice = fits.best.solution.theta, fits.advice(problem)
             # if the rows are lost, the caller raises an error instead
             if advice is not None and fits.interrupt.lost is None:
                 warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
@@ -334,7 +338,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
 def _fitted_parameters(problem, theta):
     """Return the fitted attributes that predictions need, by name."""
     network, labels, dtype = problem.network, problem.labels, problem.rows.dtype
-    weights, biases = network.weights_and_biases(theta)
+    weights, biases = network.weights_and_biases(problem.for_rows(theta))
     return {
         "coefs_": [np.ascontiguousarray(W.T, dtype=dtype) for W in weights],
         "intercepts_": [b.astype(dtype) for b in biases],
@@ -346,6 +350,7 @@ def _fitted_parameters(problem, theta):
         "posterior_covariance_": None,
         "_labels": labels,
         "_network": network,
+        "_standardization": problem.standardization,
     }
 
 

@@ -3,6 +3,7 @@
 from skce._fitting.stages import Stage
 from skce._inputs.labels import Labels
 from skce._network.kernels import Network
+from skce._network.standardization import Standardization
 from skce.classifier import PairedMLPClassifier
 from skce.losses.activations import Activation
 from skce.losses.hidden import HiddenActivation
@@ -35,7 +36,7 @@ def trusted_types() -> list[str]:
     >>> loads(dumps(clf), trusted=trusted_types()).predict([[2.5]])
     array([1])
     """
-    kinds: list[type] = [PairedMLPClassifier, Labels, Network, Stage]
+    kinds: list[type] = [PairedMLPClassifier, Labels, Network, Stage, Standardization]
     for base in (Activation, HiddenActivation, Penalty, Pairing):
         kinds += _with_subclasses(base)
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in kinds}

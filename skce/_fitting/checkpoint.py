@@ -147,6 +147,8 @@ class LoggedObjective:
 
     def __init__(self, objective, log):
         self.network = objective.network
+        self.rows = objective.rows
+        self.standardization = objective.standardization
         self._objective = objective
         self._log = log
         self._first = True

@@ -9,7 +9,6 @@ from skce._fitting.listeners import Interrupt
 from skce._fitting.problem import Start
 from skce._fitting.solvers import NonFiniteObjectiveError, Solution
 from skce._fitting.stages import MAX_STAGES, minimize_in_stages
-from skce._fitting.starts import constant_start
 from skce._fitting.stopping import ValidationWatch
 from skce._inputs.sampling import MAX_COPIED_BYTES
 from skce._network.executors import workers
@@ -19,7 +18,9 @@ __all__ = ["BrokenFitError", "Fits", "Outcome", "fit_from_starts", "max_subtasks
 # Rows x parameters of an evaluation from which a thread per start pays
 MIN_WORK_OF_A_START = 2**18
 
-OTHER_PAIR = "Use penalty='natural', which is nowhere flat, or another random_state"
+# A fit has learned something if its loss is below that of the class frequencies by this
+# part of it
+MIN_GAIN = 1e-3
 
 
 class BrokenFitError(ValueError):
@@ -64,9 +65,6 @@ class Outcome:
     stages : list of Stage
     watch : ValidationWatch or None
     error : NonFiniteObjectiveError or None
-    from_constant : bool
-        Whether it got stuck, and the solution is that of the class frequencies as
-        constant outputs.
     """
 
     start: Start
@@ -74,7 +72,6 @@ class Outcome:
     stages: list = field(default_factory=list)
     watch: ValidationWatch | None = None
     error: NonFiniteObjectiveError | None = None
-    from_constant: bool = False
 
     @property
     def loss(self):
@@ -100,20 +97,17 @@ class Fits:
     outcomes : list of Outcome, in the order of the starts
     interrupt : Interrupt
         Whether Ctrl-C or the loss of the rows has ended them.
-    constant_loss : float
-        See `Problem`.
     """
 
     outcomes: list
     interrupt: Interrupt = field(default_factory=Interrupt)
-    constant_loss: float = np.inf
 
     @property
     def best(self):
         """The outcome that is kept."""
         return min(self.outcomes, key=lambda outcome: outcome.rank)
 
-    def advice(self):
+    def advice(self, problem):
         """Reason and advice for the ConvergenceWarning, or None."""
         best = self.best
         if self.interrupt.is_set():
@@ -122,13 +116,9 @@ class Fits:
                 "was interrupted (Ctrl-C): the best weights so far are kept, of "
                 f"{begun} of {len(self.outcomes)} starts"
             )
-        if best.solution.advice is not None:
-            return best.solution.advice
-        if best.from_constant and (why := _why_constant(best, self.constant_loss)):
-            return why
-        if best.watch is None and best.solution.record["reason"] == "tolerance":
-            return _why_stuck(best, self.constant_loss)
-        return None
+        if _learned_nothing(problem, best.solution):
+            return _why_nothing(problem, best)
+        return best.solution.advice
 
 
 def fit_from_starts(problem, starts, plan, task=None):
@@ -171,8 +161,8 @@ def fit_from_starts(problem, starts, plan, task=None):
         and not plan.sequential_starts
     )
     try:
+        _ = problem.constant_loss  # once, and not by each thread
         if side_by_side:
-            problem.objective()  # once, and not by each thread
             with workers(problem.work * len(starts), plan.executor.n_jobs) as run:
                 run(fit, outcomes, interrupt.set)
         else:
@@ -187,7 +177,7 @@ def fit_from_starts(problem, starts, plan, task=None):
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if errors and all(outcome.solution is None for outcome in outcomes):
         raise min(errors, key=_value_of)
-    return Fits(outcomes, interrupt, problem.constant_loss)
+    return Fits(outcomes, interrupt)
 
 
 def _fit_in_order(outcomes, fit, plan, task):
@@ -233,64 +223,59 @@ def max_subtasks(max_iter, n_starts=1):
 
 
 def _restart_if_stuck(problem, outcome, plan, interrupt, task):
-    """If the fit is stuck on a flat penalty, restart it from constant outputs.
+    """If the fit has learned nothing, restart it from constant outputs.
 
     With what is left of max_iter and max_fun; not after a stop of another kind, nor
     from a start without slope.
     """
-    constant_loss = problem.constant_loss
     record = outcome.solution.record
-    stuck = record["reason"] == "tolerance" and record["nit"] > 0
-    if not stuck or outcome.watch or not _is_above(outcome.solution, constant_loss):
+    stuck = record["success"] and record["nit"] > 0
+    if not stuck or outcome.watch or not _learned_nothing(problem, outcome.solution):
         return
     n = problem.rows.n_rows
     iterations = sum(stage.n_iter * stage.n_rows / n for stage in outcome.stages)
     evaluations = sum(stage.nfev + stage.nhev for stage in outcome.stages)
     plan = plan.with_less_budget(int(np.ceil(iterations)), evaluations)
-    frequencies = problem.rows.class_frequencies
-    theta = constant_start(problem.network, outcome.start.theta, frequencies)
-    if theta is None or plan.max_iter < 1 or plan.max_fun < 1:
+    if plan.max_iter < 1 or plan.max_fun < 1:
         return
-    start = replace(outcome.start, theta=theta, grow=False)
+    start = replace(
+        outcome.start, theta=problem.constant(outcome.start.theta), grow=False
+    )
     solution, stages = minimize_in_stages(problem, start, plan, None, interrupt, task)
     if solution.value < outcome.solution.value:
         outcome.solution, outcome.stages = solution, stages
-        outcome.from_constant = True
 
 
-def _is_above(solution, constant_loss):
-    """Whether a fit is above the objective of the class frequencies as outputs."""
-    return solution.value > constant_loss + max(0.02 * abs(constant_loss), 1e-4)
+def _learned_nothing(problem, solution):
+    """Whether the loss of the rows is not below that of the class frequencies."""
+    loss = solution.value - problem.full_objective.l2_term(solution.theta)
+    constant = problem.constant_loss
+    return loss > constant - MIN_GAIN * abs(constant)
 
 
-def _why_stuck(outcome, constant_loss):
-    """What a stop within `tol` has missed, where that is certain; else None."""
-    solution, theta = outcome.solution, outcome.start.theta
-    moved = outcome.start.given or not np.array_equal(solution.theta, theta)
-    # a start at 0 can be the very optimum, where the features say nothing
-    slope = solution.record["gradient_norm"]
-    if solution.record["nit"] == 0 and not moved and (theta.any() or slope > 1e-12):
-        return (
-            "found the start to be stationary within tol and changed nothing, as the "
-            "outputs or the hidden units are saturated, or X is tiny: scale the "
-            "features to mean 0 and variance 1 (StandardScaler), or lower tol"
-        )
-    if _is_above(solution, constant_loss):
-        return (
-            f"is stuck where the penalty is flat: its objective, "
-            f"{solution.value:.4g}, is above that of the class frequencies as constant "
-            f"outputs, {constant_loss:.4g}. {OTHER_PAIR}"
-        )
-    return None
-
-
-def _why_constant(outcome, constant_loss):
-    """Why a restart from constant outputs failed; None if it improved on them."""
-    value = outcome.solution.value
-    if value < constant_loss - 0.02 * abs(constant_loss):
-        return None
-    return (
-        "is stuck where the penalty is flat, and from the class frequencies as "
-        f"constant outputs, {constant_loss:.4g}, came to {value:.4g} only: it hardly "
-        f"tells the classes apart. {OTHER_PAIR}"
+def _why_nothing(problem, outcome):
+    """Reason and advice for a fit that has learned nothing."""
+    solution = outcome.solution
+    loss = solution.value - problem.full_objective.l2_term(solution.theta)
+    text = (
+        f"has learned nothing: the loss of the rows, {loss:.4g}, is no better than "
+        f"that of the class frequencies, {problem.constant_loss:.4g}. Either X does "
+        "not tell the classes apart, or "
     )
+    rows = problem.rows
+    mean_weight = rows.total_weight / rows.n_rows
+    if problem.alpha > 0 and mean_weight < 0.1:
+        return text + (
+            f"the L2 term is too strong, as alpha={problem.alpha:g} is over the sum of "
+            f"the weights, {rows.total_weight:.3g}: multiply sample_weight by a "
+            "constant to a mean of 1, or lower alpha"
+        )
+    advice = ["lower alpha"] if problem.alpha > 0 else []
+    if len(problem.network.layer_sizes) > 3:
+        advice.append("use fewer hidden layers")
+    if problem.network.pairing.status == "workable":
+        advice.append("use penalty='natural', which is nowhere flat")
+    if problem.standardization is None:
+        advice.append("set standardize=True")
+    advice.append("use another random_state")
+    return text + f"the fit is stuck: {', or '.join(advice)}"

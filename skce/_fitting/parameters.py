@@ -76,6 +76,7 @@ CONSTRAINTS = {
         or (is_integer(value) and (value == -1 or value > 0)),
         "must be None, -1 (all cores) or at least 1",
     ),
+    "standardize": FLAG,
     "growing_sample": (
         lambda value: _is_bool(value) or (isinstance(value, str) and value == "auto"),
         "must be 'auto', True or False",

@@ -14,11 +14,15 @@ from skce._network.executors import Executor
 from skce._network.kernels import Network
 from skce._network.objective import Objective
 from skce._network.rows import Rows
+from skce._network.standardization import Standardization
 
 __all__ = ["Given", "Plan", "Problem", "Start"]
 
 # Rows from which "auto" begins on a growing sample
-MIN_GROWING_ROWS = 2**15
+MIN_GROWING_ROWS = 2**13
+
+# Outputs of 0 and 1 may have an infinite loss
+MIN_FREQUENCY = 1e-9
 
 # Beyond this, alpha / S is so large that the loss is lost to rounding
 MAX_L2 = 1e12
@@ -64,6 +68,8 @@ class Problem:
         How class codes become targets.
     alpha : float
         Strength of the L2 term.
+    standardization : Standardization or None
+        Of the features; theta and the L2 term are then those of standardised ones.
     validation : HeldOut or None
     new_watch : callable or None
         Makes the ValidationWatch of one start.
@@ -76,6 +82,7 @@ class Problem:
     rows: Rows
     encoding: Encoding
     alpha: float
+    standardization: Standardization | None = None
     validation: HeldOut | None = None
     new_watch: Callable | None = None
     wrap_objective: Callable = field(default=lambda objective: objective, repr=False)
@@ -110,7 +117,10 @@ class Problem:
     @cached_property
     def full_objective(self):
         """The objective of all rows, made once for all starts."""
-        return Objective(self.network, self.rows, self.l2)
+        return self._objective(self.rows, self.l2)
+
+    def _objective(self, rows, l2):
+        return Objective(self.network, rows, l2, self.standardization)
 
     def objective(self):
         """Return the objective of all rows, for one minimisation."""
@@ -118,26 +128,50 @@ class Problem:
 
     def objective_of(self, part, l2):
         """Return the objective of some of the rows, by index, which are copied."""
-        objective = Objective(self.network, self.rows.part(part), l2)
-        return self.wrap_objective(objective)
+        return self.wrap_objective(self._objective(self.rows.part(part), l2))
+
+    def for_solver(self, theta):
+        """The parameters of the solver, for those of the network on X itself."""
+        if self.standardization is None:
+            return theta
+        return self.standardization.for_solver(theta, self.network)
+
+    def for_rows(self, theta):
+        """Invert `for_solver`."""
+        if self.standardization is None:
+            return theta
+        return self.standardization.for_rows(theta, self.network)
 
     @property
     def work(self):
         """Rows times parameters of an evaluation."""
         return self.rows.n_rows * self.network.n_parameters
 
+    def constant(self, theta):
+        """Return theta with the class frequencies as outputs for all rows, or None.
+
+        The weights of the last layer are then 0, and its biases the logits of the
+        frequencies; None where the activation does not know these logits.
+        """
+        frequencies = self.encoding.smooth(self.rows.class_frequencies.copy())
+        inside = np.clip(frequencies, MIN_FREQUENCY, 1 - MIN_FREQUENCY)
+        logits = self.network.pairing.activation.logits_of(inside)
+        if logits is None:
+            return None
+        theta = theta.copy()
+        last = self.network.unpack(theta)[-1]
+        last[:, :-1], last[:, -1] = 0, logits
+        return theta
+
     @cached_property
     def constant_loss(self):
-        """Loss of a network whose outputs are always the class frequencies.
+        """Mean loss with the class frequencies as outputs for all rows.
 
         With weights of 0 and the right biases every network reaches it, so that a fit
-        above it is stuck. inf where that test does not apply: for soft targets, and for
-        pairs without flat regions.
+        that is not below it has learned nothing. inf where it is not known.
         """
-        pairing = self.network.pairing
-        if pairing.status != "workable" or not self.encoding.hard:
-            return np.inf
-        return pairing.loss_of_constant(self.rows.class_frequencies)
+        theta = self.constant(np.zeros(self.network.n_parameters))
+        return np.inf if theta is None else self.full_objective.mean_loss(theta)
 
 
 @dataclass(frozen=True)
@@ -204,6 +238,14 @@ class Plan:
             # so that the lines of several starts do not mix
             sequential_starts=bool(estimator.verbose),
         )
+
+    @property
+    def plateau(self):
+        """Relative fall of the objective per iteration that is a plateau.
+
+        About a minimum the objective is above it by the square of the gradient.
+        """
+        return (200 * self.tol) ** 2
 
     def with_less_budget(self, n_iter, n_fun):
         """Return the plan with what is left of its limits after so much work."""

@@ -14,6 +14,7 @@ from scipy import optimize
 
 from skce._fitting.listeners import Interrupt, Iteration, Listeners, Printer
 from skce._network.executors import QUIET
+from skce._network.standardization import is_scaled
 
 __all__ = [
     "SOLVERS",
@@ -166,7 +167,7 @@ class Solution:
     record : dict
         SciPy's record of the stop: status and message; nit (iterations), nfev and nhev
         (evaluations of the objective with its gradient and of Hessian products),
-        gradient_norm at the end, and success, whether it is within `tol`; seconds; and
+        gradient_norm at the end; success: whether it is converged; seconds; and
         reason, one of `REASONS`.
     advice : str or None
         Reason and advice for the ConvergenceWarning, where the tolerance was not
@@ -186,6 +187,7 @@ COLUMNS = ("loss", "gradient_norm", "evaluations", "seconds")
 # Why a minimisation ended
 REASONS = (
     "tolerance",
+    "plateau",
     "stopped",
     "interrupted",
     "max_iter",
@@ -194,6 +196,9 @@ REASONS = (
     "precision",
     "overflow",
 )
+
+# Over so many iterations a plateau is measured
+PLATEAU_ITERATIONS = 10
 
 # Status where the solver itself failed (`_BrokenDirection`), or Ctrl-C came
 BROKEN = -1
@@ -312,9 +317,19 @@ class Monitor:
         return self.objective.network.largest_slope(self.accepted[2])
 
     @property
-    def converged(self):
+    def within_tol(self):
         """Whether the gradient at the accepted point is within `tol`."""
         return self.gradient_norm <= self.plan.tol
+
+    @property
+    def on_plateau(self):
+        """Whether the last iterations have hardly lowered the objective."""
+        losses = self.history["loss"]
+        if len(losses) <= PLATEAU_ITERATIONS:
+            return False
+        last = losses[-1]
+        fall = losses[-1 - PLATEAU_ITERATIONS] - last
+        return fall < PLATEAU_ITERATIONS * self.plan.plateau * abs(last)
 
     def record_iteration(self, theta):
         """Accept a point, add it to the history, and return the Iteration."""
@@ -333,7 +348,7 @@ class Monitor:
             "reason": reason,
             "status": status,
             "message": message,
-            "success": self.converged,
+            "success": reason in ("tolerance", "plateau"),
             "nit": self.n_iter,
             "nfev": self.n_evaluations,
             "nhev": self.n_hessian_products,
@@ -374,7 +389,7 @@ def minimize(objective, theta, plan, listeners=(), interrupt=None):
     listener = Listeners(Printer() if plan.verbose else None, *listeners)
     monitor = Monitor(objective, plan)
     monitor.evaluate(theta)
-    if monitor.converged or interrupt.is_set() or listener.stopped:
+    if monitor.within_tol or interrupt.is_set() or listener.stopped:
         reason = _reason(monitor, 0, listener, interrupt)
         status, message = 0, ENDED_AT_START[reason]
     else:
@@ -395,7 +410,8 @@ def _run(monitor, theta, listener, interrupt):
         iteration = monitor.record_iteration(theta)
         # Ctrl-C in a listener leaves the history one longer than the validation scores
         stop = listener.after(iteration)
-        if stop or interrupt.is_set() or iteration.gradient_norm <= plan.tol:
+        within_tol = iteration.gradient_norm <= plan.tol
+        if stop or interrupt.is_set() or within_tol or monitor.on_plateau:
             raise _Stop
         if iteration.number < plan.max_iter:  # else no iteration follows
             listener.begin()
@@ -422,9 +438,14 @@ def _run(monitor, theta, listener, interrupt):
         message = "The solver's direction is not a number."
     finally:
         listener.close()
-    if monitor.converged and not success:
-        # the callback stopped it at `tol`, which SciPy reports as a failure
+    # the callback stopped it, which SciPy reports as a failure
+    if monitor.within_tol and not success:
         return 0, f"No component of the gradient is over tol={plan.tol:g}."
+    if _reason(monitor, status, listener, interrupt) == "plateau":
+        return 0, (
+            f"{PLATEAU_ITERATIONS} iterations lowered the objective by less than "
+            f"{PLATEAU_ITERATIONS * plan.plateau:.2g} of it."
+        )
     return int(status), str(message)
 
 
@@ -438,12 +459,14 @@ def overflowed(theta, value, message):
 
 def _reason(monitor, status, listener, interrupt):
     """Return one of `REASONS`, the first that applies."""
-    if monitor.converged:  # also where Ctrl-C came in the last iteration
+    if monitor.within_tol:  # also where Ctrl-C came in the last iteration
         return "tolerance"
     if interrupt.is_set():
         return "interrupted"
     if listener.stopped:
         return "stopped"
+    if monitor.on_plateau:
+        return "plateau"
     if monitor.n_iter >= monitor.plan.max_iter:
         return "max_iter"
     if monitor.budget_spent:
@@ -453,37 +476,45 @@ def _reason(monitor, status, listener, interrupt):
 
 def _advice(monitor, reason):
     """Reason and advice for the ConvergenceWarning, or None."""
-    plan = monitor.plan
+    plan, objective = monitor.plan, monitor.objective
     limits = plan.limits
     reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={plan.tol:g}"
-    scale = "scale the features to mean 0 and variance 1 (StandardScaler)"
-    uses_hessian = SOLVERS[plan.solver].uses_hessian
-    other = "" if uses_hessian else ", or use solver='trust-krylov'"
-    early = ""
+    kinked = objective.network.has_kinks
+    scale = other = early = ""
+    if objective.standardization is None and not is_scaled(objective.rows.sample):
+        scale = "set standardize=True, as X is not scaled, "
+    if not (SOLVERS[plan.solver].uses_hessian or kinked):
+        other = ", or use solver='newton-cg'"
     if (plan.max_iter, plan.max_fun) != (limits["max_iter"], limits["max_fun"]):
         early = ", those of early stages included,"
+    precision = "give X as float64 if it is float32, or use another solver"
+    if kinked:
+        precision = (
+            "or use a smooth hidden_activation: "
+            f"{objective.network.hidden_activation.name} has kinks, at which no "
+            "gradient vanishes"
+        )
     return {
         "tolerance": None,
+        "plateau": None,
         "stopped": None,
         "interrupted": (
             f"was interrupted ({reached}): the best weights so far are kept"
         ),
         "max_iter": (
             f"stopped after max_iter={limits['max_iter']} iterations{early} "
-            f"({reached}): raise max_iter, {scale}, raise alpha or tol{other}"
+            f"({reached}): raise max_iter, {scale}raise alpha or tol{other}"
         ),
         "max_fun": (
             f"stopped after max_fun={limits['max_fun']} evaluations{early} "
-            f"({reached}): raise max_fun, {scale}, raise alpha or tol{other}"
+            f"({reached}): raise max_fun, {scale}raise alpha or tol{other}"
         ),
         "breakdown": (
             f"broke down in its own arithmetic ({reached}), as it can where the "
-            "Hessian is singular: raise alpha, or use solver='newton-cg' or "
-            "'trust-ncg'"
+            "Hessian is singular: raise alpha, or use solver='newton-cg'"
         ),
         "precision": (
             f"found no lower point within the rounding of the objective ({reached}): "
-            f"raise tol, {scale}, give X as float64 if it is float32, or use another "
-            "solver"
+            f"raise tol, {scale}{precision}"
         ),
     }[reason]

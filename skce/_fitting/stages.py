@@ -270,8 +270,8 @@ def _at_best(solution, theta, objective, tol, interrupt):
         "gradient_norm": norm,
         "success": bool(norm <= tol),
     }
-    # the gradient was within `tol` at the end, not at the point that is restored
-    if record["reason"] == "tolerance" and not record["success"]:
+    # it had converged at the end, not at the point that is restored
+    if record["reason"] in ("tolerance", "plateau") and not record["success"]:
         record["reason"] = "stopped"
     return replace(solution, theta=theta, value=float(value), record=record)
 

@@ -12,7 +12,6 @@ from skce._support.warn import warn
 
 __all__ = [
     "ScaleWarning",
-    "constant_start",
     "new_starts",
     "resumed_parameters",
     "start_parameters",
@@ -92,9 +91,10 @@ def new_starts(estimator, problem, given, grow, random_state):
     network, n = problem.network, estimator.n_init
     thetas = []
     if given != (None, None):
-        thetas.append(given_parameters(network, *given))
+        thetas.append(problem.for_solver(given_parameters(network, *given)))
     elif estimator.warm_start and hasattr(estimator, "coefs_"):
-        thetas.append(resumed_parameters(network, problem.labels, estimator))
+        theta = resumed_parameters(network, problem.labels, estimator)
+        thetas.append(problem.for_solver(theta))
     n_given = len(thetas)
     while len(thetas) < n:
         thetas.append(
@@ -125,8 +125,10 @@ def start_parameters(network, *, init, solver, random_state):
     network : Network
     init : {"glorot", "uniform"}
         "glorot": weights uniform on +-gain sqrt(6 / (fan_in + fan_out)), biases 0
-        (Glorot & Bengio 2010), and all 0 without hidden units, where there is no
-        symmetry to break. "uniform": all uniform on (-1, 1), as in the paper.
+        (Glorot & Bengio 2010), with a gain that preserves the variance from layer to
+        layer; for logistic units, those of the tanh units that they are run as. All 0
+        without hidden units, where there is no symmetry to break. "uniform": all
+        uniform on (-1, 1), as in the paper.
     solver : str
         A name in `SOLVERS`, for the memory that it needs.
     random_state : int, RandomState instance or None
@@ -150,27 +152,17 @@ def start_parameters(network, *, init, solver, random_state):
         weights = [random_state.uniform(-1, 1, s) for s in network.weight_shapes]
         biases = [random_state.uniform(-1, 1, n) for n in network.layer_sizes[1:]]
         return network.pack(weights, biases)
-    weights = [np.zeros(shape) for shape in network.weight_shapes]
-    if len(weights) > 1:
-        for W in weights:
-            bound = network.hidden_activation.gain * np.sqrt(6 / sum(W.shape))
-            W[:] = random_state.uniform(-bound, bound, W.shape)
-        weights[-1][:] *= network.pairing.activation.start_gain
-    return network.pack(weights, [np.zeros(n) for n in network.layer_sizes[1:]])
-
-
-def constant_start(network, start, frequencies):
-    """Return `start` with the class frequencies, (q,), as constant outputs; or None.
-
-    The weights of the last layer are 0 and its biases the logits of the frequencies;
-    the hidden layers are left as they are.
-    """
-    logits = network.pairing.activation.logits_of(frequencies)
-    if logits is None:
-        return None
-    weights, biases = network.weights_and_biases(start)
-    weights = [*weights[:-1], np.zeros_like(weights[-1])]
-    return network.pack(weights, [*biases[:-1], logits])
+    theta = np.zeros(n_parameters)
+    matrices = network.unpack(theta)
+    if len(matrices) > 1:
+        gain = network.core.gain
+        for layer, (A, shape) in enumerate(
+            zip(matrices, network.weight_shapes, strict=True)
+        ):
+            bound = (gain if layer > 0 else 1.0) * np.sqrt(6 / sum(shape))
+            A[:, :-1] = random_state.uniform(-bound, bound, shape)
+        matrices[-1][:, :-1] *= network.pairing.activation.start_gain
+    return theta
 
 
 def resumed_parameters(network, labels, estimator):
@@ -204,11 +196,8 @@ def warn_of_scale(problem, theta, tol, min_slope=1e-4):
     that its gradient, which is proportional to them, hardly exceeds `tol`.
     """
     network, largest = problem.network, problem.rows.largest
-    advice = (
-        "scale the features to mean 0 and variance 1, for instance with "
-        "make_pipeline(StandardScaler(), PairedMLPClassifier())"
-    )
-    if 0 < largest < 30 * tol:
+    advice = "set standardize=True, or scale the features to mean 0 and variance 1"
+    if problem.standardization is None and 0 < largest < 30 * tol:
         warn(
             f"X is nowhere larger than {largest:.3g} in absolute value, so that the "
             f"gradient in the weights of the first layer hardly exceeds tol={tol:g}, "
@@ -219,7 +208,7 @@ def warn_of_scale(problem, theta, tol, min_slope=1e-4):
         return
     sample = problem.rows.sample
     with np.errstate(**QUIET):
-        parameters = Layers(network, theta.astype(sample.dtype))
+        parameters = Layers(network, problem.for_rows(theta).astype(sample.dtype))
         buffers = Workspace(network, sample.dtype).buffers(sample.shape[0])
         network.forward(parameters, sample, buffers)
         # "not at least": an overflow counts as saturated

@@ -49,6 +49,10 @@ class Encoding:
         else:
             targets = np.zeros((self.n_outputs, len(codes)), dtype=dtype)
             targets[codes, np.arange(len(codes))] = 1
+        return self.smooth(targets)
+
+    def smooth(self, targets):
+        """Spread the share `smoothing` of targets evenly, in place."""
         if self.smoothing:
             targets *= 1 - self.smoothing
             targets += self.smoothing / self.n_values

@@ -2,8 +2,11 @@
 
     F(theta) = 1/S sum_i w_i loss_i + alpha / (2 S) |W|^2,    S = sum_i w_i,
 
-the scale of scikit-learn's MLPClassifier; biases are not penalised.
+the scale of scikit-learn's MLPClassifier; biases are not penalised. With a
+standardisation theta, and so W, are of the standardised features.
 """
+
+from copy import copy
 
 import numpy as np
 
@@ -24,11 +27,14 @@ class Objective:
         Their weights, if any, have a mean of 1 over all rows.
     l2 : float, default=0.0
         alpha / S.
+    standardization : Standardization or None
+        Of the features.
     """
 
-    def __init__(self, network, rows, l2=0.0):
+    def __init__(self, network, rows, l2=0.0, standardization=None):
         self.network = network
         self.rows = rows
+        self.standardization = standardization
         self._factor = 1 / rows.n_rows
         self._l2 = l2 * network.l2_factors
 
@@ -57,6 +63,10 @@ class Objective:
         with np.errstate(**QUIET):
             return self._means("loss", theta).item(0)
 
+    def l2_term(self, theta):
+        """The L2 term alone, a float."""
+        return 0.5 * float(theta.dot(self._l2 * theta))
+
     def hessian_product(self, theta, v, gauss_newton=False):
         """H(theta) v, shape (n_parameters,), float64; or that of Gauss-Newton."""
         kind = "gauss_newton" if gauss_newton else "hessian"
@@ -64,8 +74,22 @@ class Objective:
         product += self._l2 * v
         return product
 
+    def of_parameters_for_rows(self):
+        """Return the same objective as a function of the parameters for X itself."""
+        if self.standardization is None:
+            return self
+        objective = copy(self)
+        objective.standardization = None
+        objective._l2 = self.standardization.l2_for_rows(self._l2, self.network)
+        return objective
+
     def _means(self, kind, *vectors):
         """[loss, vector...] of this kind, averaged over the rows."""
+        standardization, network = self.standardization, self.network
+        if standardization is not None:
+            vectors = [standardization.for_rows(v, network) for v in vectors]
         total = self.rows.sums(kind, vectors)
         total *= self._factor
+        if standardization is not None and len(total) > 1:
+            standardization.pull_back(total[1:], network)
         return total

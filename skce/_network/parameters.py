@@ -65,6 +65,11 @@ class Parametrisation:
         self.weight_shapes = [(o, i) for i, o in pairwise(self.layer_sizes)]
         self.n_parameters = sum(o * (i + 1) for o, i in self.weight_shapes)
 
+    @property
+    def has_kinks(self):
+        """Whether the network is not smooth in its parameters."""
+        return len(self.weight_shapes) > 1 and self.core.has_kinks
+
     def unpack(self, theta):
         """Views of theta: the list of [W_l | b_l], (n_out, n_in + 1)."""
         matrices, start = [], 0

@@ -19,6 +19,7 @@ from skce._network.data import Data
 from skce._network.executors import QUIET, serial
 from skce._network.kernels import Workspace
 from skce._network.parameters import Layers
+from skce._network.standardization import Moments, column_moments
 
 __all__ = [
     "CopyableRows",
@@ -64,6 +65,8 @@ class Rows(Protocol):
         Some rows of X.
     largest : float
         Largest absolute value of X.
+    moments : Moments
+        Of X, with all weights.
     """
 
     n_rows: int
@@ -73,6 +76,7 @@ class Rows(Protocol):
     class_frequencies: NDArray[np.float64]
     sample: NDArray
     largest: float
+    moments: Moments
 
     def sums(self, kind: str, vectors: list[NDArray]) -> NDArray[np.float64]:
         """Return [loss, vector...] summed over the rows, in a new array.
@@ -190,6 +194,11 @@ class LocalRows:
     def largest(self):
         """Largest absolute value of X."""
         return largest(self.data.X)
+
+    @property
+    def moments(self):
+        """Weighted moments of the columns of X."""
+        return column_moments(self.data.X, self.data.weights)
 
     def _new_shares(self):
         blocks = self.blocks(self._max_rows or block_rows(self.n_rows, self.network))

@@ -18,6 +18,7 @@ from skce._fitting.problem import Given, Problem
 from skce._inputs.labels import class_labels, indicator_labels
 from skce._inputs.sampling import given_validation
 from skce._inputs.weights import class_factors
+from skce._network.standardization import Standardization
 from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
 from skce.dask._cluster import ClusterLostError, Holders, distributed
@@ -273,7 +274,11 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             kept=partitions.kept,
         )
         rows = ClusterRows(partitions, recipe, self.n_jobs)
-        return Problem(network, labels, rows, encoding, float(self.alpha), held_out)
+        standardization = Standardization.of(rows.moments) if self.standardize else None
+        alpha = float(self.alpha)
+        return Problem(
+            network, labels, rows, encoding, alpha, standardization, held_out
+        )
 
     def _grows(self, problem):
         """Return False: the rows stay where they are."""

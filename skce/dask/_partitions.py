@@ -16,6 +16,7 @@ from skce._network.blocks import block_rows, cut, shares
 from skce._network.data import Data, Encoding
 from skce._network.kernels import Network
 from skce._network.rows import digest_of, largest
+from skce._network.standardization import column_moments, no_moments
 
 __all__ = [
     "Expected",
@@ -24,6 +25,7 @@ __all__ = [
     "Recipe",
     "digest_of_part",
     "merged",
+    "moments_of",
     "prepare",
     "summarise",
     "weight_sums",
@@ -238,6 +240,16 @@ def weight_sums(number, y, weights, recipe):
     else:
         sums = np.bincount(codes, weights, minlength=n_outputs)
     return float(weights.sum()), float(weights.min()), float(weights.max()), sums
+
+
+def moments_of(number, X, y, weights, recipe):
+    """Moments of the columns of X, with the weights of rows and classes."""
+    X, y, weights = _checked(number, X, y, weights, recipe.expected)
+    if X.shape[0] == 0:
+        return no_moments(recipe.expected.n_features)
+    return column_moments(
+        X, _weights(_codes(number, y, recipe.labels), weights, recipe)
+    )
 
 
 def digest_of_part(part):

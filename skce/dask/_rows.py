@@ -8,7 +8,7 @@ worker is lost, the evaluation is repeated, with the same bits.
 import asyncio
 import time
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from math import fsum
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy as np
 from skce._inputs.weights import check_total
 from skce._network.executors import QUIET
 from skce._network.rows import RowsLost, digest_of
+from skce._network.standardization import Moments
 from skce._support.optional import optional
 from skce.dask._cluster import BROKEN, LOOK_EVERY, OPERATION, ClusterLostError
-from skce.dask._partitions import digest_of_part, prepare, weight_sums
+from skce.dask._partitions import digest_of_part, moments_of, prepare, weight_sums
 from skce.dask._tree import root_sum
 
 distributed = optional("distributed", "skce.dask")
@@ -63,6 +64,8 @@ class ClusterRows:
         total, recipe = self._weigh(partitions, recipe)
         with np.errstate(over="ignore"):
             self.total_weight = float(np.ldexp(total, recipe.exponent))
+        parts = partitions.each(partial(moments_of, recipe=recipe))
+        self.moments = reduce(Moments.merged, self._holders.gather(parts))
         self._parts = partitions.each(partial(prepare, recipe=recipe))
         self._holders.wait(self._parts)
         partitions.release()

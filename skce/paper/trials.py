@@ -135,6 +135,7 @@ def _fit(names, protocol, start, X, y):
         hidden_layer_sizes=protocol.hidden,
         hidden_activation="logistic",
         alpha=protocol.alpha,
+        standardize=False,
         init="uniform",
         max_iter=protocol.max_iter,
         tol=1e-6,

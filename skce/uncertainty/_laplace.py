@@ -71,7 +71,7 @@ def posterior_covariance(problem, theta, run):
     covariance : ndarray of shape (n_parameters, n_parameters)
         In the order coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
     """
-    network, rows = problem.network, problem.rows
+    network, rows, theta = problem.network, problem.rows, problem.for_rows(theta)
     size, q = network.n_parameters, network.n_outputs
     A = np.zeros((size, size))
     columns = [slice(s[0], s[-1] + 1) for s in shares(range(size))]
@@ -85,8 +85,10 @@ def posterior_covariance(problem, theta, run):
         bent = (np.moveaxis(H, 2, 0) @ J).reshape(-1, size)
         _add_product(A, J.reshape(-1, size).T, bent, columns, run)
     A *= rows.total_weight / rows.n_rows
-    is_weight = (network.l2_factors > 0)[network.public_order]
-    A[np.diag_indices(size)] += problem.alpha * is_weight
+    penalised = np.where(network.l2_factors > 0, 1.0, 0.0)
+    if problem.standardization is not None:
+        penalised = problem.standardization.l2_for_rows(penalised, network)
+    A[np.diag_indices(size)] += problem.alpha * penalised[network.public_order]
     # in units in which the diagonal is 1, so that scales of features do not matter
     scale = 1 / np.sqrt(np.maximum(np.diag(A), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(scale[:, np.newaxis] * A * scale)

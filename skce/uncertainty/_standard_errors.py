@@ -44,6 +44,7 @@ class _Refit:
     ----------
     problem : Problem
     theta : ndarray of shape (n_parameters,)
+        For X itself.
     class_weights : ndarray of shape (n,) or None
         Weights of the rows by their classes alone.
     """
@@ -75,14 +76,21 @@ class _Refit:
         encoding = labels.encoding(activation, estimator.label_smoothing)
         executor = Executor(estimator.n_jobs)
         rows = LocalRows(network, weigh_data(data, factors), encoding, executor)
-        problem = Problem(network, labels, rows, encoding, float(estimator.alpha))
+        problem = Problem(
+            network,
+            labels,
+            rows,
+            encoding,
+            float(estimator.alpha),
+            estimator._standardization,
+        )
         class_weights = None if factors is None else factors(codes)
         return cls(problem, theta, class_weights)
 
     def with_objective(self, function):
         """Call a function of the objective, with threads if they are worth it."""
         with self.problem.rows.run.opened(self.problem.work):
-            return function(self.problem.objective())
+            return function(self.problem.objective().of_parameters_for_rows())
 
 
 def hessian(
