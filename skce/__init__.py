@@ -15,6 +15,7 @@ from skce.inspection import (
     summary,
 )
 from skce.losses import DegeneratePairingWarning, pairing_grid, pairing_status
+from skce.search import PairedMLPClassifierCV
 from skce.uncertainty import CoefficientTable, hessian, standard_errors
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "DegeneratePairingWarning",
     "LossCurveDisplay",
     "PairedMLPClassifier",
+    "PairedMLPClassifierCV",
     "PairingComparison",
     "PairingComparisonDisplay",
     "PenaltyDisplay",

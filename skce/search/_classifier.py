@@ -1,0 +1,421 @@
+"""PairedMLPClassifierCV: its parameters, its attributes and `fit`."""
+
+import inspect
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring, get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+
+from skce._estimator import BasePairedMLP, unchanged_on_failure
+from skce._fitting.parameters import check_parameters
+from skce._inputs.labels import check_kind
+from skce._inputs.validation import check_training_rows, is_integer
+from skce._inputs.weights import check_weights
+from skce._support.warn import warn
+from skce.classifier import PairedMLPClassifier
+from skce.search._candidates import Candidate, check_alphas, groups_of, layer_sizes_of
+from skce.search._fold import SearchData
+from skce.search._results import convergence_advice, cv_results, scores_of_all
+from skce.search._rounds import Search
+from skce.search._scoring import ROW_LOSSES
+
+__all__ = ["PairedMLPClassifierCV"]
+
+OWN = {
+    "alphas": None,
+    "pairings": None,
+    "cv": 5,
+    "scoring": "neg_log_loss",
+    "refit": True,
+    "racing": True,
+}
+# Not of a search: alpha and early stopping are two ways to the same end
+LEFT_OUT = {
+    "alpha",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "warm_start",
+}
+
+
+def _parameters():
+    """Return the parameters of PairedMLPClassifier that are kept, and the own ones."""
+    base = inspect.signature(BasePairedMLP.__init__).parameters
+    kept = [p for name, p in base.items() if name not in LEFT_OUT | OWN.keys()]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [inspect.Parameter(name, keyword, default=OWN[name]) for name in OWN]
+    return inspect.Signature([*kept, *own])
+
+
+class PairedMLPClassifierCV(BasePairedMLP):
+    """Classifier that chooses alpha, and the pair and layer sizes, by cross-validation.
+
+    After the search it is a PairedMLPClassifier with the parameters chosen, fitted to
+    all rows. The result is close to that of GridSearchCV over the same candidates, in a
+    fraction of the time: a fit that falls clearly behind is given up (see Notes), and
+    the fits of a fold share one copy of the rows. It is bit-identical for any number of
+    processes.
+
+    Parameters
+    ----------
+    activation, penalty, hidden_activation, class_weight, label_smoothing, solver, \
+            max_iter, max_fun, tol, init, n_init, moderated, growing_sample
+        As of PairedMLPClassifier.
+    hidden_layer_sizes : int, sequence of int or list of several, default=(100,)
+        As of PairedMLPClassifier; or a list of several to choose from, of which at
+        least one is a sequence, such as [(), (50,), (50, 20)].
+    random_state : int, RandomState instance or None, default=None
+        As of PairedMLPClassifier. All fits of the search start from the same random
+        numbers: how good an alpha is does not depend on luck with its start.
+    n_jobs : int or None, default=None
+        Processes over folds, pairs and layer sizes, as in joblib, and threads in
+        predict. With None the fits run one after another, each in threads over blocks
+        of rows. -1: all cores.
+    verbose : bool or int, default=False
+        Whether to print one line per round of folds; from 2 on also one per iteration
+        of the last fit.
+    alphas : array-like of shape (n_alphas,), default=None
+        Different numbers of at least 0. None: nine from 0.01 to 100, half a decade
+        apart.
+    pairings : None, "all" or list of (activation, penalty), default=None
+        Pairs to choose from, by names or instances, or dicts of `pairing_grid()`.
+        None: that of `activation` and `penalty` alone; "all": all pairs of
+        `pairing_grid()` that can be fitted to y.
+    cv : int, cross-validation generator or iterable, default=5
+        Folds, as in GridSearchCV; an int gives stratified folds.
+    scoring : str or callable, default="neg_log_loss"
+        Scorer of scikit-learn. Only "neg_log_loss", "neg_brier_score" and "accuracy",
+        by name, are means over rows, by which fits are given up early.
+    refit : bool, default=True
+        Whether to fit the best candidate to all rows. Without, there are no predictions.
+    racing : bool, default=True
+        Whether to give up candidates that are clearly behind. False: all are fitted to
+        all folds, with the scores of GridSearchCV.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The alpha chosen: the best mean score; of several, the largest.
+    pairing_ : Pairing
+        The pair chosen.
+    hidden_layer_sizes_ : tuple of int
+        The layer sizes chosen.
+    best_params_ : dict
+        "activation", "penalty", "hidden_layer_sizes" and "alpha", as in GridSearchCV.
+    best_index_ : int
+        Their place in `cv_results_`.
+    best_score_ : float
+        Their mean score.
+    best_estimator_ : PairedMLPClassifier
+        Fitted to all rows; with `refit`. Its attributes, such as `coefs_`, are those of
+        this classifier too.
+    alphas_ : ndarray of shape (n_alphas,)
+        The alphas, sorted.
+    scores_ : ndarray of shape (n_pairings, n_layer_sizes, n_alphas, n_splits)
+        Score of each candidate on each fold; of a fit that was given up, where it was;
+        NaN where there was none.
+    cv_results_ : dict of str to array
+        For pandas.DataFrame, with one row per candidate, in the order of
+        `scores_`: params, param_activation, param_penalty, param_hidden_layer_sizes,
+        param_alpha; split0_test_score and so on, as in `scores_`, their mean_test_score
+        and std_test_score over the folds begun; rank_test_score, of those complete;
+        n_splits, the folds completed; mean_fit_time, in seconds; status, "complete" or
+        "given up".
+    n_splits_ : int
+        Number of folds.
+    classes_, coefs_, ...
+        All attributes of PairedMLPClassifier, with `refit`.
+
+    See Also
+    --------
+    AlphaCurveDisplay : Draws the scores against alpha.
+    compare_pairings : Compares pairs with intervals; takes this classifier too.
+
+    Notes
+    -----
+    Let l_i be the losses of held-out rows under one candidate and m_i under another,
+    and w_i their weights. The first is *clearly behind* if the mean difference exceeds
+    two standard errors,
+
+        D > 2 s,    D = sum_i w_i (l_i - m_i) / W,    W = sum_i w_i,
+        s^2 = n / (n - 1) sum_i w_i^2 (l_i - m_i - D)^2 / W^2,
+
+    of at least 20 rows n. With `racing` and a score that is a mean over rows:
+
+    1. In a fold, the fits of a pair and layer sizes begin at the alpha nearest to 2;
+       then the larger ones follow in order, then the smaller ones. Every fifth iteration the
+       fit is compared with the best complete fit of the fold. It is given up if it is
+       clearly behind, and has in the last ten iterations not made up a fifth of D. After
+       one fit on the way up, or two in a row on the way down, that are clearly behind
+       and no better than the one before, the rest of that way is left out.
+    2. Folds come in rounds: the first pair and layer sizes on two folds; the others on
+       the first of them, compared with these fits, then on the second; then all on the
+       next two, four, and so on. After each round, candidates that were given up or
+       left out are dropped, and those that are clearly behind the best, by the rows of
+       all folds that all candidates left have completed.
+
+    For other scorers, candidates are dropped after a round once they have the scores of
+    three folds, where the 95 % interval of the difference to the best (Nadeau & Bengio
+    2003, see `compare_pairings`) excludes 0. With `n_init` > 1 or `moderated` no fit is
+    given up before its end.
+
+    A fit that comes to its end is, to the last bit, the fit of PairedMLPClassifier to
+    the training rows of the fold, with the same integer `random_state`. Class weights
+    hold in the fits; scores have sample weights alone, as scorers do. `score` is the
+    accuracy, as for all classifiers of this package.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
+    >>> from skce import PairedMLPClassifierCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifierCV(
+    ...     pairings=[("softmax", "natural"), ("softmax", "least_squares")],
+    ...     hidden_layer_sizes=5, alphas=[0.1, 1, 10], random_state=0,
+    ... ).fit(scale(X), y)
+    >>> clf.best_params_["penalty"], clf.alpha_
+    ('natural', 0.1)
+    >>> clf.scores_.shape
+    (2, 1, 3, 5)
+    >>> clf.score(scale(X), y) > 0.95
+    True
+    >>> import pandas as pd
+    >>> table = pd.DataFrame(clf.cv_results_)
+    >>> table[table["status"] == "complete"]["n_splits"].unique()
+    array([5])
+    """
+
+    # Set by fit
+    alpha_: float
+    hidden_layer_sizes_: tuple[int, ...]
+    best_index_: int
+    best_params_: dict[str, Any]
+    best_score_: float
+    best_estimator_: PairedMLPClassifier
+    alphas_: NDArray[np.float64]
+    scores_: NDArray[np.float64]
+    cv_results_: dict[str, Any]
+    n_splits_: int
+
+    # Set by __init__
+    alphas: ArrayLike | None
+    pairings: Any
+    cv: Any
+    refit: bool
+    racing: bool
+
+    def __init__(self, *arguments: Any, **parameters: Any) -> None:
+        given = _parameters().bind(None, *arguments, **parameters)
+        given.apply_defaults()
+        for name, value in given.arguments.items():
+            if name != "self":
+                setattr(self, name, value)
+
+    # get_params reads the names from here
+    vars(__init__)["__signature__"] = _parameters()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coefs_")
+
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Raise an error: the fits of a search run in other processes.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            "PairedMLPClassifierCV takes no callbacks, as its fits run in several "
+            "processes: use verbose=1."
+        )
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
+        """Choose a candidate by cross-validation, and fit it to all rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            See `PairedMLPClassifier.fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in the fits and in the scores. (With metadata routing,
+            in the scores of a scorer object only if it requests them.)
+        **params : dict
+            `groups`, array-like of shape (n_samples,), for a `cv` that keeps groups
+            together; with metadata routing, all that `cv` and the scorer request.
+
+        Returns
+        -------
+        self : PairedMLPClassifierCV
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or the weights cannot be used, or if the objective of
+            all candidates overflows. An estimator that was fitted before is left as it
+            was, also after Ctrl-C.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Once for all fits of the cross-validation that did not converge, and for
+            the fit to all rows.
+        """
+        with unchanged_on_failure(self):
+            rows, codes = check_training_rows(self, X, y)
+            multilabel = check_kind(codes) == "multilabel-indicator"
+            check_weights(sample_weight, rows.shape[0])
+            split_params, score_params = self._routed(sample_weight, params)
+            scoring = self._scoring(multilabel)
+            data = SearchData(rows, codes, sample_weight, scoring, score_params)
+            search = self._search(data, X, split_params, multilabel)
+            search.run()
+            self._keep_results(search)
+            if self.refit:
+                best = self._template(self.best_params_)
+                best.set_params(n_jobs=self.n_jobs, verbose=max(0, self.verbose - 1))
+                best.fit(X, y, sample_weight=sample_weight)
+                self._adopt(best)
+        return self
+
+    def _search(self, data, X, split_params, multilabel):
+        """Return the Search, with all that can be checked before the first fit."""
+        groups = groups_of(self, multilabel=multilabel)
+        alphas = check_alphas(self.alphas)
+        seed = self.random_state
+        if not is_integer(seed):  # the same for all fits
+            seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
+        templates = {}
+        for group in groups:
+            params = group.params(alphas[0]) | {"random_state": seed}
+            templates[group] = self._template(params)
+            check_parameters(templates[group])
+        cv = check_cv(self.cv, data.y, classifier=True)
+        folds = list(cv.split(X, data.y, **split_params))
+        return Search(
+            [Candidate(group, alpha) for group in groups for alpha in alphas],
+            templates,
+            data,
+            folds,
+            racing=self.racing,
+            n_jobs=self.n_jobs,
+            verbose=bool(self.verbose),
+        )
+
+    def _template(self, params):
+        """Return an unfitted PairedMLPClassifier with these parameters."""
+        own = self.get_params(deep=False)
+        shared = {name: own[name] for name in own.keys() - OWN.keys()}
+        quiet = {"n_jobs": None, "verbose": False}
+        return PairedMLPClassifier(**(shared | quiet | params))
+
+    def _keep_results(self, search):
+        """Set the attributes of the search."""
+        if not search.alive:
+            raise ValueError(
+                f"No candidate could be fitted: {convergence_advice(search)}. Scale "
+                "the features to mean 0 and variance 1 (StandardScaler), or raise alphas."
+            )
+        best = search.best
+        self.best_index_ = best
+        self.best_params_ = search.candidates[best].params
+        self.alpha_ = self.best_params_["alpha"]
+        self.hidden_layer_sizes_ = self.best_params_["hidden_layer_sizes"]
+        self.pairing_ = search.candidates[best].group.pairing
+        self.cv_results_ = cv_results(search)
+        self.best_score_ = float(self.cv_results_["mean_test_score"][best])
+        self.n_splits_ = len(search.folds)
+        self.alphas_ = np.array(check_alphas(self.alphas))
+        n_sizes = len(layer_sizes_of(self.hidden_layer_sizes))
+        shape = (-1, n_sizes, len(self.alphas_), self.n_splits_)
+        self.scores_ = scores_of_all(search).reshape(shape)
+        advice = convergence_advice(search)
+        if advice is not None:
+            warn(f"In the cross-validation, {advice}.", ConvergenceWarning)
+
+    def _adopt(self, best):
+        """Take over the fitted attributes of the classifier fitted to all rows."""
+        parameters = best.get_params(deep=False)
+        self.best_estimator_ = best
+        for name, value in vars(best).items():
+            if name not in parameters:
+                setattr(self, name, value)
+
+    def _check_own_parameters(self):
+        """Raise an error for parameters of the search that cannot be used."""
+        for name in ("refit", "racing"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise ValueError(f"{name}={value!r} must be True or False.")
+        if self.scoring is not None and not callable(self.scoring):
+            get_scorer(self.scoring)  # unknown names
+
+    def _scoring(self, multilabel):
+        """Return a name of `ROW_LOSSES` or a scorer."""
+        name = self.scoring
+        if multilabel and name in ("neg_log_loss", "neg_brier_score"):
+            raise ValueError(
+                f"scoring={name!r} is defined for classes that exclude each other, but "
+                "y is multilabel: take 'accuracy', 'f1_macro' or 'average_precision', "
+                "for instance."
+            )
+        if isinstance(name, str) and name in ROW_LOSSES and not multilabel:
+            return name
+        return self._scorer()
+
+    def _scorer(self):
+        """Return the scorer; one given by name takes the sample weights."""
+        scorer = check_scoring(PairedMLPClassifier(), self.scoring)
+        if get_config()["enable_metadata_routing"] and isinstance(self.scoring, str):
+            scorer = scorer.set_score_request(sample_weight=True)
+        return scorer
+
+    def _routed(self, sample_weight, params):
+        """Return what goes to the splitter and to the scorer, as dicts."""
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **weights, **params)
+            return routed.splitter.split, routed.scorer.score
+        unknown = sorted(params.keys() - {"groups"})
+        if unknown:
+            raise TypeError(
+                f"fit got {unknown}; without metadata routing it takes X, y, "
+                "sample_weight and groups. Others need "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        return params, weights
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return which metadata go where: to `cv` and to the scorer.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                splitter=self.cv,
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+            .add(
+                scorer=self._scorer(),
+                method_mapping=MethodMapping().add(caller="fit", callee="score"),
+            )
+        )
