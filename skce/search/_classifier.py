@@ -327,10 +327,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
     def _keep_results(self, search):
         """Set the attributes of the search."""
         if not search.alive:
-            raise ValueError(
-                f"No candidate could be fitted: {convergence_advice(search)}. Scale "
-                "the features to mean 0 and variance 1 (StandardScaler), or raise alphas."
-            )
+            raise ValueError(f"No candidate is left: {convergence_advice(search)}.")
         best = search.best
         self.best_index_ = best
         self.best_params_ = search.candidates[best].params
@@ -346,7 +343,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
         self.scores_ = scores_of_all(search).reshape(shape)
         advice = convergence_advice(search)
         if advice is not None:
-            warn(f"In the cross-validation, {advice}.", ConvergenceWarning)
+            warn(f"{advice}.", ConvergenceWarning)
 
     def _adopt(self, best):
         """Take over the fitted attributes of the classifier fitted to all rows."""

@@ -3,6 +3,7 @@
 import warnings
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +17,7 @@ from skce._fitting.problem import Given, Plan
 from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.starts import new_starts
 from skce._inputs.labels import encode
-from skce.search._racing import HeldOutWatch, Rival, first_visit
+from skce.search._racing import HeldOutWatch, Outcome, Rival, first_visit
 from skce.search._scoring import HeldOutRows
 
 __all__ = ["FoldTask", "SearchData", "Trial"]
@@ -56,6 +57,11 @@ class SearchData:
             self.X[rows], self.y[rows], weights, (*none, None), none, encode, {}
         )
 
+    def weights(self, rows):
+        """Return the weights of the scores of some rows, or None."""
+        weights = self.score_params.get("sample_weight")
+        return None if weights is None else np.asarray(weights, dtype=float)[rows]
+
     def held_out(self, rows):
         """Return some rows as HeldOutRows."""
         n = self.X.shape[0]
@@ -75,22 +81,22 @@ class Trial:
     candidate, fold : int
     score : float
         NaN if the objective overflowed.
+    seconds : float
     complete : bool
         Whether the fit came to its end.
-    seconds : float
     losses : ndarray of shape (n_test,) or None
         Of the held-out rows, where the score is a mean over them.
-    advice : str or None
-        Why it did not converge.
+    trouble : str or None
+        Why the solver ended, where it did not converge.
     """
 
     candidate: int
     fold: int
     score: float
-    complete: bool
     seconds: float
+    complete: bool = False
     losses: NDArray[np.float64] | None = None
-    advice: str | None = None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,74 +135,71 @@ class FoldTask:
             warnings.simplefilter("ignore")
             if self.first and self.racing and held_out.by_rows:
                 alphas = list(self.candidates.values())
-                first_visit(alphas, FIRST_ALPHA, lambda i: run.fit(numbers[i]))
+                first_visit(alphas, FIRST_ALPHA, lambda i, may: run.fit(numbers[i], may))
             else:
                 for number in numbers:
                     run.fit(number)
-        return run.trials
+        return list(run.trials.values())
 
 
 class _Run:
-    """A task that runs."""
+    """A task that runs: its problem, and the best complete fit so far."""
 
     def __init__(self, task, given, held_out):
         self.task = task
         self.held_out = held_out
         self.rival = task.rival
-        self.trials = []
-        template = task.template
-        self.plan = Plan.of(template)
-        state = check_random_state(template.random_state)
-        self.problem = template._problem(given, self.plan.executor, state)
-        # the rows that are predicted are arrays, also where fit got a frame
-        self.template = copy(template)
-        # of several starts, one behind does not mean that the next is; and moderated
-        # probabilities are known at the end alone
-        one_start = template.n_init == 1 and not template.moderated
+        self.trials = {}
+        self.template = copy(task.template)
+        self.plan = Plan.of(self.template)
+        state = check_random_state(self.template.random_state)
+        executor = self.plan.executor
+        self.problem = self.template._problem(given, executor, state)
+        # of several starts, one that loses does not mean that the next will; and
+        # moderated probabilities are known at the end alone
+        one_start = self.template.n_init == 1 and not self.template.moderated
         self.watches = task.racing and held_out.by_rows and one_start
 
-    def fit(self, number):
-        """Fit an alpha; return whether it is clearly behind, and its mean loss."""
+    def fit(self, number, may_postpone=False):
+        """Fit the alpha of a candidate, keep the Trial, and return the Outcome."""
         began = perf_counter()
-        alpha = self.task.candidates[number]
-        problem = replace(self.problem, alpha=alpha)
-        self.template.alpha = alpha
-        watch = None
-        if self.watches and self.rival is not None:
-            watch = HeldOutWatch(
-                lambda theta: self.held_out.losses(self.fitted(problem, theta)),
-                self.rival,
-            )
+        self.template.alpha = self.task.candidates[number]
+        problem = replace(self.problem, alpha=self.template.alpha)
+        watch = self.watch(problem, may_postpone)
+        keep = partial(self.keep, number, began)
         try:
-            fits = self.minimised(problem, watch)
-        except NonFiniteObjectiveError as error:
-            self.trials.append(
-                Trial(
-                    number,
-                    self.task.fold,
-                    np.nan,
-                    False,
-                    0.0,
-                    advice=f"failed: {error}",
-                )
-            )
-            return True, np.inf
-        solution = fits.best.solution
-        complete = solution.record["reason"] != "stopped"
-        losses, score = self.scored(problem, solution.theta, watch, complete)
-        seconds = perf_counter() - began
-        self.trials.append(
-            Trial(
-                number,
-                self.task.fold,
-                score,
-                complete,
-                seconds,
-                losses,
-                fits.advice() if complete else None,
-            )
-        )
-        return self.compared(losses, complete) if losses is not None else (False, 0.0)
+            solution = self.minimised(problem, watch)
+        except NonFiniteObjectiveError:
+            keep(np.nan, trouble="overflow")
+            return Outcome(np.inf, beaten=True)
+        if solution.record["reason"] == "stopped":  # no one else asks for a stop
+            score = self.held_out.score_of(watch.losses)
+            loss = self.held_out.mean(watch.losses)
+            keep(score, losses=watch.losses)
+            return Outcome(loss, beaten=True, postponed=self.rival is None)
+        fitted = self.fitted(problem, solution.theta)
+        if fitted.moderated:
+            fitted._moderate(problem, solution.theta)
+        record = solution.record
+        trouble = None if record["success"] else record["reason"]
+        if not self.held_out.by_rows:
+            score = self.held_out.score(fitted)
+            keep(score, complete=True, trouble=trouble)
+            return Outcome(-score)
+        losses = self.held_out.losses(fitted)
+        score = self.held_out.score_of(losses)
+        keep(score, complete=True, losses=losses, trouble=trouble)
+        return self.compared(losses)
+
+    def watch(self, problem, may_postpone):
+        """Return the HeldOutWatch of a fit, or None."""
+        if not self.watches or (self.rival is None and not may_postpone):
+            return None
+
+        def losses_at(theta):
+            return self.held_out.losses(self.fitted(problem, theta))
+
+        return HeldOutWatch(losses_at, self.held_out.weights, self.rival)
 
     def minimised(self, problem, watch):
         """Fit as PairedMLPClassifier does, from the same start for each alpha."""
@@ -204,11 +207,16 @@ class _Run:
         state = check_random_state(template.random_state)
         grow = template._grows(problem)
         starts = new_starts(template, problem, (None, None), grow, state)
-        plan = replace(self.plan, listener=watch)
-        fits = fit_from_starts(problem, starts, plan)
+        fits = fit_from_starts(problem, starts, replace(self.plan, listener=watch))
         if fits.interrupt.is_set():  # Ctrl-C ends the search, not a fit of it
             raise KeyboardInterrupt
-        return fits
+        return fits.best.solution
+
+    def keep(self, number, began, score, **facts):
+        """Keep a Trial, instead of one that was postponed."""
+        before = self.trials.get(number)
+        seconds = perf_counter() - began + (0 if before is None else before.seconds)
+        self.trials[number] = Trial(number, self.task.fold, score, seconds, **facts)
 
     def fitted(self, problem, theta):
         """Return a classifier with these parameters."""
@@ -216,24 +224,10 @@ class _Run:
         vars(fitted).update(_fitted_parameters(problem, theta))
         return fitted
 
-    def scored(self, problem, theta, watch, complete):
-        """Return the losses of the rows, if the score is their mean, and the score."""
-        if not complete:
-            return watch.losses, self.held_out.score_of(watch.losses)
-        fitted = self.fitted(problem, theta)
-        if fitted.moderated:
-            fitted._moderate(problem, theta)
-        if not self.held_out.by_rows:
-            return None, self.held_out.score(fitted)
-        losses = self.held_out.losses(fitted)
-        return losses, self.held_out.score_of(losses)
-
-    def compared(self, losses, complete):
+    def compared(self, losses):
         """Compare with the best of the fold, and replace it if these are better."""
         this = Rival(losses, self.held_out.weights)
-        if not complete:
-            return True, this.mean
         if self.rival is None or this.mean < self.rival.mean:
             self.rival = this
-            return False, this.mean
-        return self.rival.leads(losses), this.mean
+            return Outcome(this.mean)
+        return Outcome(this.mean, self.rival.beats(losses))

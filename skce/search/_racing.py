@@ -4,8 +4,9 @@ All compare losses of the same held-out rows, in pairs: what makes a row hard ma
 hard for both candidates, so that the differences vary far less than the losses.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,20 @@ from skce._fitting.listeners import Listener
 
 __all__ = [
     "HeldOutWatch",
+    "Outcome",
     "Rival",
     "behind_by_folds",
+    "cannot_win",
     "first_visit",
-    "is_behind",
     "mean_loss",
     "paired_difference",
 ]
 
-# Standard errors that the mean difference must exceed
-N_STANDARD_ERRORS = 2.0
+# Of the interval of a mean difference, in standard errors of that difference
+N_STANDARD_ERRORS = 1.0
+
+# The lead that is not worth finding, in standard errors of the mean loss itself
+TOLERANCE = 0.5
 
 # Held-out rows below which no standard error of their mean is trusted
 MIN_ROWS = 20
@@ -33,9 +38,9 @@ MIN_ROWS = 20
 # such intervals
 CHECK_EVERY = 5
 
-# A fit is given up if at the present pace it would catch up in more than so many times
-# the iterations over which the pace was measured: L-BFGS slows down as it converges
-CATCH_UP = 5.0
+# What the held-out loss may still fall by, as a multiple of that fall: L-BFGS slows down
+# as it converges
+FALLS_TO_COME = 5.0
 
 # Folds before scores that are no means over rows are compared, and the confidence
 MIN_FOLDS, CONFIDENCE = 3, 0.95
@@ -63,19 +68,35 @@ def paired_difference(
     return mean, float(error)
 
 
-def is_behind(
-    losses: Array, others: Array, weights: Array | None, inflation: float = 1.0
+def cannot_win(
+    losses: Array,
+    others: Array,
+    weights: Array | None,
+    *,
+    inflation: float = 1.0,
+    to_come: float = 0.0,
 ) -> bool:
-    """Return whether losses, (n,), are clearly greater than others of the same rows.
+    """Return whether losses, (n,), are hardly lower than others of the same rows.
 
-    `inflation` multiplies the standard error, where rows are repeated.
+    The upper end of the interval of the lead, plus what the lead may still grow by, is
+    below the tolerance.
+
+    Parameters
+    ----------
+    losses, others : ndarray of shape (n,)
+    weights : ndarray of shape (n,) or None
+    inflation : float
+        Multiplies the standard errors, where rows are repeated.
+    to_come : float
+        What the mean of `losses` may still fall by.
     """
-    if np.count_nonzero(np.ones_like(losses) if weights is None else weights) < (
-        MIN_ROWS
-    ):
+    shares = np.ones_like(losses) if weights is None else weights
+    if np.count_nonzero(shares) < MIN_ROWS:
         return False
-    mean, error = paired_difference(losses, others, weights)
-    return mean > N_STANDARD_ERRORS * inflation * error
+    behind, error = paired_difference(losses, others, weights)
+    _, error_of_mean = paired_difference(others, np.zeros_like(others), weights)
+    reach = inflation * (N_STANDARD_ERRORS * error - TOLERANCE * error_of_mean)
+    return to_come - behind + reach < 0
 
 
 def behind_by_folds(scores: Array, others: Array, test_to_train: float) -> bool:
@@ -111,18 +132,30 @@ class Rival:
         return mean_loss(self.losses, self.weights)
 
     def leads(self, losses: Array) -> bool:
-        """Return whether other losses of the same rows are clearly greater."""
-        return is_behind(losses, self.losses, self.weights)
+        """Return whether other losses are clearly greater, by more than the tolerance."""
+        behind, error = paired_difference(losses, self.losses, self.weights)
+        _, error_of_mean = paired_difference(self.losses, 0 * losses, self.weights)
+        return behind > N_STANDARD_ERRORS * error + TOLERANCE * error_of_mean
+
+    def beats(self, losses: Array, to_come: float = 0.0) -> bool:
+        """Return whether a fit with other losses of the same rows cannot win."""
+        return cannot_win(losses, self.losses, self.weights, to_come=to_come)
 
 
 class HeldOutWatch(Listener):
-    """Gives a fit up that is clearly behind a rival and not about to catch up.
+    """Gives a fit up that cannot win against a rival.
+
+    Where its held-out loss is now, plus what it may still fall by; or, once it rises,
+    where it was lowest. (An overfitted network is wrong on few rows, with certainty: its
+    loss is high, but so is the standard error.) Without a rival, a fit is ended once its
+    loss is clearly above its own lowest.
 
     Parameters
     ----------
     losses_at : callable
         From theta to the losses of the held-out rows, (n_test,).
-    rival : Rival
+    weights : ndarray of shape (n_test,) or None
+    rival : Rival or None
 
     Attributes
     ----------
@@ -130,59 +163,92 @@ class HeldOutWatch(Listener):
         Those of the last check.
     """
 
-    def __init__(self, losses_at: Callable, rival: Rival) -> None:
+    def __init__(
+        self, losses_at: Callable, weights: Array | None, rival: Rival | None
+    ) -> None:
         self._losses_at = losses_at
+        self._weights = weights
         self._rival = rival
         self._curve: list[float] = []
+        self._lowest: Rival | None = None
         self.losses: Array | None = None
 
     def after(self, iteration):
-        """Return whether to give up; checks every few iterations."""
+        """Return whether to end the fit; checks every few iterations."""
         if iteration.number % CHECK_EVERY:
             return False
         self.losses = self._losses_at(iteration.theta)
-        self._curve.append(mean_loss(self.losses, self._rival.weights))
+        self._curve.append(mean_loss(self.losses, self._weights))
+        if self._curve[-1] == min(self._curve):
+            self._lowest = Rival(self.losses, self._weights)
         if len(self._curve) < 3:
             return False
-        lead = self._curve[-1] - self._rival.mean
-        fall = self._curve[-3] - self._curve[-1]
-        return lead > CATCH_UP * fall and self._rival.leads(self.losses)
+        rises = min(self._curve[-2:]) > min(self._curve)
+        if self._rival is None:
+            return rises and self._lowest.leads(self.losses)
+        fall = max(self._curve[-3] - self._curve[-1], 0.0)
+        return self._rival.beats(self.losses, FALLS_TO_COME * fall) or (
+            rises and self._rival.beats(self._lowest.losses)
+        )
+
+
+class Outcome(NamedTuple):
+    """How a fit of `first_visit` went.
+
+    Attributes
+    ----------
+    loss : float
+        Mean loss of the held-out rows.
+    beaten : bool
+        Whether the fit cannot win against the best of the fold.
+    postponed : bool
+        Whether it was ended without a rival.
+    """
+
+    loss: float
+    beaten: bool = False
+    postponed: bool = False
 
 
 def first_visit(
-    alphas: Sequence[float], first: float, fit: Callable[[int], tuple[bool, float]]
+    alphas: Sequence[float], first: float, fit: Callable[[int, bool], Outcome]
 ) -> None:
-    """Fit the alphas of a fold, and leave out those that can be expected to be behind.
+    """Fit the alphas of a fold, and leave out those that can be expected to lose.
 
-    From the alpha nearest to `first` up to the largest, then down to the smallest. On
-    the way up the rest is left out after one fit that is clearly behind and no better
-    than the one before, on the way down after two: small alphas give erratic fits.
+    It begins with the smallest alpha from `first` on whose fit does not overfit; then
+    come the larger ones up to the largest, then the smaller ones. The rest of either way
+    is left out after fits that are beaten and no better than the one before: one on
+    the way up, two in a row on the way down, as small alphas give erratic fits.
 
     Parameters
     ----------
     alphas : sequence of float
     first : float
+        The alpha nearest to it is tried first.
     fit : callable
-        Fits the alpha of an index; returns whether it is clearly behind the best of the
-        fold, and its mean loss.
+        `fit(i, may_postpone)` fits the i-th alpha.
     """
-    order = np.argsort(alphas, kind="stable")
+    order = np.argsort(alphas, kind="stable").tolist()
     with np.errstate(divide="ignore"):
         distance = np.abs(np.log(np.asarray(alphas)[order]) - np.log(first))
     start = int(distance.argmin())
-    _, loss_of_start = fit(order[start])
+    outcome = fit(order[start], start < len(order) - 1)
+    while outcome.postponed:
+        start += 1
+        outcome = fit(order[start], start < len(order) - 1)
     for way, patience in ((order[start + 1 :], 1), (order[:start][::-1], 2)):
-        _fit_until_behind(fit, way, loss_of_start, patience)
+        _fit_until_beaten(fit, way, outcome.loss, patience)
 
 
-def _fit_until_behind(
-    fit: Callable, way: Iterable[int], before: float, patience: int
+def _fit_until_beaten(
+    fit: Callable[[int, bool], Outcome], way: list[int], before: float, patience: int
 ) -> None:
-    """Fit one after another, until `patience` in a row are behind and no better."""
-    n_behind = 0
+    """Fit one after another, until `patience` in a row are beaten and no better."""
+    n_beaten = 0
     for i in way:
-        behind, loss = fit(i)
-        n_behind = n_behind + 1 if behind and not loss < before else 0
-        before = loss
-        if n_behind == patience:
+        outcome = fit(i, False)
+        no_better = outcome.beaten and not outcome.loss < before
+        n_beaten = n_beaten + 1 if no_better else 0
+        before = outcome.loss
+        if n_beaten == patience:
             return

@@ -1,5 +1,6 @@
 """Results of a search as arrays, one entry per candidate."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,12 @@ def _parameters(search: Search) -> dict[str, Any]:
 def convergence_advice(search: Search) -> str | None:
     """Return what to warn of about the fits that did not converge, or None."""
     trials = search.trials.values()
-    advice = [trial.advice for trial in trials if trial.advice is not None]
-    if not advice:
+    reasons = Counter(trial.trouble for trial in trials if trial.trouble is not None)
+    if not reasons:
         return None
+    counts = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common())
     return (
-        f"{len(advice)} of {len(trials)} fits did not converge; the first {advice[0]}"
+        f"{reasons.total()} of {len(trials)} fits of the cross-validation did not "
+        f"converge ({counts}): scale the features to mean 0 and variance 1 "
+        "(StandardScaler), or raise alphas or max_iter"
     )

@@ -13,7 +13,7 @@ from skce.search._fold import FoldTask, SearchData, Trial
 from skce.search._racing import (
     Rival,
     behind_by_folds,
-    is_behind,
+    cannot_win,
     mean_loss,
 )
 
@@ -82,12 +82,15 @@ class Search:
         for number, pairs in enumerate(self._rounds(), start=1):
             tasks = [self._task(group, fold) for group, fold in pairs]
             tasks = [task for task in tasks if task.candidates]
-            for trials in self._results(tasks):
-                for trial in trials:
-                    self.trials[trial.candidate, trial.fold] = trial
-            self._drop({task.fold for task in tasks}, tasks)
-            if self.verbose and tasks:
+            if not tasks:
+                continue
+            self._perform(tasks)
+            self._drop(tasks)
+            if self.verbose:
                 self._print(number, {task.fold for task in tasks})
+        while incomplete := self._incomplete(self.best):
+            self._perform(incomplete)
+            self.alive = [i for i in self.alive if not self._failed(i)]
 
     def _rounds(self) -> Iterable[Round]:
         groups = list(self.templates)
@@ -96,125 +99,125 @@ class Search:
         folds = range(len(self.folds))
         return [[(group, fold) for fold in folds for group in groups]]
 
-    def _results(self, tasks: list[FoldTask]) -> Any:
-        return Parallel(n_jobs=self.n_jobs)(
+    def _perform(self, tasks: list[FoldTask]) -> None:
+        """Do the fits of some tasks side by side, and keep their trials."""
+        results = Parallel(n_jobs=self.n_jobs)(
             delayed(_call)(task, self.data, *self.folds[task.fold]) for task in tasks
         )
+        for trials in results:
+            for trial in trials:
+                self.trials[trial.candidate, trial.fold] = trial
 
     def _task(self, group: Any, fold: int) -> FoldTask:
         """Make the task of a group on a fold, with its candidates in order."""
         members = [i for i in self.alive if self.candidates[i].group == group]
-        fitted = any((i, f) in self.trials for i in members for f, _ in self._numbered)
-        if fitted:  # the best first, as the others are compared with it
-            members.sort(key=self._mean_score, reverse=True)
-        else:
-            members.sort(key=lambda i: self.candidates[i].alpha, reverse=True)
+        known = any(i in members for i, _ in self.trials)
+        # the best first, as the others are compared with it
+        members.sort(key=self._rank, reverse=True)
         alphas = {i: self.candidates[i].alpha for i in members}
-        return FoldTask(
-            self.templates[group],
-            alphas,
-            fold,
-            self.racing,
-            not fitted,
-            self._rival(fold),
-        )
+        template, rival = self.templates[group], self._rival(fold)
+        return FoldTask(template, alphas, fold, self.racing, not known, rival)
 
-    @property
-    def _numbered(self):
-        return enumerate(self.folds)
+    def _incomplete(self, i: int | None) -> list[FoldTask]:
+        """Return tasks for the folds on which a candidate was given up."""
+        if i is None:
+            return []
+        group, alpha = self.candidates[i].group, self.candidates[i].alpha
+        return [
+            FoldTask(self.templates[group], {i: alpha}, fold, racing=False, first=False)
+            for fold in range(len(self.folds))
+            if not self.trials[i, fold].complete
+        ]
 
     def _rival(self, fold: int) -> Rival | None:
-        """Return the best complete fit of a fold, of the candidates still alive."""
+        """Return the best complete fit of a fold, of the candidates left."""
+        weights = self.data.weights(self.folds[fold][1])
         trials = [self.trials.get((i, fold)) for i in self.alive]
-        weights = self.data.held_out(self.folds[fold][1]).weights
         rivals = [
             Rival(trial.losses, weights)
             for trial in trials
-            if trial is not None and trial.losses is not None
+            if trial is not None and trial.complete and trial.losses is not None
         ]
         return min(rivals, key=lambda rival: rival.mean, default=None)
 
-    def scores_of(self, i: int) -> NDArray[np.float64]:
-        """Return the scores of a candidate on the folds it was fitted to."""
-        trials = [self.trials.get((i, fold)) for fold, _ in self._numbered]
-        return np.array([trial.score for trial in trials if trial is not None])
+    def _trials_of(self, i: int) -> list[Trial]:
+        folds = range(len(self.folds))
+        return [self.trials[i, fold] for fold in folds if (i, fold) in self.trials]
 
-    def _mean_score(self, i: int) -> float:
-        scores = self.scores_of(i)
-        return float(scores.mean()) if len(scores) else -np.inf
+    def _rank(self, i: int) -> tuple[float, float]:
+        """Sort key, greatest for the best: the mean score, then alpha."""
+        scores = [trial.score for trial in self._trials_of(i)]
+        alpha = self.candidates[i].alpha
+        return (float(np.mean(scores)) if scores else -np.inf), alpha
 
-    def _drop(self, folds: set[int], tasks: list[FoldTask]) -> None:
-        """Drop the candidates that were given up or left out, or are clearly behind."""
+    @property
+    def best(self) -> int | None:
+        """The best mean score of those left, and of equal ones the larger alpha."""
+        return max(self.alive, key=self._rank, default=None)
+
+    def _failed(self, i: int) -> bool:
+        return any(np.isnan(trial.score) for trial in self._trials_of(i))
+
+    def _drop(self, tasks: list[FoldTask]) -> None:
+        """Drop candidates that failed or were left out, and those that cannot win."""
         asked = {(i, task.fold) for task in tasks for i in task.candidates}
-        done = {key for key in asked if key in self.trials and self._complete(key)}
-        lost = {i for i, _ in asked - done}
-        self.alive = [i for i in self.alive if i not in lost]
-        if self.racing:
-            self._race()
-
-    def _complete(self, key: tuple[int, int]) -> bool:
-        return self.trials[key].complete
-
-    def _race(self) -> None:
-        """Drop what is clearly behind the best on the folds that all have done."""
-        common = [
+        left_out = {i for i, _ in asked - self.trials.keys()}
+        self.alive = [i for i in self.alive if i not in left_out and not self._failed(i)]
+        folds = [
             fold
-            for fold, _ in self._numbered
+            for fold in range(len(self.folds))
             if all((i, fold) in self.trials for i in self.alive)
         ]
-        if not common or len(self.alive) < 2:
+        if not self.racing or not folds or not self.alive:
             return
-        behind = (
-            self._by_folds
-            if self._losses(self.alive[0], common) is None
-            else (self._by_rows)
-        )
-        self.alive = [i for i in self.alive if not behind(i, common)]
+        if any(self.trials[i, folds[0]].losses is None for i in self.alive):
+            self._race_by_folds(folds)
+        else:
+            self._race_by_rows(folds)
 
-    def _losses(self, i: int, folds: list[int]) -> NDArray[np.float64] | None:
-        """Return the losses of the held-out rows of some folds, or None."""
-        parts = [self.trials[i, fold].losses for fold in folds]
-        if any(part is None for part in parts):
-            return None
-        return np.concatenate(parts)
-
-    def _by_rows(self, i: int, folds: list[int]) -> bool:
-        """Whether a candidate is behind the best, by the losses of the rows."""
+    def _race_by_rows(self, folds: list[int]) -> None:
+        """Drop what was given up or cannot win, except for the best so far."""
         rows = np.concatenate([self.folds[fold][1] for fold in folds])
-        weights = self.data.held_out(rows).weights
-        losses = {j: self._losses(j, folds) for j in self.alive}
-        best = min(self.alive, key=lambda j: mean_loss(losses[j], weights))
-        # a row that is held out several times tells little more than once
-        inflation = np.sqrt(len(rows) / len(np.unique(rows)))
-        return is_behind(losses[i], losses[best], weights, inflation)
-
-    def _by_folds(self, i: int, folds: list[int]) -> bool:
-        """Whether a candidate is behind the best, by the scores of the folds."""
-        scores = {
-            j: np.array([self.trials[j, fold].score for fold in folds])
-            for j in self.alive
+        weights = self.data.weights(rows)
+        losses = {
+            i: np.concatenate([self.trials[i, fold].losses for fold in folds])
+            for i in self.alive
         }
-        best = max(self.alive, key=lambda j: scores[j].mean())
+        best = min(self.alive, key=lambda i: mean_loss(losses[i], weights))
+        # a row that is held out several times tells little more than once
+        inflation = float(np.sqrt(len(rows) / len(np.unique(rows))))
+
+        def stays(i):
+            if i == best:
+                return True
+            complete = all(self.trials[i, fold].complete for fold in folds)
+            return complete and not cannot_win(
+                losses[i], losses[best], weights, inflation=inflation
+            )
+
+        self.alive = [i for i in self.alive if stays(i)]
+
+    def _race_by_folds(self, folds: list[int]) -> None:
+        """Drop what is clearly behind the best, by the scores of the folds."""
+        scores = {
+            i: np.array([self.trials[i, fold].score for fold in folds])
+            for i in self.alive
+        }
+        best = max(self.alive, key=lambda i: scores[i].mean())
         ratio = np.mean([len(test) / len(train) for train, test in self.folds])
-        return behind_by_folds(scores[i], scores[best], float(ratio))
+        self.alive = [
+            i
+            for i in self.alive
+            if i == best or not behind_by_folds(scores[i], scores[best], float(ratio))
+        ]
 
     def _print(self, number: int, folds: set[int]) -> None:
         names = ", ".join(str(fold + 1) for fold in sorted(folds))
-        best = max(self.alive, key=self._mean_score, default=None)
-        text = (
-            ""
-            if best is None
-            else (f"; best {self._mean_score(best):.4g}: {self.candidates[best]}")
-        )
+        text = ""
+        if self.best is not None:
+            score, _ = self._rank(self.best)
+            text = f"; best {score:.4g}: {self.candidates[self.best]}"
         print(
             f"round {number}: folds {names} of {len(self.folds)}; {len(self.alive)} of "
             f"{len(self.candidates)} candidates left{text}"
-        )
-
-    @property
-    def best(self) -> int:
-        """The best mean score of those left, and of equal ones the larger alpha."""
-        return max(
-            self.alive,
-            key=lambda i: (self._mean_score(i), self.candidates[i].alpha),
         )

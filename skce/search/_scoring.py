@@ -79,9 +79,13 @@ class HeldOutRows:
         log_p = fitted.predict_log_proba(self.X)
         return ROW_LOSSES[self.scoring][1](log_p, at_class).astype(float)
 
+    def mean(self, losses: NDArray[np.float64]) -> float:
+        """Return the mean of the losses of all rows."""
+        return mean_loss(losses, self.weights)
+
     def score_of(self, losses: NDArray[np.float64]) -> float:
         """Return the score of the losses of all rows."""
-        return ROW_LOSSES[self.scoring][0] - mean_loss(losses, self.weights)
+        return ROW_LOSSES[self.scoring][0] - self.mean(losses)
 
     def score(self, fitted: Any) -> float:
         """Return the score of a fitted classifier."""
