@@ -23,6 +23,7 @@ from skce._inputs.validation import check_training_rows, is_integer
 from skce._inputs.weights import check_weights
 from skce._support.warn import warn
 from skce.classifier import PairedMLPClassifier
+from skce.losses.pairings import pair
 from skce.search._candidates import Candidate, check_alphas, groups_of, layer_sizes_of
 from skce.search._fold import SearchData
 from skce.search._results import convergence_advice, cv_results, scores_of_all
@@ -284,13 +285,10 @@ class PairedMLPClassifierCV(BasePairedMLP):
             scoring = self._scoring(multilabel)
             data = SearchData(rows, codes, sample_weight, scoring, score_params)
             search = self._search(data, X, split_params, multilabel)
-            search.run()
+            refit = search.run(self._classifier_for(search) if self.refit else None)
             self._keep_results(search)
-            if self.refit:
-                best = self._template(self.best_params_)
-                best.set_params(n_jobs=self.n_jobs, verbose=max(0, self.verbose - 1))
-                best.fit(X, y, sample_weight=sample_weight)
-                self._adopt(best)
+            if refit is not None:
+                self._adopt(refit)
         return self
 
     def _search(self, data, X, split_params, multilabel):
@@ -301,7 +299,9 @@ class PairedMLPClassifierCV(BasePairedMLP):
         if not is_integer(seed):  # the same for all fits
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
         templates = {}
-        for group in groups:
+        # the others are compared with the first, which should be a good one
+        own = str(pair(self.activation, self.penalty))
+        for group in sorted(groups, key=lambda group: str(group.pairing) != own):
             params = group.params(alphas[0]) | {"random_state": seed}
             templates[group] = self._template(params)
             check_parameters(templates[group])
@@ -345,8 +345,19 @@ class PairedMLPClassifierCV(BasePairedMLP):
         if advice is not None:
             warn(f"{advice}.", ConvergenceWarning)
 
-    def _adopt(self, best):
-        """Take over the fitted attributes of the classifier fitted to all rows."""
+    def _classifier_for(self, search):
+        """Return the function from a candidate to its classifier for all rows."""
+        verbose = max(0, self.verbose - 1)
+        options = {"random_state": self.random_state, "verbose": verbose}
+        return lambda i: self._template(search.candidates[i].params | options)
+
+    def _adopt(self, refit):
+        """Take over the attributes of the classifier fitted to all rows."""
+        for message, category in refit.warnings:
+            warn(message, category)
+        best = refit.classifier.set_params(n_jobs=self.n_jobs)
+        if hasattr(self, "feature_names_in_"):  # it was fitted to arrays
+            best.feature_names_in_ = self.feature_names_in_
         parameters = best.get_params(deep=False)
         self.best_estimator_ = best
         for name, value in vars(best).items():

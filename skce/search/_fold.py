@@ -135,7 +135,9 @@ class FoldTask:
             warnings.simplefilter("ignore")
             if self.first and self.racing and held_out.by_rows:
                 alphas = list(self.candidates.values())
-                first_visit(alphas, FIRST_ALPHA, lambda i, may: run.fit(numbers[i], may))
+                first_visit(
+                    alphas, FIRST_ALPHA, lambda i, may: run.fit(numbers[i], may)
+                )
             else:
                 for number in numbers:
                     run.fit(number)

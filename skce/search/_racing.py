@@ -135,7 +135,7 @@ class Rival:
         """Return whether other losses are clearly greater, by more than the tolerance."""
         behind, error = paired_difference(losses, self.losses, self.weights)
         _, error_of_mean = paired_difference(self.losses, 0 * losses, self.weights)
-        return behind > N_STANDARD_ERRORS * error + TOLERANCE * error_of_mean
+        return behind > 2 * N_STANDARD_ERRORS * error + TOLERANCE * error_of_mean
 
     def beats(self, losses: Array, to_come: float = 0.0) -> bool:
         """Return whether a fit with other losses of the same rows cannot win."""

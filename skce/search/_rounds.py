@@ -1,6 +1,7 @@
 """A search: rounds of folds, after each of which candidates are dropped."""
 
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from skce.search._racing import (
     mean_loss,
 )
 
-__all__ = ["Search", "rounds_of"]
+__all__ = ["Refit", "Search", "rounds_of"]
 
 Round = list[tuple[Any, int]]  # of (group, fold)
 
@@ -39,6 +40,28 @@ def rounds_of(groups: list[Any], n_folds: int) -> Iterator[Round]:
         folds = range(begin, min(begin + size, n_folds))
         yield [(group, fold) for fold in folds for group in groups]
         begin, size = begin + size, size * 2
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A classifier fitted to all rows, perhaps in another process.
+
+    Attributes
+    ----------
+    classifier : PairedMLPClassifier
+    warnings : list of (str, type)
+        Issued by its fit.
+    """
+
+    classifier: Any
+    warnings: list[tuple[str, type[Warning]]]
+
+
+def _refit(classifier, data):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        classifier.fit(data.X, data.y, sample_weight=data.sample_weight)
+    return Refit(classifier, [(str(one.message), one.category) for one in caught])
 
 
 def _call(task, data, train, test):
@@ -77,20 +100,50 @@ class Search:
     def __post_init__(self) -> None:
         self.alive = list(range(len(self.candidates)))
 
-    def run(self) -> None:
-        """Fit and score all candidates on all folds, except those given up."""
+    def run(self, classifier_for: Callable[[int], Any] | None) -> Refit | None:
+        """Fit and score all candidates on all folds, except those given up.
+
+        Once a single one is left, its last folds and the fit to all rows go side by
+        side.
+
+        Parameters
+        ----------
+        classifier_for : callable or None
+            Returns the unfitted classifier of a candidate; None for no refit.
+
+        Returns
+        -------
+        refit : Refit or None
+        """
         for number, pairs in enumerate(self._rounds(), start=1):
+            if self.racing and len(self.alive) < 2:
+                break
             tasks = [self._task(group, fold) for group, fold in pairs]
             tasks = [task for task in tasks if task.candidates]
-            if not tasks:
-                continue
             self._perform(tasks)
             self._drop(tasks)
             if self.verbose:
                 self._print(number, {task.fold for task in tasks})
-        while incomplete := self._incomplete(self.best):
-            self._perform(incomplete)
-            self.alive = [i for i in self.alive if not self._failed(i)]
+        chosen, refit = None, None
+        while self.alive and self.best != chosen:
+            chosen = self.best
+            refit = self._complete(chosen, classifier_for)
+        return refit
+
+    def _complete(
+        self, i: int, classifier_for: Callable[[int], Any] | None
+    ) -> Refit | None:
+        """Fit a candidate to the folds that it lacks, and to all rows."""
+        group, alphas = self.candidates[i].group, {i: self.candidates[i].alpha}
+        tasks = [
+            FoldTask(self.templates[group], alphas, fold, racing=False, first=False)
+            for fold in range(len(self.folds))
+            if (i, fold) not in self.trials or not self.trials[i, fold].complete
+        ]
+        others = []
+        if classifier_for is not None:
+            others.append(delayed(_refit)(classifier_for(i), self.data))
+        return next(iter(self._perform(tasks, others)), None)
 
     def _rounds(self) -> Iterable[Round]:
         groups = list(self.templates)
@@ -99,14 +152,17 @@ class Search:
         folds = range(len(self.folds))
         return [[(group, fold) for fold in folds for group in groups]]
 
-    def _perform(self, tasks: list[FoldTask]) -> None:
-        """Do the fits of some tasks side by side, and keep their trials."""
+    def _perform(self, tasks: list[FoldTask], others: Sequence[Any] = ()) -> list[Any]:
+        """Keep the trials of tasks, done side by side with other calls; their results."""
         results = Parallel(n_jobs=self.n_jobs)(
-            delayed(_call)(task, self.data, *self.folds[task.fold]) for task in tasks
+            [delayed(_call)(task, self.data, *self.folds[task.fold]) for task in tasks]
+            + list(others)
         )
-        for trials in results:
+        for trials in results[: len(tasks)]:
             for trial in trials:
                 self.trials[trial.candidate, trial.fold] = trial
+        self.alive = [i for i in self.alive if not self._failed(i)]
+        return results[len(tasks) :]
 
     def _task(self, group: Any, fold: int) -> FoldTask:
         """Make the task of a group on a fold, with its candidates in order."""
@@ -117,17 +173,6 @@ class Search:
         alphas = {i: self.candidates[i].alpha for i in members}
         template, rival = self.templates[group], self._rival(fold)
         return FoldTask(template, alphas, fold, self.racing, not known, rival)
-
-    def _incomplete(self, i: int | None) -> list[FoldTask]:
-        """Return tasks for the folds on which a candidate was given up."""
-        if i is None:
-            return []
-        group, alpha = self.candidates[i].group, self.candidates[i].alpha
-        return [
-            FoldTask(self.templates[group], {i: alpha}, fold, racing=False, first=False)
-            for fold in range(len(self.folds))
-            if not self.trials[i, fold].complete
-        ]
 
     def _rival(self, fold: int) -> Rival | None:
         """Return the best complete fit of a fold, of the candidates left."""
@@ -159,10 +204,10 @@ class Search:
         return any(np.isnan(trial.score) for trial in self._trials_of(i))
 
     def _drop(self, tasks: list[FoldTask]) -> None:
-        """Drop candidates that failed or were left out, and those that cannot win."""
+        """Drop candidates that were left out, and those that cannot win."""
         asked = {(i, task.fold) for task in tasks for i in task.candidates}
         left_out = {i for i, _ in asked - self.trials.keys()}
-        self.alive = [i for i in self.alive if i not in left_out and not self._failed(i)]
+        self.alive = [i for i in self.alive if i not in left_out]
         folds = [
             fold
             for fold in range(len(self.folds))
