@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
+from sklearn.utils.validation import column_or_1d
 
 from skce._estimator import BasePairedMLP, unchanged_on_failure
 from skce._fitting.parameters import check_parameters
@@ -277,10 +278,16 @@ class PairedMLPClassifierCV(BasePairedMLP):
             Once for all fits of the cross-validation that did not converge, and for
             the fit to all rows.
         """
+        self._check_own_parameters()
         with unchanged_on_failure(self):
             rows, codes = check_training_rows(self, X, y)
             multilabel = check_kind(codes) == "multilabel-indicator"
+            if codes.ndim == 2 and not multilabel:
+                codes = column_or_1d(codes, warn=True)
             check_weights(sample_weight, rows.shape[0])
+            if sample_weight is not None:  # an array, or one number for all rows
+                weights = np.asarray(sample_weight, dtype=float)
+                sample_weight = np.broadcast_to(weights, rows.shape[:1]).copy()
             split_params, score_params = self._routed(sample_weight, params)
             scoring = self._scoring(multilabel)
             data = SearchData(rows, codes, sample_weight, scoring, score_params)

@@ -125,9 +125,9 @@ class Search:
             if self.verbose:
                 self._print(number, {task.fold for task in tasks})
         chosen, refit = None, None
-        while self.alive and self.best != chosen:
-            chosen = self.best
-            refit = self._complete(chosen, classifier_for)
+        # a complete fit may score worse than where it was given up
+        while (best := self.best) is not None and best != chosen:
+            chosen, refit = best, self._complete(best, classifier_for)
         return refit
 
     def _complete(
