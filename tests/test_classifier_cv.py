@@ -405,8 +405,7 @@ def test_zero_has_a_place_in_the_display():
 
 def test_rows_of_a_class_that_the_training_rows_lack_cost_the_most():
     X, y = load_wine(return_X_y=True)
-    folds = [(np.flatnonzero(y != 2), np.flatnonzero(y == 2))] + list(
-        StratifiedKFold(2).split(X, y)
-    )
+    without = np.flatnonzero(y != 2), np.flatnonzero(y == 2)
+    folds = [without, *StratifiedKFold(2).split(X, y)]
     clf = search(cv=folds, racing=False, refit=False).fit(scale(X), y)
     assert clf.scores_[0, 0, 0, 0] == pytest.approx(np.log(np.finfo(float).eps))

@@ -65,7 +65,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
 
     After the search it is a PairedMLPClassifier with the parameters chosen, fitted to
     all rows. The result is close to that of GridSearchCV over the same candidates, in a
-    fraction of the time: a fit that falls clearly behind is given up (see Notes), and
+    fraction of the time: a fit that cannot win any more is given up (see Notes), and
     the fits of a fold share one copy of the rows. It is bit-identical for any number of
     processes.
 
@@ -83,7 +83,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
     n_jobs : int or None, default=None
         Processes over folds, pairs and layer sizes, as in joblib, and threads in
         predict. With None the fits run one after another, each in threads over blocks
-        of rows. -1: all cores.
+        of rows. -1: all cores. Both the choice and the weights are the same for any.
     verbose : bool or int, default=False
         Whether to print one line per round of folds; from 2 on also one per iteration
         of the last fit.
@@ -100,15 +100,16 @@ class PairedMLPClassifierCV(BasePairedMLP):
         Scorer of scikit-learn. Only "neg_log_loss", "neg_brier_score" and "accuracy",
         by name, are means over rows, by which fits are given up early.
     refit : bool, default=True
-        Whether to fit the best candidate to all rows. Without, there are no predictions.
+        Whether to fit the candidate chosen to all rows; otherwise there are no
+        predictions.
     racing : bool, default=True
-        Whether to give up candidates that are clearly behind. False: all are fitted to
-        all folds, with the scores of GridSearchCV.
+        Whether to give up candidates that cannot win (see Notes). False: all are fitted
+        to all folds, with the scores of GridSearchCV.
 
     Attributes
     ----------
     alpha_ : float
-        The alpha chosen: the best mean score; of several, the largest.
+        The alpha chosen: of the best mean score; of equal ones the largest.
     pairing_ : Pairing
         The pair chosen.
     hidden_layer_sizes_ : tuple of int
@@ -146,36 +147,55 @@ class PairedMLPClassifierCV(BasePairedMLP):
 
     Notes
     -----
-    Let l_i be the losses of held-out rows under one candidate and m_i under another,
-    and w_i their weights. The first is *clearly behind* if the mean difference exceeds
-    two standard errors,
+    Let l_i be the losses of n held-out rows under one candidate and m_i under another,
+    w_i the weights of the rows and W their sum. With the mean difference D, its
+    standard error s, and the standard error e of the mean of m itself,
 
-        D > 2 s,    D = sum_i w_i (l_i - m_i) / W,    W = sum_i w_i,
+        D = sum_i w_i (l_i - m_i) / W,
         s^2 = n / (n - 1) sum_i w_i^2 (l_i - m_i - D)^2 / W^2,
 
-    of at least 20 rows n. With `racing` and a score that is a mean over rows:
+    (e likewise, of m_i instead of l_i - m_i), the first *cannot win* against the second
+    if n >= 20 and
 
-    1. In a fold, the fits of a pair and layer sizes begin at the alpha nearest to 2;
-       then the larger ones follow in order, then the smaller ones. Every fifth iteration the
-       fit is compared with the best complete fit of the fold. It is given up if it is
-       clearly behind, and has in the last ten iterations not made up a fifth of D. After
-       one fit on the way up, or two in a row on the way down, that are clearly behind
-       and no better than the one before, the rest of that way is left out.
-    2. Folds come in rounds: the first pair and layer sizes on two folds; the others on
-       the first of them, compared with these fits, then on the second; then all on the
-       next two, four, and so on. After each round, candidates that were given up or
-       left out are dropped, and those that are clearly behind the best, by the rows of
-       all folds that all candidates left have completed.
+        c - D + s < e / 2,
 
-    For other scorers, candidates are dropped after a round once they have the scores of
-    three folds, where the 95 % interval of the difference to the best (Nadeau & Bengio
-    2003, see `compare_pairings`) excludes 0. With `n_init` > 1 or `moderated` no fit is
-    given up before its end.
+    that is, if it is not likely to lead by half a standard error of the score, however
+    close the two are. c is what a fit that has not ended may still gain: five times
+    what its loss fell by in its last ten iterations. With `racing` and a score that is
+    a mean over rows:
+
+    1. Every fifth iteration a fit is compared with the best complete fit of the same
+       fold, pair and layer sizes (see 3). It is given up if it cannot win where it is
+       now; or if its loss has risen for ten iterations, and it could not win where its
+       loss was lowest.
+    2. In a fold, the alphas of a pair and layer sizes begin at the one nearest to 2. A
+       first fit that has risen by D > 2 s + e / 2 above its own lowest loss is
+       postponed, and the next larger alpha comes first. Then come the larger ones, then
+       the smaller ones. After one fit on the way up, or two in a row on the way down,
+       that cannot win and have no lower loss than the one before, the rest of that way
+       is left out.
+    3. Folds come in rounds: the pair of `activation` and `penalty` on two folds (with
+       the first layer sizes; if `pairings` lacks the pair, its first one); the others
+       on the first of these folds, compared with its best fit too, then on the second;
+       then all on the next two folds, four, eight and so on. After each round, on all
+       rows held out so far, all are dropped but the candidate with the lowest mean loss
+       and those that have no fit given up or left out, and could win against it. (Where
+       rows are held out k times, s and e are multiplied by sqrt(k).)
+    4. Once a single candidate is left, its fits of the folds that remain, and those
+       that were given up, are made in full, side by side with the fit to all rows.
+
+    So the scores of the candidate chosen are complete. It can be worse than the best
+    one by about a standard error of the score, and hardly by more. For other scorers,
+    candidates are dropped after a round once they have the scores of three folds, where
+    the 95 % interval of the difference to the best (Nadeau & Bengio 2003, see
+    `compare_pairings`) excludes 0. With `n_init` > 1 or `moderated` no fit is given up
+    before its end.
 
     A fit that comes to its end is, to the last bit, the fit of PairedMLPClassifier to
-    the training rows of the fold, with the same integer `random_state`. Class weights
-    hold in the fits; scores have sample weights alone, as scorers do. `score` is the
-    accuracy, as for all classifiers of this package.
+    the training rows of the fold with the same integer `random_state`. Class weights
+    hold in the fits; scores have sample weights alone, as scorers do. The method
+    `score` is the accuracy, as for all classifiers of this package. The search keeps
+    the losses of the held-out rows, 8 bytes for each row and candidate fitted.
 
     Examples
     --------

@@ -109,7 +109,7 @@ class AlphaCurveDisplay:
             )
         search = found[0]
         check_is_fitted(search, "cv_results_")
-        n_pairs, n_sizes, n_alphas, n_splits = search.scores_.shape
+        _, n_sizes, n_alphas, n_splits = search.scores_.shape
         results = search.cv_results_
         names = [
             _name(results, first, n_sizes > 1)

@@ -1,4 +1,4 @@
-"""The fits of one fold, pair and architecture: one problem, solved for several alphas."""
+"""The fits of one fold, pair and layer sizes: one problem, several alphas."""
 
 import warnings
 from copy import copy
@@ -52,10 +52,8 @@ class SearchData:
         """Return the arguments of `fit` for some rows."""
         weights = self.sample_weight
         weights = None if weights is None else np.asarray(weights)[rows]
-        none = None, None
-        return Given(
-            self.X[rows], self.y[rows], weights, (*none, None), none, encode, {}
-        )
+        validation, start = (None, None, None), (None, None)
+        return Given(self.X[rows], self.y[rows], weights, validation, start, encode)
 
     def weights(self, rows):
         """Return the weights of the scores of some rows, or None."""

@@ -38,8 +38,8 @@ MIN_ROWS = 20
 # such intervals
 CHECK_EVERY = 5
 
-# What the held-out loss may still fall by, as a multiple of that fall: L-BFGS slows down
-# as it converges
+# What the held-out loss may still fall by, as a multiple of that fall: L-BFGS slows
+# down as it converges
 FALLS_TO_COME = 5.0
 
 # Folds before scores that are no means over rows are compared, and the confidence
@@ -132,10 +132,10 @@ class Rival:
         return mean_loss(self.losses, self.weights)
 
     def leads(self, losses: Array) -> bool:
-        """Return whether other losses are clearly greater, by more than the tolerance."""
+        """Return whether other losses are greater, by more than the tolerance."""
         behind, error = paired_difference(losses, self.losses, self.weights)
         _, error_of_mean = paired_difference(self.losses, 0 * losses, self.weights)
-        return behind > 2 * N_STANDARD_ERRORS * error + TOLERANCE * error_of_mean
+        return behind > 2 * error + TOLERANCE * error_of_mean
 
     def beats(self, losses: Array, to_come: float = 0.0) -> bool:
         """Return whether a fit with other losses of the same rows cannot win."""
@@ -145,10 +145,10 @@ class Rival:
 class HeldOutWatch(Listener):
     """Gives a fit up that cannot win against a rival.
 
-    Where its held-out loss is now, plus what it may still fall by; or, once it rises,
-    where it was lowest. (An overfitted network is wrong on few rows, with certainty: its
-    loss is high, but so is the standard error.) Without a rival, a fit is ended once its
-    loss is clearly above its own lowest.
+    By its held-out loss now, and what that may still fall by; or, once it rises, by its
+    lowest. (An overfitted network is wrong with certainty on few rows: its loss is
+    high, but so is the standard error.) Without a rival, a fit is ended once its loss
+    is clearly above its own lowest.
 
     Parameters
     ----------
@@ -216,9 +216,9 @@ def first_visit(
     """Fit the alphas of a fold, and leave out those that can be expected to lose.
 
     It begins with the smallest alpha from `first` on whose fit does not overfit; then
-    come the larger ones up to the largest, then the smaller ones. The rest of either way
-    is left out after fits that are beaten and no better than the one before: one on
-    the way up, two in a row on the way down, as small alphas give erratic fits.
+    come the larger ones up to the largest, then the smaller ones. The rest of either
+    way is left out after fits that are beaten and no better than the one before: one
+    on the way up, two in a row on the way down, as small alphas give erratic fits.
 
     Parameters
     ----------

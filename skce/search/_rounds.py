@@ -153,7 +153,7 @@ class Search:
         return [[(group, fold) for fold in folds for group in groups]]
 
     def _perform(self, tasks: list[FoldTask], others: Sequence[Any] = ()) -> list[Any]:
-        """Keep the trials of tasks, done side by side with other calls; their results."""
+        """Keep the trials of tasks; return the results of other calls beside them."""
         results = Parallel(n_jobs=self.n_jobs)(
             [delayed(_call)(task, self.data, *self.folds[task.fold]) for task in tasks]
             + list(others)
