@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
@@ -71,8 +72,11 @@ class PairedMLPClassifierCV(BasePairedMLP):
 
     Parameters
     ----------
-    activation, penalty, hidden_activation, class_weight, label_smoothing, solver, \
-            max_iter, max_fun, tol, init, n_init, moderated, growing_sample
+    activation, penalty, hidden_activation
+        The pair and the activation of the hidden units, as of PairedMLPClassifier.
+    class_weight, label_smoothing, moderated, growing_sample
+        As of PairedMLPClassifier.
+    solver, max_iter, max_fun, tol, init, n_init
         As of PairedMLPClassifier.
     hidden_layer_sizes : int, sequence of int or list of several, default=(100,)
         As of PairedMLPClassifier; or a list of several to choose from, of which at
@@ -375,8 +379,14 @@ class PairedMLPClassifierCV(BasePairedMLP):
     def _classifier_for(self, search):
         """Return the function from a candidate to its classifier for all rows."""
         verbose = max(0, self.verbose - 1)
-        options = {"random_state": self.random_state, "verbose": verbose}
-        return lambda i: self._template(search.candidates[i].params | options)
+        options = {"verbose": verbose, "random_state": self.random_state}
+
+        def classifier_for(i):
+            # a copy, as a RandomState would go on from one fit to the next
+            template = self._template(search.candidates[i].params | options)
+            return clone(template)
+
+        return classifier_for
 
     def _adopt(self, refit):
         """Take over the attributes of the classifier fitted to all rows."""

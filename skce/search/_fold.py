@@ -129,7 +129,7 @@ class FoldTask:
         run = _Run(self, data.training(train), held_out)
         numbers = list(self.candidates)
         with warnings.catch_warnings():
-            # they return as the advice of the trials, or are those of the refit
+            # failures to converge are kept in the trials; the refit warns of the rest
             warnings.simplefilter("ignore")
             if self.first and self.racing and held_out.by_rows:
                 alphas = list(self.candidates.values())
@@ -172,24 +172,19 @@ class _Run:
         except NonFiniteObjectiveError:
             keep(np.nan, trouble="overflow")
             return Outcome(np.inf, beaten=True)
-        if solution.record["reason"] == "stopped":  # no one else asks for a stop
-            score = self.held_out.score_of(watch.losses)
-            loss = self.held_out.mean(watch.losses)
-            keep(score, losses=watch.losses)
-            return Outcome(loss, beaten=True, postponed=self.rival is None)
+        record, losses = solution.record, None
+        complete = record["reason"] != "stopped"  # no one else asks for a stop
         fitted = self.fitted(problem, solution.theta)
         if fitted.moderated:
             fitted._moderate(problem, solution.theta)
-        record = solution.record
-        trouble = None if record["success"] else record["reason"]
-        if not self.held_out.by_rows:
+        if self.held_out.by_rows:
+            losses = self.held_out.losses(fitted) if complete else watch.losses
+            score = self.held_out.score_of(losses)
+        else:
             score = self.held_out.score(fitted)
-            keep(score, complete=True, trouble=trouble)
-            return Outcome(-score)
-        losses = self.held_out.losses(fitted)
-        score = self.held_out.score_of(losses)
-        keep(score, complete=True, losses=losses, trouble=trouble)
-        return self.compared(losses)
+        trouble = record["reason"] if complete and not record["success"] else None
+        keep(score, complete=complete, losses=losses, trouble=trouble)
+        return self.outcome(losses, complete)
 
     def watch(self, problem, may_postpone):
         """Return the HeldOutWatch of a fit, or None."""
@@ -224,9 +219,13 @@ class _Run:
         vars(fitted).update(_fitted_parameters(problem, theta))
         return fitted
 
-    def compared(self, losses):
-        """Compare with the best of the fold, and replace it if these are better."""
+    def outcome(self, losses, complete):
+        """Compare with the best of the fold, which a better complete fit replaces."""
+        if losses is None:
+            return Outcome(np.nan)
         this = Rival(losses, self.held_out.weights)
+        if not complete:
+            return Outcome(this.mean, beaten=True, postponed=self.rival is None)
         if self.rival is None or this.mean < self.rival.mean:
             self.rival = this
             return Outcome(this.mean)

@@ -128,6 +128,8 @@ class Search:
         # a complete fit may score worse than where it was given up
         while (best := self.best) is not None and best != chosen:
             chosen, refit = best, self._complete(best, classifier_for)
+        if self.verbose and chosen is not None:
+            print(f"chosen, {self._rank(chosen)[0]:.4g}: {self.candidates[chosen]}")
         return refit
 
     def _complete(
