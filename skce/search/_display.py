@@ -17,8 +17,9 @@ __all__ = ["AlphaCurveDisplay"]
 class AlphaCurveDisplay:
     """Plot of cross-validated scores against alpha, one curve per pair.
 
-    Points of candidates that were given up, whose scores are those of unfinished fits
-    or of some folds, are hollow; a star marks the candidate chosen.
+    A star marks the candidate chosen. Points of candidates that were given up are
+    hollow: their scores are those of unfinished fits, or of some folds, and are drawn at
+    their mean difference to the candidate chosen on the same folds.
 
     Parameters
     ----------
@@ -169,14 +170,20 @@ class AlphaCurveDisplay:
         return self
 
     def _means_and_errors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the means over the folds there are, and their standard errors."""
+        """Return the heights of the points, and their standard errors.
+
+        Folds differ more than candidates. So a height is that of the candidate chosen,
+        which has all folds, plus the mean difference on the folds that there are.
+        """
+        chosen = self.scores[self.best]
         known = ~np.isnan(self.scores)
         n = known.sum(axis=2)
-        values = np.where(known, self.scores, 0)
-        means = np.where(n > 0, values.sum(axis=2) / np.maximum(n, 1), np.nan)
-        squares = np.where(known, self.scores - means[..., np.newaxis], 0) ** 2
-        variance = squares.sum(axis=2) / np.maximum(n - 1, 1)
-        return means, np.where(n > 1, np.sqrt(variance / np.maximum(n, 1)), 0)
+        with np.errstate(invalid="ignore"):
+            differences = np.where(known, self.scores - chosen, 0).sum(axis=2) / n
+            means = np.where(known, self.scores, 0).sum(axis=2) / n
+            squares = np.where(known, self.scores - means[..., np.newaxis], 0) ** 2
+            errors = np.sqrt(squares.sum(axis=2) / np.maximum(n - 1, 1) / n)
+        return chosen.mean() + differences, np.where(n > 1, errors, 0)
 
 
 def _name(results: dict[str, Any], i: int, with_sizes: bool) -> str:
