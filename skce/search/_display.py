@@ -18,8 +18,8 @@ class AlphaCurveDisplay:
     """Plot of cross-validated scores against alpha, one curve per pair.
 
     A star marks the candidate chosen. Points of candidates that were given up are
-    hollow: their scores are those of unfinished fits, or of some folds, and are drawn at
-    their mean difference to the candidate chosen on the same folds.
+    hollow: their scores are those of unfinished fits, or of some folds, and are drawn
+    at their mean difference to the candidate chosen on the same folds.
 
     Parameters
     ----------
