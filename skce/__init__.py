@@ -15,16 +15,19 @@ from skce.inspection import (
     summary,
 )
 from skce.losses import DegeneratePairingWarning, pairing_grid, pairing_status
+from skce.search import AlphaCurveDisplay, PairedMLPClassifierCV
 from skce.uncertainty import CoefficientTable, hessian, standard_errors
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlphaCurveDisplay",
     "BrokenFitError",
     "CoefficientTable",
     "DegeneratePairingWarning",
     "LossCurveDisplay",
     "PairedMLPClassifier",
+    "PairedMLPClassifierCV",
     "PairingComparison",
     "PairingComparisonDisplay",
     "PenaltyDisplay",

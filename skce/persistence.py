@@ -9,6 +9,7 @@ from skce.losses.activations import Activation
 from skce.losses.hidden import HiddenActivation
 from skce.losses.pairings import Pairing
 from skce.losses.penalties import Penalty
+from skce.search import PairedMLPClassifierCV
 
 __all__ = ["trusted_types"]
 
@@ -36,7 +37,14 @@ def trusted_types() -> list[str]:
     >>> loads(dumps(clf), trusted=trusted_types()).predict([[2.5]])
     array([1])
     """
-    kinds: list[type] = [PairedMLPClassifier, Labels, Network, Stage, Standardization]
+    kinds: list[type] = [
+        PairedMLPClassifier,
+        PairedMLPClassifierCV,
+        Labels,
+        Network,
+        Stage,
+        Standardization,
+    ]
     for base in (Activation, HiddenActivation, Penalty, Pairing):
         kinds += _with_subclasses(base)
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in kinds}

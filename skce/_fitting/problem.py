@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from skce._fitting.listeners import Listener
 from skce._inputs.labels import Labels
 from skce._inputs.sampling import HeldOut
 from skce._network.data import Encoding
@@ -214,6 +215,8 @@ class Plan:
         Whether the starts must run one after another.
     original : Plan or None
         The plan as the user gave it, where a part of the limits has been used up.
+    listener : Listener or None
+        Called on the iterations on all rows; may ask for a stop.
     """
 
     solver: str
@@ -224,6 +227,7 @@ class Plan:
     executor: Executor = field(default_factory=Executor)
     sequential_starts: bool = False
     original: "Plan | None" = None
+    listener: Listener | None = None
 
     @classmethod
     def of(cls, estimator):

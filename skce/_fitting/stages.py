@@ -182,7 +182,7 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
     with _reported(progress, n):
         if watch is not None:
             watch.begin_at(progress.theta)
-        listeners = watch, tasks
+        listeners = watch, tasks, plan.listener
         solution = minimize(objective, progress.theta, plan, listeners, interrupt)
     if watch is not None:
         solution = _at_best(solution, watch.best, objective, plan.tol, interrupt)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["innermost", "unwrapped"]
+__all__ = ["innermost", "levels", "unwrapped"]
 
 
 def innermost(estimator: Any) -> Any:
@@ -17,7 +17,7 @@ def innermost(estimator: Any) -> Any:
     ValueError
         If a wrapper has fitted several.
     """
-    *_, last = _levels(estimator)
+    *_, last = levels(estimator)
     return last
 
 
@@ -26,7 +26,7 @@ def unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
 
     Wrappers of other kinds change predictions, and are returned as they are.
     """
-    for level in _levels(estimator):
+    for level in levels(estimator):
         if hasattr(level, "best_estimator_"):
             continue
         if not hasattr(level, "steps"):
@@ -35,7 +35,7 @@ def unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
     return level, X
 
 
-def _levels(estimator: Any) -> Iterator[Any]:
+def levels(estimator: Any) -> Iterator[Any]:
     """Yield an estimator and those nested in it, from the outside inwards."""
     while estimator is not None:
         yield estimator

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, clone
 
 from skce.losses.pairings import pair, pairing_grid
 
-__all__ = ["Candidate", "Pair", "make_candidates"]
+__all__ = ["Candidate", "Pair", "make_candidates", "named_pairs"]
 
 Pair = tuple[Any, Any]  # (activation, penalty), by name or as instances
 
@@ -46,7 +46,7 @@ def make_candidates(
                 **{f"{prefix}activation": activation, f"{prefix}penalty": penalty}
             ),
         )
-        for name, (activation, penalty) in _named_pairs(pairings).items()
+        for name, (activation, penalty) in named_pairs(pairings).items()
     ]
 
 
@@ -88,7 +88,7 @@ def _check_search_space(estimator: Any) -> None:
             )
 
 
-def _named_pairs(pairings: Iterable[Any]) -> dict[str, Pair]:
+def named_pairs(pairings: Iterable[Any]) -> dict[str, Pair]:
     """Return the pairs by name, in the order given."""
     named: dict[str, Pair] = {}
     for given in _flattened(pairings):

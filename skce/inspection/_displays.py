@@ -20,7 +20,9 @@ __all__ = [
     "LossCurveDisplay",
     "PairingComparisonDisplay",
     "PenaltyDisplay",
+    "axes_or_new",
     "line_style",
+    "with_defaults",
 ]
 
 Curve = Sequence[float] | NDArray[np.float64]
@@ -34,14 +36,14 @@ def line_style(i: int) -> dict[str, Any]:
     return {"linestyle": STYLES[i % 5], "marker": MARKERS[i % 6]}
 
 
-def _with_defaults(defaults: dict[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+def with_defaults(defaults: dict[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Merge keywords of a line, `kwargs` overriding `defaults` under any alias."""
     normalize = optional("matplotlib.cbook", "A display").normalize_kwargs
     line = optional("matplotlib.lines", "A display").Line2D
     return normalize(defaults, line) | normalize(kwargs, line)
 
 
-def _axes(ax: Any) -> Any:
+def axes_or_new(ax: Any) -> Any:
     """Return `ax`, or by default new axes in a figure with constrained layout."""
     pyplot = optional("matplotlib.pyplot", "A display")
     return pyplot.subplots(layout="constrained")[1] if ax is None else ax
@@ -186,7 +188,7 @@ class PenaltyDisplay:
             )
         if kind == "contours" and len(self.t) < 2:
             raise ValueError("contours need two targets or more; take kind='curves'.")
-        ax = _axes(ax)
+        ax = axes_or_new(ax)
         values = np.where(np.isfinite(self.values), self.values, np.nan)
         unit = f" ({self.unit})" if self.unit else ""
         if kind == "contours":
@@ -266,7 +268,7 @@ class PenaltyDisplay:
         """Draw one line per target."""
         for i, (t, curve) in enumerate(zip(self.t, values, strict=True)):
             style = line_style(i) | {"marker": None, "lw": 2, "label": f"t = {t:g}"}
-            ax.plot(self.y, curve, **_with_defaults(style, kwargs))
+            ax.plot(self.y, curve, **with_defaults(style, kwargs))
         ax.legend()
 
 
@@ -386,13 +388,13 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
         """
-        ax = _axes(ax)
+        ax = axes_or_new(ax)
         name = self.name if name is None else name
         n_others = len(ax.get_legend_handles_labels()[0])
         if len(self.curves) > 1 and self.n_rows is not None:
             name = f"{name or ''} ({', '.join(map(str, self.n_rows))} rows)".strip()
         line = line_style(n_others) | {"markersize": 4, "label": name}
-        line = _with_defaults(line, kwargs)
+        line = with_defaults(line, kwargs)
         self.lines_, begin = [], 0
         for curve in self.curves:
             iterations = begin + 1 + np.arange(len(curve))
@@ -564,14 +566,14 @@ class PairingComparisonDisplay:
         -------
         display : PairingComparisonDisplay
         """
-        ax = _axes(ax)
+        ax = axes_or_new(ax)
         heights = np.arange(len(self.names))[::-1]
         reach = (
             np.subtract(self.centres, self.lower),
             np.subtract(self.upper, self.centres),
         )
         style = {"marker": "o", "linestyle": "none", "color": "k", "markersize": 5}
-        style = {"capsize": 4} | _with_defaults(style, kwargs)
+        style = {"capsize": 4} | with_defaults(style, kwargs)
         ax.errorbar(self.centres, heights, xerr=reach, **style)
         ax.axvline(0, color="0.6", lw=1, zorder=0)
         ax.set_yticks(heights, self.names)

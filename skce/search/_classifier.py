@@ -1,0 +1,466 @@
+"""PairedMLPClassifierCV: its parameters, its attributes and `fit`."""
+
+import inspect
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring, get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.validation import column_or_1d
+
+from skce._estimator import BasePairedMLP, unchanged_on_failure
+from skce._fitting.parameters import check_parameters
+from skce._inputs.labels import check_kind
+from skce._inputs.validation import check_training_rows, is_integer
+from skce._inputs.weights import check_weights
+from skce._support.warn import warn
+from skce.classifier import PairedMLPClassifier
+from skce.losses.pairings import pair
+from skce.search._candidates import Candidate, check_alphas, groups_of, layer_sizes_of
+from skce.search._fold import SearchData
+from skce.search._results import convergence_advice, cv_results, scores_of_all
+from skce.search._rounds import Search
+from skce.search._scoring import ROW_LOSSES
+
+__all__ = ["PairedMLPClassifierCV"]
+
+OWN = {
+    "alphas": None,
+    "pairings": None,
+    "cv": 5,
+    "scoring": "neg_log_loss",
+    "refit": True,
+    "racing": True,
+}
+# Not of a search: alpha and early stopping are two ways to the same end
+LEFT_OUT = {
+    "alpha",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "warm_start",
+}
+
+
+def _parameters():
+    """Return the parameters of PairedMLPClassifier that are kept, and the own ones."""
+    base = inspect.signature(BasePairedMLP.__init__).parameters
+    kept = [p for name, p in base.items() if name not in LEFT_OUT | OWN.keys()]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [inspect.Parameter(name, keyword, default=OWN[name]) for name in OWN]
+    return inspect.Signature([*kept, *own])
+
+
+class PairedMLPClassifierCV(BasePairedMLP):
+    """Classifier that chooses alpha, and the pair and layer sizes, by cross-validation.
+
+    After the search it is a PairedMLPClassifier with the parameters chosen, fitted to
+    all rows. The result is close to that of GridSearchCV over the same candidates, in a
+    fraction of the time: a fit that cannot win any more is given up (see Notes), and
+    the fits of a fold share one copy of the rows. It is bit-identical for any number of
+    processes.
+
+    Parameters
+    ----------
+    activation, penalty, hidden_activation
+        The pair and the activation of the hidden units, as of PairedMLPClassifier.
+    class_weight, label_smoothing, moderated, growing_sample
+        As of PairedMLPClassifier.
+    solver, max_iter, max_fun, tol, standardize, init, n_init
+        As of PairedMLPClassifier.
+    hidden_layer_sizes : int, sequence of int or list of several, default=(100,)
+        As of PairedMLPClassifier; or a list of several to choose from, of which at
+        least one is a sequence, such as [(), (50,), (50, 20)].
+    random_state : int, RandomState instance or None, default=None
+        As of PairedMLPClassifier. All fits of the search start from the same random
+        numbers: how good an alpha is does not depend on luck with its start.
+    n_jobs : int or None, default=None
+        Processes over folds, pairs and layer sizes, as in joblib, and threads in
+        predict. With None the fits run one after another, each in threads over blocks
+        of rows. -1: all cores. Both the choice and the weights are the same for any.
+    verbose : bool or int, default=False
+        Whether to print one line per round of folds; from 2 on also one per iteration
+        of the last fit.
+    alphas : array-like of shape (n_alphas,), default=None
+        Different numbers of at least 0. None: nine from 0.01 to 100, half a decade
+        apart.
+    pairings : None, "all" or list of (activation, penalty), default=None
+        Pairs to choose from, by names or instances, or dicts of `pairing_grid()`.
+        None: that of `activation` and `penalty` alone; "all": all pairs of
+        `pairing_grid()` that can be fitted to y.
+    cv : int, cross-validation generator or iterable, default=5
+        Folds, as in GridSearchCV; an int gives stratified folds.
+    scoring : str or callable, default="neg_log_loss"
+        Scorer of scikit-learn. Only "neg_log_loss", "neg_brier_score" and "accuracy",
+        by name, are means over rows, by which fits are given up early.
+    refit : bool, default=True
+        Whether to fit the candidate chosen to all rows; otherwise there are no
+        predictions.
+    racing : bool, default=True
+        Whether to give up candidates that cannot win (see Notes). False: all are fitted
+        to all folds, with the scores of GridSearchCV.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The alpha chosen: of the best mean score; of equal ones the largest.
+    pairing_ : Pairing
+        The pair chosen.
+    hidden_layer_sizes_ : tuple of int
+        The layer sizes chosen.
+    best_params_ : dict
+        "activation", "penalty", "hidden_layer_sizes" and "alpha", as in GridSearchCV.
+    best_index_ : int
+        Their place in `cv_results_`.
+    best_score_ : float
+        Their mean score.
+    best_estimator_ : PairedMLPClassifier
+        Fitted to all rows; with `refit`. Its attributes, such as `coefs_`, are those of
+        this classifier too.
+    alphas_ : ndarray of shape (n_alphas,)
+        The alphas, sorted.
+    scores_ : ndarray of shape (n_pairings, n_layer_sizes, n_alphas, n_splits)
+        Score of each candidate on each fold; of a fit that was given up, where it was;
+        NaN where there was none.
+    cv_results_ : dict of str to array
+        For pandas.DataFrame, with one row per candidate, in the order of
+        `scores_`: params, param_activation, param_penalty, param_hidden_layer_sizes,
+        param_alpha; split0_test_score and so on, as in `scores_`, their mean_test_score
+        and std_test_score over the folds begun; rank_test_score, of those complete;
+        n_splits, the folds completed; mean_fit_time, in seconds; status, "complete" or
+        "given up".
+    n_splits_ : int
+        Number of folds.
+    classes_, coefs_, ...
+        All attributes of PairedMLPClassifier, with `refit`.
+
+    See Also
+    --------
+    AlphaCurveDisplay : Draws the scores against alpha.
+    compare_pairings : Compares pairs with intervals; takes this classifier too.
+
+    Notes
+    -----
+    Let l_i be the losses of n held-out rows under one candidate and m_i under another,
+    w_i the weights of the rows and W their sum. With the mean difference D, its
+    standard error s, and the standard error e of the mean of m itself,
+
+        D = sum_i w_i (l_i - m_i) / W,
+        s^2 = n / (n - 1) sum_i w_i^2 (l_i - m_i - D)^2 / W^2,
+
+    (e likewise, of m_i instead of l_i - m_i), the first *cannot win* against the second
+    if n >= 20 and
+
+        c - D + s < e / 2,
+
+    that is, if it is not likely to lead by half a standard error of the score, however
+    close the two are. c is what a fit that has not ended may still gain: five times
+    what its loss fell by in its last ten iterations. With `racing` and a score that is
+    a mean over rows:
+
+    1. Every fifth iteration a fit is compared with the best complete fit of the same
+       fold, pair and layer sizes (see 3). It is given up if it cannot win where it is
+       now; or if its loss has risen for ten iterations, and it could not win where its
+       loss was lowest.
+    2. In a fold, the alphas of a pair and layer sizes begin at the one nearest to 2. A
+       first fit that has risen by D > 2 s + e / 2 above its own lowest loss is
+       postponed, and the next larger alpha comes first. Then come the larger ones, then
+       the smaller ones. After one fit on the way up, or two in a row on the way down,
+       that cannot win and have no lower loss than the one before, the rest of that way
+       is left out.
+    3. Folds come in rounds: the pair of `activation` and `penalty` on two folds (with
+       the first layer sizes; if `pairings` lacks the pair, its first one); the others
+       on the first of these folds, compared with its best fit too, then on the second;
+       then all on the next two folds, four, eight and so on. After each round, on all
+       rows held out so far, all are dropped but the candidate with the lowest mean loss
+       and those that have no fit given up or left out, and could win against it. (Where
+       rows are held out k times, s and e are multiplied by sqrt(k).)
+    4. Once a single candidate is left, its fits of the folds that remain, and those
+       that were given up, are made in full, side by side with the fit to all rows.
+
+    So the scores of the candidate chosen are complete. It can be worse than the best
+    one by about a standard error of the score, and hardly by more. For other scorers,
+    candidates are dropped after a round once they have the scores of three folds, where
+    the 95 % interval of the difference to the best (Nadeau & Bengio 2003, see
+    `compare_pairings`) excludes 0. With `n_init` > 1 or `moderated` no fit is given up
+    before its end.
+
+    A fit that comes to its end is, to the last bit, the fit of PairedMLPClassifier to
+    the training rows of the fold with the same integer `random_state`. Class weights
+    hold in the fits; scores have sample weights alone, as scorers do. The method
+    `score` is the accuracy, as for all classifiers of this package. The search keeps
+    the losses of the held-out rows, 8 bytes for each row and candidate fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
+    >>> from skce import PairedMLPClassifierCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = PairedMLPClassifierCV(
+    ...     pairings=[("softmax", "natural"), ("softmax", "least_squares")],
+    ...     hidden_layer_sizes=5, alphas=[0.1, 1, 10], random_state=0,
+    ... ).fit(scale(X), y)
+    >>> clf.best_params_["penalty"], clf.alpha_
+    ('natural', 0.1)
+    >>> clf.scores_.shape
+    (2, 1, 3, 5)
+    >>> clf.score(scale(X), y) > 0.95
+    True
+    >>> import pandas as pd
+    >>> table = pd.DataFrame(clf.cv_results_)
+    >>> table[table["status"] == "complete"]["n_splits"].unique()
+    array([5])
+    """
+
+    # Set by fit
+    alpha_: float
+    hidden_layer_sizes_: tuple[int, ...]
+    best_index_: int
+    best_params_: dict[str, Any]
+    best_score_: float
+    best_estimator_: PairedMLPClassifier
+    alphas_: NDArray[np.float64]
+    scores_: NDArray[np.float64]
+    cv_results_: dict[str, Any]
+    n_splits_: int
+
+    # Set by __init__
+    alphas: ArrayLike | None
+    pairings: Any
+    cv: Any
+    refit: bool
+    racing: bool
+
+    def __init__(self, *arguments: Any, **parameters: Any) -> None:
+        given = _parameters().bind(None, *arguments, **parameters)
+        given.apply_defaults()
+        for name, value in given.arguments.items():
+            if name != "self":
+                setattr(self, name, value)
+
+    # get_params reads the names from here
+    vars(__init__)["__signature__"] = _parameters()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coefs_")
+
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Raise an error: the fits of a search run in other processes.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            "PairedMLPClassifierCV takes no callbacks, as its fits run in several "
+            "processes: use verbose=1."
+        )
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
+        """Choose a candidate by cross-validation, and fit it to all rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            See `PairedMLPClassifier.fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in the fits and in the scores. (With metadata routing,
+            in the scores of a scorer object only if it requests them.)
+        **params : dict
+            `groups`, array-like of shape (n_samples,), for a `cv` that keeps groups
+            together; with metadata routing, all that `cv` and the scorer request.
+
+        Returns
+        -------
+        self : PairedMLPClassifierCV
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or the weights cannot be used, or if the objective of
+            all candidates overflows. An estimator that was fitted before is left as it
+            was, also after Ctrl-C.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Once for all fits of the cross-validation that did not converge, and for
+            the fit to all rows.
+        """
+        self._check_own_parameters()
+        with unchanged_on_failure(self):
+            rows, codes = check_training_rows(self, X, y)
+            multilabel = check_kind(codes) == "multilabel-indicator"
+            if codes.ndim == 2 and not multilabel:
+                codes = column_or_1d(codes, warn=True)
+            check_weights(sample_weight, rows.shape[0])
+            if sample_weight is not None:  # an array, or one number for all rows
+                weights = np.asarray(sample_weight, dtype=float)
+                sample_weight = np.broadcast_to(weights, rows.shape[:1]).copy()
+            split_params, score_params = self._routed(sample_weight, params)
+            scoring = self._scoring(multilabel)
+            data = SearchData(rows, codes, sample_weight, scoring, score_params)
+            search = self._search(data, X, split_params, multilabel)
+            refit = search.run(self._classifier_for(search) if self.refit else None)
+            self._keep_results(search)
+            if refit is not None:
+                self._adopt(refit)
+        return self
+
+    def _search(self, data, X, split_params, multilabel):
+        """Return the Search, with all that can be checked before the first fit."""
+        groups = groups_of(self, multilabel=multilabel)
+        alphas = check_alphas(self.alphas)
+        seed = self.random_state
+        if not is_integer(seed):  # the same for all fits
+            seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
+        templates = {}
+        # the others are compared with the first, which should be a good one
+        own = str(pair(self.activation, self.penalty))
+        for group in sorted(groups, key=lambda group: str(group.pairing) != own):
+            params = group.params(alphas[0]) | {"random_state": seed}
+            templates[group] = self._template(params)
+            check_parameters(templates[group])
+        cv = check_cv(self.cv, data.y, classifier=True)
+        folds = list(cv.split(X, data.y, **split_params))
+        return Search(
+            [Candidate(group, alpha) for group in groups for alpha in alphas],
+            templates,
+            data,
+            folds,
+            racing=self.racing,
+            n_jobs=self.n_jobs,
+            verbose=bool(self.verbose),
+        )
+
+    def _template(self, params):
+        """Return an unfitted PairedMLPClassifier with these parameters."""
+        own = self.get_params(deep=False)
+        shared = {name: own[name] for name in own.keys() - OWN.keys()}
+        quiet = {"n_jobs": None, "verbose": False}
+        return PairedMLPClassifier(**(shared | quiet | params))
+
+    def _keep_results(self, search):
+        """Set the attributes of the search."""
+        if not search.alive:
+            raise ValueError(f"No candidate is left: {convergence_advice(search)}.")
+        best = search.best
+        self.best_index_ = best
+        self.best_params_ = search.candidates[best].params
+        self.alpha_ = self.best_params_["alpha"]
+        self.hidden_layer_sizes_ = self.best_params_["hidden_layer_sizes"]
+        self.pairing_ = search.candidates[best].group.pairing
+        self.cv_results_ = cv_results(search)
+        self.best_score_ = float(self.cv_results_["mean_test_score"][best])
+        self.n_splits_ = len(search.folds)
+        self.alphas_ = np.array(check_alphas(self.alphas))
+        n_sizes = len(layer_sizes_of(self.hidden_layer_sizes))
+        shape = (-1, n_sizes, len(self.alphas_), self.n_splits_)
+        self.scores_ = scores_of_all(search).reshape(shape)
+        advice = convergence_advice(search)
+        if advice is not None:
+            warn(f"{advice}.", ConvergenceWarning)
+
+    def _classifier_for(self, search):
+        """Return the function from a candidate to its classifier for all rows."""
+        verbose = max(0, self.verbose - 1)
+        options = {"verbose": verbose, "random_state": self.random_state}
+
+        def classifier_for(i):
+            # a copy, as a RandomState would go on from one fit to the next
+            template = self._template(search.candidates[i].params | options)
+            return clone(template)
+
+        return classifier_for
+
+    def _adopt(self, refit):
+        """Take over the attributes of the classifier fitted to all rows."""
+        for message, category in refit.warnings:
+            warn(message, category)
+        best = refit.classifier.set_params(n_jobs=self.n_jobs)
+        if hasattr(self, "feature_names_in_"):  # it was fitted to arrays
+            best.feature_names_in_ = self.feature_names_in_
+        parameters = best.get_params(deep=False)
+        self.best_estimator_ = best
+        for name, value in vars(best).items():
+            if name not in parameters:
+                setattr(self, name, value)
+
+    def _check_own_parameters(self):
+        """Raise an error for parameters of the search that cannot be used."""
+        for name in ("refit", "racing"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise ValueError(f"{name}={value!r} must be True or False.")
+        if self.scoring is not None and not callable(self.scoring):
+            get_scorer(self.scoring)  # unknown names
+
+    def _scoring(self, multilabel):
+        """Return a name of `ROW_LOSSES` or a scorer."""
+        name = self.scoring
+        if multilabel and name in ("neg_log_loss", "neg_brier_score"):
+            raise ValueError(
+                f"scoring={name!r} is defined for classes that exclude each other, but "
+                "y is multilabel: take 'accuracy', 'f1_macro' or 'average_precision', "
+                "for instance."
+            )
+        if isinstance(name, str) and name in ROW_LOSSES and not multilabel:
+            return name
+        return self._scorer()
+
+    def _scorer(self):
+        """Return the scorer; one given by name takes the sample weights."""
+        scorer = check_scoring(PairedMLPClassifier(), self.scoring)
+        if get_config()["enable_metadata_routing"] and isinstance(self.scoring, str):
+            scorer = scorer.set_score_request(sample_weight=True)
+        return scorer
+
+    def _routed(self, sample_weight, params):
+        """Return what goes to the splitter and to the scorer, as dicts."""
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **weights, **params)
+            return routed.splitter.split, routed.scorer.score
+        unknown = sorted(params.keys() - {"groups"})
+        if unknown:
+            raise TypeError(
+                f"fit got {unknown}; without metadata routing it takes X, y, "
+                "sample_weight and groups. Others need "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        return params, weights
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return which metadata go where: to `cv` and to the scorer.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                splitter=self.cv,
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+            .add(
+                scorer=self._scorer(),
+                method_mapping=MethodMapping().add(caller="fit", callee="score"),
+            )
+        )

@@ -1,0 +1,232 @@
+"""The fits of one fold, pair and layer sizes: one problem, several alphas."""
+
+import warnings
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from skce._estimator import _fitted_parameters
+from skce._fitting.fits import fit_from_starts
+from skce._fitting.problem import Given, Plan
+from skce._fitting.solvers import NonFiniteObjectiveError
+from skce._fitting.starts import new_starts
+from skce._inputs.labels import encode
+from skce.search._racing import HeldOutWatch, Outcome, Rival, first_visit
+from skce.search._scoring import HeldOutRows
+
+__all__ = ["FoldTask", "SearchData", "Trial"]
+
+# Near the default of PairedMLPClassifier: on the way up from here fits are cheap, and
+# most of the smaller alphas are given up
+FIRST_ALPHA = 2.0
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """The rows of a search.
+
+    Attributes
+    ----------
+    X, y : ndarray or CSR, and ndarray
+    sample_weight : ndarray of shape (n,) or None
+        Of the fits.
+    scoring : str or scorer
+        See `HeldOutRows`.
+    score_params : dict
+        Parameters of the scorer, of all rows.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    sample_weight: Any
+    scoring: Any
+    score_params: dict[str, Any]
+
+    def training(self, rows):
+        """Return the arguments of `fit` for some rows."""
+        weights = self.sample_weight
+        weights = None if weights is None else np.asarray(weights)[rows]
+        validation, start = (None, None, None), (None, None)
+        return Given(self.X[rows], self.y[rows], weights, validation, start, encode)
+
+    def weights(self, rows):
+        """Return the weights of the scores of some rows, or None."""
+        weights = self.score_params.get("sample_weight")
+        return None if weights is None else np.asarray(weights, dtype=float)[rows]
+
+    def held_out(self, rows):
+        """Return some rows as HeldOutRows."""
+        n = self.X.shape[0]
+        params = {
+            name: np.asarray(value)[rows] if np.shape(value)[:1] == (n,) else value
+            for name, value in self.score_params.items()
+        }
+        return HeldOutRows(self.X[rows], self.y[rows], self.scoring, params)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fit and its score.
+
+    Attributes
+    ----------
+    candidate, fold : int
+    score : float
+        NaN if the objective overflowed.
+    seconds : float
+    complete : bool
+        Whether the fit came to its end.
+    losses : ndarray of shape (n_test,) or None
+        Of the held-out rows, where the score is a mean over them.
+    trouble : str or None
+        Why the solver ended, where it did not converge.
+    """
+
+    candidate: int
+    fold: int
+    score: float
+    seconds: float
+    complete: bool = False
+    losses: NDArray[np.float64] | None = None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """Fits of some alphas to the training rows of one fold.
+
+    Attributes
+    ----------
+    template : PairedMLPClassifier
+        Unfitted, with the pair and the layer sizes.
+    candidates : dict of int to float
+        The alphas by the index of their candidate, in the order to fit.
+    fold : int
+    racing : bool
+        Whether fits are given up.
+    first : bool
+        Whether none of them has been fitted to another fold.
+    rival : Rival or None
+        The best complete fit of this fold so far.
+    """
+
+    template: Any
+    candidates: dict[int, float]
+    fold: int
+    racing: bool
+    first: bool
+    rival: Rival | None = None
+
+    def __call__(self, data, train, test):
+        """Return the list of Trials."""
+        held_out = data.held_out(test)
+        run = _Run(self, data.training(train), held_out)
+        numbers = list(self.candidates)
+        with warnings.catch_warnings():
+            # failures to converge are kept in the trials; the refit warns of the rest
+            warnings.simplefilter("ignore")
+            if self.first and self.racing and held_out.by_rows:
+                alphas = list(self.candidates.values())
+                first_visit(
+                    alphas, FIRST_ALPHA, lambda i, may: run.fit(numbers[i], may)
+                )
+            else:
+                for number in numbers:
+                    run.fit(number)
+        return list(run.trials.values())
+
+
+class _Run:
+    """A task that runs: its problem, and the best complete fit so far."""
+
+    def __init__(self, task, given, held_out):
+        self.task = task
+        self.held_out = held_out
+        self.rival = task.rival
+        self.trials = {}
+        self.template = copy(task.template)
+        self.plan = Plan.of(self.template)
+        state = check_random_state(self.template.random_state)
+        executor = self.plan.executor
+        self.problem = self.template._problem(given, executor, state)
+        # of several starts, one that loses does not mean that the next will; and
+        # moderated probabilities are known at the end alone
+        one_start = self.template.n_init == 1 and not self.template.moderated
+        self.watches = task.racing and held_out.by_rows and one_start
+
+    def fit(self, number, may_postpone=False):
+        """Fit the alpha of a candidate, keep the Trial, and return the Outcome."""
+        began = perf_counter()
+        self.template.alpha = self.task.candidates[number]
+        problem = replace(self.problem, alpha=self.template.alpha)
+        watch = self.watch(problem, may_postpone)
+        keep = partial(self.keep, number, began)
+        try:
+            solution = self.minimised(problem, watch)
+        except NonFiniteObjectiveError:
+            keep(np.nan, trouble="overflow")
+            return Outcome(np.inf, beaten=True)
+        record, losses = solution.record, None
+        complete = record["reason"] != "stopped"  # no one else asks for a stop
+        fitted = self.fitted(problem, solution.theta)
+        if fitted.moderated:
+            fitted._moderate(problem, solution.theta)
+        if self.held_out.by_rows:
+            losses = self.held_out.losses(fitted) if complete else watch.losses
+            score = self.held_out.score_of(losses)
+        else:
+            score = self.held_out.score(fitted)
+        trouble = record["reason"] if complete and not record["success"] else None
+        keep(score, complete=complete, losses=losses, trouble=trouble)
+        return self.outcome(losses, complete)
+
+    def watch(self, problem, may_postpone):
+        """Return the HeldOutWatch of a fit, or None."""
+        if not self.watches or (self.rival is None and not may_postpone):
+            return None
+
+        def losses_at(theta):
+            return self.held_out.losses(self.fitted(problem, theta))
+
+        return HeldOutWatch(losses_at, self.held_out.weights, self.rival)
+
+    def minimised(self, problem, watch):
+        """Fit as PairedMLPClassifier does, from the same start for each alpha."""
+        template = self.template
+        state = check_random_state(template.random_state)
+        grow = template._grows(problem)
+        starts = new_starts(template, problem, (None, None), grow, state)
+        fits = fit_from_starts(problem, starts, replace(self.plan, listener=watch))
+        if fits.interrupt.is_set():  # Ctrl-C ends the search, not a fit of it
+            raise KeyboardInterrupt
+        return fits.best.solution
+
+    def keep(self, number, began, score, **facts):
+        """Keep a Trial, instead of one that was postponed."""
+        before = self.trials.get(number)
+        seconds = perf_counter() - began + (0 if before is None else before.seconds)
+        self.trials[number] = Trial(number, self.task.fold, score, seconds, **facts)
+
+    def fitted(self, problem, theta):
+        """Return a classifier with these parameters."""
+        fitted = copy(self.template)
+        vars(fitted).update(_fitted_parameters(problem, theta))
+        return fitted
+
+    def outcome(self, losses, complete):
+        """Compare with the best of the fold, which a better complete fit replaces."""
+        if losses is None:
+            return Outcome(np.nan)
+        this = Rival(losses, self.held_out.weights)
+        if not complete:
+            return Outcome(this.mean, beaten=True, postponed=self.rival is None)
+        if self.rival is None or this.mean < self.rival.mean:
+            self.rival = this
+            return Outcome(this.mean)
+        return Outcome(this.mean, self.rival.beats(losses))

@@ -1,0 +1,92 @@
+"""Scores of held-out rows; those that are means over rows also row by row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skce.search._racing import mean_loss
+
+__all__ = ["ROW_LOSSES", "HeldOutRows"]
+
+
+def _log_loss(log_p, at_class):
+    """-log p of the class of each row, at most -log eps, as scikit-learn clips p."""
+    rows = np.arange(len(log_p))
+    least = np.log(np.finfo(log_p.dtype).eps)
+    chosen = np.where(at_class >= 0, log_p[rows, at_class], -np.inf)
+    return -np.maximum(chosen, least)
+
+
+def _brier_loss(log_p, at_class):
+    """sum_k (p_k - t_k)^2, half of it for two classes."""
+    targets = np.arange(log_p.shape[1]) == at_class[:, np.newaxis]
+    losses = ((np.exp(log_p) - targets) ** 2).sum(axis=1)
+    return losses / 2 if log_p.shape[1] == 2 else losses
+
+
+def _error(log_p, at_class):
+    """1 for a row whose class is not the likeliest."""
+    return (log_p.argmax(axis=1) != at_class).astype(float)
+
+
+# Names of scorers that are a constant minus the mean of a loss of each row: the
+# constant, and the loss from the log-probabilities, (n, n_classes), and the places of
+# the classes, (n,), -1 for one that the training rows lack
+ROW_LOSSES: dict[str, tuple[float, Callable]] = {
+    "neg_log_loss": (0.0, _log_loss),
+    "neg_brier_score": (0.0, _brier_loss),
+    "accuracy": (1.0, _error),
+}
+
+
+@dataclass(frozen=True)
+class HeldOutRows:
+    """The held-out rows of a fold, and how they are scored.
+
+    Attributes
+    ----------
+    X, y : ndarray or CSR, and ndarray
+    scoring : str or scorer
+        A name in `ROW_LOSSES`, or a scorer `scorer(estimator, X, y, **params)`.
+    params : dict
+        Of the scorer, of these rows.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    scoring: Any
+    params: dict[str, Any]
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether the score is a mean over rows."""
+        return isinstance(self.scoring, str)
+
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """Their weights."""
+        weights = self.params.get("sample_weight")
+        return None if weights is None else np.asarray(weights, dtype=float)
+
+    def losses(self, fitted: Any) -> NDArray[np.float64]:
+        """Return the loss of each row, (n,)."""
+        classes = fitted.classes_
+        place = np.searchsorted(classes, self.y).clip(max=len(classes) - 1)
+        at_class = np.where(classes[place] == self.y, place, -1)
+        log_p = fitted.predict_log_proba(self.X)
+        return ROW_LOSSES[self.scoring][1](log_p, at_class).astype(float)
+
+    def mean(self, losses: NDArray[np.float64]) -> float:
+        """Return the mean of the losses of all rows."""
+        return mean_loss(losses, self.weights)
+
+    def score_of(self, losses: NDArray[np.float64]) -> float:
+        """Return the score of the losses of all rows."""
+        return ROW_LOSSES[self.scoring][0] - self.mean(losses)
+
+    def score(self, fitted: Any) -> float:
+        """Return the score of a fitted classifier."""
+        return float(self.scoring(fitted, self.X, self.y, **self.params))
