@@ -24,13 +24,14 @@ from skce._fitting.fits import (
     Fits,
     Outcome,
     fit_from_starts,
+    learned_nothing,
     max_subtasks,
 )
 from skce._fitting.parameters import check_parameters
 from skce._fitting.problem import MIN_GROWING_ROWS, Plan
 from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.stages import Stage
-from skce._fitting.starts import new_starts
+from skce._fitting.starts import new_starts, warn_of_validation_scale
 from skce._fitting.stopping import ValidationWatch, negative_loss, score_of
 from skce._inputs.validation import check_layer_sizes
 from skce._network.executors import workers
@@ -216,6 +217,8 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                 warn(why_degenerate(pairing), DegeneratePairingWarning)
             # the watch needs the network and labels of the problem
             problem = replace(problem, new_watch=self._watch_maker(problem, plan))
+            if given.validation[0] is not None:
+                warn_of_validation_scale(problem)
             grow = self._grows(problem)
             starts = new_starts(self, problem, given.start, grow, random_state)
             attributes_at = partial(_fitted_parameters, problem)
@@ -231,7 +234,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             if advice is not None and fits.interrupt.lost is None:
                 warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
             vars(self).update(attributes_at(theta))
-            self._keep_record(fits)
+            self._keep_record(fits, problem)
             if task is not None:  # callbacks may predict with the fitted attributes
                 task.end(theta)
             if self.moderated:  # last, so that Ctrl-C loses nothing else
@@ -275,7 +278,10 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             # in the dtype of the fit, whatever that of X_val
             data = replace(data, X=data.X.astype(problem.rows.dtype, copy=False))
             rows = LocalRows(network, data, problem.encoding, plan.executor)
-            loss = negative_loss(Objective(network, rows))
+            objective = Objective(
+                network, rows, standardization=problem.standardization
+            )
+            loss = negative_loss(objective)
             return lambda: watch(loss)
         scorer = check_scoring(self, self.scoring)
         attributes_at = partial(_fitted_parameters, problem)
@@ -292,7 +298,8 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                 if hasattr(self, name):
                     setattr(best, name, getattr(self, name))
             vars(best).update(_fitted_parameters(problem, error.solution.theta))
-            best._keep_record(Fits([Outcome(None, error.solution, error.stages)]))
+            fits = Fits([Outcome(None, error.solution, error.stages)])
+            best._keep_record(fits, problem)
             kept = "the error's attribute best is fitted with the last good weights"
         rows = problem.rows
         return BrokenFitError(
@@ -316,7 +323,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                 ConvergenceWarning,
             )
 
-    def _keep_record(self, fits):
+    def _keep_record(self, fits, problem):
         """Set the attributes that describe how the fit went."""
         best = fits.best
         self.loss_ = best.solution.value
@@ -327,6 +334,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             "solver": self.solver,
             "tol": float(self.tol),
             "alpha": float(self.alpha),
+            "learned": not learned_nothing(problem, best.solution),
         }
         self.stages_ = best.stages
         self.init_losses_ = np.array([outcome.loss for outcome in fits.outcomes])

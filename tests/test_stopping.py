@@ -21,7 +21,6 @@ from sklearn.preprocessing import StandardScaler
 from skce import (
     BrokenFitError,
     PairedMLPClassifier,
-    ScaleWarning,
     alpha_path,
     check_gradient,
     summary,
@@ -146,8 +145,8 @@ def test_weights_equal_repetitions_with_early_stopping():
     counts = np.random.default_rng(0).integers(0, 3, len(y))
     repeated = np.repeat(X, counts, axis=0), np.repeat(y, counts)
     assert len(repeated[1]) <= MAX_EXACT_ROWS
-    one = classifier(max_iter=30).fit(X, y, counts)
-    other = classifier(max_iter=30).fit(*repeated)
+    one = classifier().fit(X, y, counts)
+    other = classifier().fit(*repeated)
     np.testing.assert_array_equal(one.coefs_[0], other.coefs_[0])
 
 
@@ -399,7 +398,7 @@ def test_class_weights_enter_the_penalty_of_the_validation_rows():
 
 def test_alpha_is_relative_to_the_training_rows_alone():
     # alpha / S, where S is the weight of the training rows without validation rows
-    fit = classifier(validation_fraction=0.5, max_iter=3, alpha=50.0)
+    fit = classifier(validation_fraction=0.5, max_iter=3, alpha=50.0, standardize=False)
     with pytest.warns(ConvergenceWarning):
         fit.fit(X, y)
     stage = fit.stages_[-1]
@@ -418,12 +417,13 @@ def mean_penalty_of_training(fit):
 
 
 def test_a_fit_begins_at_an_explicit_start():
-    first = classifier(early_stopping=False, alpha=1, max_iter=2000).fit(X, y)
-    again = classifier(early_stopping=False, alpha=1)
+    options = {"early_stopping": False, "hidden_activation": "tanh"}
+    first = classifier(**options, tol=1e-6, max_iter=2000).fit(X, y)
+    again = classifier(**options)
     again.fit(X, y, coefs_init=first.coefs_, intercepts_init=first.intercepts_)
     assert again.n_iter_ == 0
     assert again.loss_ == pytest.approx(first.loss_)
-    other = classifier(early_stopping=False, alpha=1, n_init=2)
+    other = classifier(**options, n_init=2)
     other.fit(X, y, coefs_init=first.coefs_, intercepts_init=first.intercepts_)
     assert other.init_losses_[0] == again.loss_
     assert other.loss_ <= again.loss_
@@ -465,7 +465,7 @@ def test_a_broken_fit_returns_its_last_good_weights(solver):
     X, labels = load_iris(return_X_y=True)
     names = np.array(["a", "b", "c"])[labels]
     clf = PairedMLPClassifier(
-        "softmax", hidden_layer_sizes=3, solver=solver, random_state=0, tol=1e-3
+        "softmax", hidden_layer_sizes=3, solver=solver, random_state=0, tol=1e-4
     ).fit(X, names)
     before = dict(vars(clf))
     clf.set_params(penalty=Breaks(after=20))
@@ -564,7 +564,7 @@ def test_a_scorer_without_sample_weight_is_refused_if_there_are_weights():
 def test_verbose_prints_why_each_start_ended(capsys):
     X, labels = load_iris(return_X_y=True)
     clf = PairedMLPClassifier(hidden_layer_sizes=2, verbose=1, tol=10, n_init=2)
-    with pytest.warns((ConvergenceWarning, ScaleWarning)):
+    with pytest.warns(ConvergenceWarning, match="has (changed|learned) nothing"):
         clf.fit(X, labels)
     printed = capsys.readouterr().out
     assert printed.count("The start is a stationary point.") == 2

@@ -13,7 +13,14 @@ from skce._fitting.stopping import ValidationWatch
 from skce._inputs.sampling import MAX_COPIED_BYTES
 from skce._network.executors import workers
 
-__all__ = ["BrokenFitError", "Fits", "Outcome", "fit_from_starts", "max_subtasks"]
+__all__ = [
+    "BrokenFitError",
+    "Fits",
+    "Outcome",
+    "fit_from_starts",
+    "learned_nothing",
+    "max_subtasks",
+]
 
 # Rows x parameters of an evaluation from which a thread per start pays
 MIN_WORK_OF_A_START = 2**18
@@ -81,6 +88,13 @@ class Outcome:
         return self.solution.value
 
     @property
+    def kept_random_start(self):
+        """Whether the solution is the random start itself."""
+        theta = self.start.theta
+        moved = self.start.given or not np.array_equal(self.solution.theta, theta)
+        return bool(not moved and theta.any())
+
+    @property
     def rank(self):
         """Sort key, smallest for the best: minus the validation score, or the loss."""
         if self.solution is None:
@@ -116,8 +130,20 @@ class Fits:
                 "was interrupted (Ctrl-C): the best weights so far are kept, of "
                 f"{begun} of {len(self.outcomes)} starts"
             )
-        if _learned_nothing(problem, best.solution):
+        if learned_nothing(problem, best.solution):
             return _why_nothing(problem, best)
+        if best.kept_random_start:
+            return (
+                "has changed nothing: at the random start no component of the gradient "
+                "is over tol: lower tol"
+            )
+        if best.watch is not None and _beaten_by_constant(problem, best.watch):
+            return (
+                f"keeps the best validation score, {best.watch.best_score:.4g}, which "
+                "is worse than that of the class frequencies as outputs: give more "
+                "validation rows (validation_fraction, X_val), raise alpha, or use "
+                "another scoring"
+            )
         return best.solution.advice
 
 
@@ -230,7 +256,7 @@ def _restart_if_stuck(problem, outcome, plan, interrupt, task):
     """
     record = outcome.solution.record
     stuck = record["success"] and record["nit"] > 0
-    if not stuck or outcome.watch or not _learned_nothing(problem, outcome.solution):
+    if not stuck or outcome.watch or not learned_nothing(problem, outcome.solution):
         return
     n = problem.rows.n_rows
     iterations = sum(stage.n_iter * stage.n_rows / n for stage in outcome.stages)
@@ -246,11 +272,17 @@ def _restart_if_stuck(problem, outcome, plan, interrupt, task):
         outcome.solution, outcome.stages = solution, stages
 
 
-def _learned_nothing(problem, solution):
+def learned_nothing(problem, solution):
     """Whether the loss of the rows is not below that of the class frequencies."""
     loss = solution.value - problem.full_objective.l2_term(solution.theta)
     constant = problem.constant_loss
     return loss > constant - MIN_GAIN * abs(constant)
+
+
+def _beaten_by_constant(problem, watch):
+    """Whether the class frequencies as outputs have a better validation score."""
+    theta = problem.constant(np.zeros(problem.network.n_parameters))
+    return theta is not None and watch.is_beaten_by(theta)
 
 
 def _why_nothing(problem, outcome):

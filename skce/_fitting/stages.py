@@ -181,7 +181,7 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
     tasks = None if task is None else IterationTasks(task, progress.stopped)
     with _reported(progress, n):
         if watch is not None:
-            watch.begin_at(progress.theta)
+            watch.begin_at(progress.theta, not (start.given or progress.stages))
         listeners = watch, tasks, plan.listener
         solution = minimize(objective, progress.theta, plan, listeners, interrupt)
     if watch is not None:

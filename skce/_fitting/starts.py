@@ -8,6 +8,7 @@ from skce._fitting.solvers import SOLVERS
 from skce._network.executors import QUIET
 from skce._network.kernels import Workspace
 from skce._network.parameters import Layers
+from skce._network.standardization import column_moments
 from skce._support.warn import warn
 
 __all__ = [
@@ -16,7 +17,12 @@ __all__ = [
     "resumed_parameters",
     "start_parameters",
     "warn_of_scale",
+    "warn_of_validation_scale",
 ]
+
+# X_val is on another scale if, of so many rows, a mean is further from that of X than
+# so many standard deviations, or the median ratio of the deviations is beyond this
+MIN_VALIDATION_ROWS, MAX_GAP, MAX_RATIO = 10, 3, 10
 
 
 class ScaleWarning(UserWarning):
@@ -221,3 +227,28 @@ def warn_of_scale(problem, theta, tol, min_slope=1e-4):
             f"hardly learn: {advice}.",
             ScaleWarning,
         )
+
+
+def warn_of_validation_scale(problem):
+    """Warn of X_val that is not scaled as X is: it did not go through the pipeline."""
+    X_val = problem.validation.data.X
+    if X_val.shape[0] < MIN_VALIDATION_ROWS:
+        return
+    training, validation = column_moments(problem.rows.sample), column_moments(X_val)
+    size, size_val = training.deviation, validation.deviation
+    vary = (size > 0) & (size_val > 0)
+    if not vary.any():
+        return
+    gaps = np.abs(validation.mean - training.mean)[vary] / size[vary]
+    ratio = np.median(size_val[vary] / size[vary])
+    if gaps.max() <= MAX_GAP and 1 / MAX_RATIO <= ratio <= MAX_RATIO:
+        return
+    j = np.flatnonzero(vary)[np.argmax(gaps)]
+    warn(
+        f"X_val is on another scale than X: column {j} has mean "
+        f"{validation.mean[j]:.3g} and standard deviation {size_val[j]:.3g}, in X "
+        f"{training.mean[j]:.3g} and {size[j]:.3g}. If X is scaled, X_val must be "
+        'scaled alike: in a pipeline, Pipeline(..., transform_input=["X_val"]) does '
+        "it.",
+        ScaleWarning,
+    )

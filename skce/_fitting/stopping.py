@@ -1,5 +1,6 @@
 """Early stopping: the validation score after each iteration, and the best weights."""
 
+import warnings
 from copy import copy
 
 import numpy as np
@@ -25,7 +26,7 @@ class ValidationWatch(Listener):
     scores : list of float
         One per iteration.
     best, best_score : ndarray of shape (n_parameters,) and float
-        The start included.
+        Of equal scores the last, as the objective is lowest there.
     """
 
     def __init__(self, score, n_iter_no_change, scoring):
@@ -35,19 +36,32 @@ class ValidationWatch(Listener):
         self.scores = []
         self.best, self.best_score = None, -np.inf
         self._waiting = 0
+        self._at_random = False
 
-    def begin_at(self, theta):
-        """Score the start of the stage that is watched."""
+    def begin_at(self, theta, at_random=False):
+        """Score the start of the stage that is watched; random weights are not kept."""
         self.best, self.best_score = theta, self._score(theta)
+        self._at_random = at_random
 
     def after(self, iteration):
         """Return whether to stop."""
         score = self._score(iteration.theta)
         self.scores.append(score)
-        self._waiting += 1
-        if score > self.best_score:
-            self.best, self.best_score, self._waiting = iteration.theta, score, 0
+        better = self._at_random or score > self.best_score
+        self._at_random = False
+        self._waiting = 0 if better else self._waiting + 1
+        if better or score == self.best_score:
+            self.best, self.best_score = iteration.theta, score
         return self._waiting >= self.n_iter_no_change
+
+    def is_beaten_by(self, theta):
+        """Whether other parameters, such as those of constant outputs, score better."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of scores that are not defined for them
+            try:
+                return self.score(theta) > self.best_score
+            except ValueError:
+                return False
 
     def _score(self, theta):
         score = self.score(theta)

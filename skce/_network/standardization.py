@@ -71,6 +71,12 @@ class Moments:
         )
 
     @property
+    def deviation(self):
+        """Standard deviation of each feature, (p,)."""
+        with np.errstate(over="ignore"):
+            return np.sqrt(self.squares / self.total)
+
+    @property
     def scale(self):
         """What each feature is divided by, (p,).
 
