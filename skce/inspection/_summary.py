@@ -174,39 +174,39 @@ def summary(
 ) -> Summary:
     """Summarise a fit: the network, how training ended, and calibration.
 
-        Parameters
-        ----------
-        estimator : PairedMLPClassifier
-            Fitted; or a pipeline, search or wrapper around one.
-        X, y : default=None
-            Rows for the calibration figures, preferably held out from training. After
-            `fit_targets` y may be soft targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of these rows.
+    Parameters
+    ----------
+    estimator : PairedMLPClassifier
+        Fitted; or a pipeline, search or wrapper around one.
+    X, y : default=None
+        Rows for the calibration figures, preferably held out from training. After
+        `fit_targets` y may be soft targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of these rows.
 
-        Returns
-        -------
-        summary : Summary
-            If X and y are given, its `calibration` is a `skce.inspection.Calibration`:
-            accuracy, confidence, log loss, Brier score (0 to 2) and calibration error,
-            where for a multilabel y each label of each row counts as a row.
+    Returns
+    -------
+    summary : Summary
+        If X and y are given, its `calibration` is a `skce.inspection.Calibration`:
+        accuracy, confidence, log loss, Brier score (0 to 2) and calibration error,
+        where for a multilabel y each label of each row counts as a row.
 
-        Raises
-        ------
-        ValueError
-            If the estimator contains no fitted PairedMLPClassifier, or several, or only one
-            of X and y is given.
-        NotFittedError
-            If the classifier is not fitted.
+    Raises
+    ------
+    ValueError
+        If the estimator contains no fitted PairedMLPClassifier, or several, or only one
+        of X and y is given.
+    NotFittedError
+        If the classifier is not fitted.
 
-        Examples
-        --------
-        >>> from sklearn.datasets import load_digits
-        >>> from sklearn.model_selection import train_test_split
-        >>> from skce import PairedMLPClassifier, summary
-        >>> X, y = load_digits(return_X_y=True)
-        >>> X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
-        >>> clf = PairedMLPClassifier(hidden_layer_sizes=20, alpha=1, random_state=0)
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skce import PairedMLPClassifier, summary
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> clf = PairedMLPClassifier(hidden_layer_sizes=20, alpha=1, random_state=0)
     >>> found = summary(clf.fit(X, y), X_test, y_test)
     >>> found.reason, found.converged, found.calibration.accuracy > 0.95
     ('plateau', True, True)
