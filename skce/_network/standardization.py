@@ -52,6 +52,7 @@ class Moments:
     least: NDArray[np.float64]
     largest: NDArray[np.float64]
 
+    @np.errstate(over="ignore", invalid="ignore")
     def merged(self, other):
         """Return the moments of the rows of both (Chan, Golub & LeVeque 1983)."""
         if other.total == 0:
@@ -97,8 +98,9 @@ class Moments:
     def is_indicator(self):
         """Whether all values of each feature are 0 or 1, (p,)."""
         # the largest variance that values between 0 and 1 can have is that of 0 and 1
-        extreme = self.mean * (1 - self.mean)
         bounded = (self.least == 0) & (self.largest == 1)
+        mean = np.where(bounded, self.mean, 0.0)
+        extreme = mean * (1 - mean)
         return bounded & (self.squares >= self.total * extreme * (1 - 1e-9))
 
 

@@ -99,7 +99,9 @@ class PairedMLPClassifierCV(BasePairedMLP):
         None: that of `activation` and `penalty` alone; "all": all pairs of
         `pairing_grid()` that can be fitted to y.
     cv : int, cross-validation generator or iterable, default=5
-        Folds, as in GridSearchCV; an int gives stratified folds.
+        Folds, as in GridSearchCV, but an int shuffles the rows: tables are often sorted
+        by something that is not a feature. Where rows belong together, pass a splitter
+        with groups; where they are in time, TimeSeriesSplit.
     scoring : str or callable, default="neg_log_loss"
         Scorer of scikit-learn. Only "neg_log_loss", "neg_brier_score" and "accuracy",
         by name, are means over rows, by which fits are given up early.
@@ -123,7 +125,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
     best_index_ : int
         Their place in `cv_results_`.
     best_score_ : float
-        Their mean score.
+        Their mean score on the folds begun (see Notes).
     best_estimator_ : PairedMLPClassifier
         Fitted to all rows; with `refit`. Its attributes, such as `coefs_`, are those of
         this classifier too.
@@ -136,8 +138,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
         For pandas.DataFrame, with one row per candidate, in the order of
         `scores_`: params, param_activation, param_penalty, param_hidden_layer_sizes,
         param_alpha; split0_test_score and so on, as in `scores_`, their mean_test_score
-        and std_test_score over the folds begun; rank_test_score, of those complete;
-        n_splits, the folds completed; mean_fit_time, in seconds; status, "complete" or
+        and std_test_score over the folds begun; rank_test_score, of those kept;
+        n_splits, the folds completed; mean_fit_time, in seconds; status, "kept" or
         "given up".
     n_splits_ : int
         Number of folds.
@@ -185,11 +187,12 @@ class PairedMLPClassifierCV(BasePairedMLP):
        rows held out so far, all are dropped but the candidate with the lowest mean loss
        and those that have no fit given up or left out, and could win against it. (Where
        rows are held out k times, s and e are multiplied by sqrt(k).)
-    4. Once a single candidate is left, its fits of the folds that remain, and those
-       that were given up, are made in full, side by side with the fit to all rows.
+    4. The race ends once a single candidate is left: `best_score_` is then the mean of
+       the folds so far, at least two.
 
-    So the scores of the candidate chosen are complete. It can be worse than the best
-    one by about a standard error of the score, and hardly by more. For other scorers,
+    The candidate chosen can be worse than the best one by about a standard error of the
+    score, and hardly by more. For its score on all folds, and for those of the others,
+    set racing=False. For other scorers,
     candidates are dropped after a round once they have the scores of three folds, where
     the 95 % interval of the difference to the best (Nadeau & Bengio 2003, see
     `compare_pairings`) excludes 0. With `n_init` > 1 or `moderated` no fit is given up
@@ -219,8 +222,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
     True
     >>> import pandas as pd
     >>> table = pd.DataFrame(clf.cv_results_)
-    >>> table[table["status"] == "complete"]["n_splits"].unique()
-    array([5])
+    >>> table.loc[clf.best_index_, "status"]
+    'kept'
     """
 
     # Set by fit
@@ -336,8 +339,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
             params = group.params(alphas[0]) | {"random_state": seed}
             templates[group] = self._template(params)
             check_parameters(templates[group])
-        cv = check_cv(self.cv, data.y, classifier=True)
-        folds = list(cv.split(X, data.y, **split_params))
+        folds = list(self._splitter(data.y, seed).split(X, data.y, **split_params))
         return Search(
             [Candidate(group, alpha) for group in groups for alpha in alphas],
             templates,
@@ -347,6 +349,13 @@ class PairedMLPClassifierCV(BasePairedMLP):
             n_jobs=self.n_jobs,
             verbose=bool(self.verbose),
         )
+
+    def _splitter(self, y, seed):
+        """Return the splitter; an integer `cv` shuffles the rows."""
+        cv = check_cv(self.cv, y, classifier=True)
+        if self.cv is None or is_integer(self.cv):
+            return cv.__class__(cv.n_splits, shuffle=True, random_state=seed)
+        return cv
 
     def _template(self, params):
         """Return an unfitted PairedMLPClassifier with these parameters."""

@@ -119,7 +119,7 @@ class AlphaCurveDisplay:
         display = cls(
             alphas=search.alphas_,
             scores=search.scores_.reshape(-1, n_alphas, n_splits),
-            complete=(results["status"] == "complete").reshape(-1, n_alphas),
+            complete=(results["status"] == "kept").reshape(-1, n_alphas),
             names=names,
             best=divmod(search.best_index_, n_alphas),
             scoring=search.scoring if isinstance(search.scoring, str) else "score",
@@ -173,17 +173,19 @@ class AlphaCurveDisplay:
         """Return the heights of the points, and their standard errors.
 
         Folds differ more than candidates. So a height is that of the candidate chosen,
-        which has all folds, plus the mean difference on the folds that there are.
+        plus the mean difference to it on the folds that both have.
         """
         chosen = self.scores[self.best]
         known = ~np.isnan(self.scores)
         n = known.sum(axis=2)
         with np.errstate(invalid="ignore"):
-            differences = np.where(known, self.scores - chosen, 0).sum(axis=2) / n
+            both = known & ~np.isnan(chosen)
+            differences = np.where(both, self.scores - chosen, 0).sum(axis=2)
+            differences /= both.sum(axis=2)
             means = np.where(known, self.scores, 0).sum(axis=2) / n
             squares = np.where(known, self.scores - means[..., np.newaxis], 0) ** 2
             errors = np.sqrt(squares.sum(axis=2) / np.maximum(n - 1, 1) / n)
-        return chosen.mean() + differences, np.where(n > 1, errors, 0)
+        return np.nanmean(chosen) + differences, np.where(n > 1, errors, 0)
 
 
 def _name(results: dict[str, Any], i: int, with_sizes: bool) -> str:

@@ -51,7 +51,7 @@ def cv_results(search: Search) -> dict[str, Any]:
         "rank_test_score": rank.astype(np.int32),
         "n_splits": complete.sum(axis=1),
         "mean_fit_time": seconds.sum(axis=1) / counts,
-        "status": np.where(alive, "complete", "given up").astype(object),
+        "status": np.where(alive, "kept", "given up").astype(object),
     }
 
 
@@ -76,6 +76,5 @@ def convergence_advice(search: Search) -> str | None:
     counts = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common())
     return (
         f"{reasons.total()} of {len(trials)} fits of the cross-validation did not "
-        f"converge ({counts}): scale the features to mean 0 and variance 1 "
-        "(StandardScaler), or raise alphas or max_iter"
+        f"converge ({counts}): raise alphas, max_iter or tol"
     )

@@ -103,8 +103,8 @@ class Search:
     def run(self, classifier_for: Callable[[int], Any] | None) -> Refit | None:
         """Fit and score all candidates on all folds, except those given up.
 
-        Once a single one is left, its last folds and the fit to all rows go side by
-        side.
+        The race ends once a single one is left. Its fits that were given up are then
+        made in full, side by side with the fit to all rows.
 
         Parameters
         ----------
@@ -135,17 +135,20 @@ class Search:
     def _complete(
         self, i: int, classifier_for: Callable[[int], Any] | None
     ) -> Refit | None:
-        """Fit a candidate to the folds that it lacks, and to all rows."""
+        """Complete the fits of a candidate that were given up; fit it to all rows."""
         group, alphas = self.candidates[i].group, {i: self.candidates[i].alpha}
         tasks = [
             FoldTask(self.templates[group], alphas, fold, racing=False, first=False)
             for fold in range(len(self.folds))
-            if (i, fold) not in self.trials or not self.trials[i, fold].complete
+            if (i, fold) in self.trials and not self.trials[i, fold].complete
         ]
-        others = []
-        if classifier_for is not None:
-            others.append(delayed(_refit)(classifier_for(i), self.data))
-        return next(iter(self._perform(tasks, others)), None)
+        if classifier_for is None:
+            self._perform(tasks)
+            return None
+        classifier = classifier_for(i)
+        if not tasks:  # here, with threads over blocks of rows
+            return _refit(classifier, self.data)
+        return self._perform(tasks, [delayed(_refit)(classifier, self.data)])[0]
 
     def _rounds(self) -> Iterable[Round]:
         groups = list(self.templates)
