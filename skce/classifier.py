@@ -91,9 +91,9 @@ class PairedMLPClassifier(BasePairedMLP):
         together, in all stages.
     tol : float, default=1e-4
         The fit has converged when no component of the gradient (in the parameters of
-        the standardised features) is larger; or when ten iterations have lowered the
-        objective by less than the part (200 tol)^2 of it per iteration, 0.4 % in all by
-        default: a plateau.
+        the standardised features) is larger; or, unless tol is below 1e-4, when ten
+        iterations have lowered the objective by less than 0.4 % (a plateau), or no
+        lower point is found at a kink of relu.
     standardize : bool, default=True
         Whether the solver and the L2 term see the weights of standardised features:
         (x - mean) / scale. The scale is the standard deviation in the training rows;
@@ -246,8 +246,8 @@ class PairedMLPClassifier(BasePairedMLP):
     >>> clf = PairedMLPClassifier(
     ...     class_weight="balanced", label_smoothing=0.1, n_init=3, **params
     ... ).fit(X, y)
-    >>> clf.init_losses_.round(2)
-    array([0.21, 0.21, 0.21])
+    >>> clf.init_losses_.round(1)
+    array([0.1, 0.1, 0.1])
 
     Continue from where it ended, with other targets:
 
@@ -259,9 +259,9 @@ class PairedMLPClassifier(BasePairedMLP):
     >>> few = PairedMLPClassifier(**params).fit(X[::10], y[::10])
     >>> moderated = PairedMLPClassifier(moderated=True, **params).fit(X[::10], y[::10])
     >>> for clf in (few, moderated):
-    ...     print(clf.predict_proba(10 * X[:1]).max().round(2))
-    0.68
-    0.46
+    ...     print(clf.predict_proba(10 * X[:1]).max().round(1))
+    1.0
+    0.5
 
     The iterations as a table, and callbacks of scikit-learn (from 1.9 on):
 

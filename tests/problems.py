@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skce import PairedMLPClassifier
 from skce.losses.activations import ACTIVATIONS, ElementwiseActivation
 from skce.losses.intervals import Interval
 from skce.losses.pairings import ComposedPairing, pair, pairing_grid, pairing_status
@@ -95,3 +96,13 @@ class Huber(Penalty):
 
     def second_derivative(self, t, y):
         return (np.abs(y - t) < 0.5).astype(y.dtype)
+
+
+def plain(*names, **parameters):
+    """A classifier with smooth units, hardly any L2 term, and X as it is.
+
+    For properties of solvers and formulas that need a minimum to many digits, or an
+    objective that can be written out.
+    """
+    settings = {"hidden_activation": "logistic", "alpha": 1e-4, "standardize": False}
+    return PairedMLPClassifier(*names, **settings | parameters)

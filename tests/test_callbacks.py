@@ -5,12 +5,12 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
+from problems import plain
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skce import PairedMLPClassifier
 from skce._fitting.solvers import SOLVERS
 
 try:
@@ -21,13 +21,13 @@ except ImportError:
 needs_callbacks = pytest.mark.skipif(
     ScoringMonitor is None, reason="needs scikit-learn 1.9"
 )
-X, Y = load_iris(return_X_y=True)
-X = StandardScaler().fit_transform(X)
+RAW, Y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(RAW)
 
 
 def classifier(**params):
     params = {"hidden_layer_sizes": 3, "alpha": 0.1, "random_state": 0} | params
-    return PairedMLPClassifier(**params)
+    return plain(**params)
 
 
 class Recorder:
@@ -72,6 +72,14 @@ def test_callbacks_are_called_every_iteration_and_change_nothing(solver):
     assert recorder.n_setups == recorder.n_teardowns == 1
     assert recorder.open == []
     assert recorder.ended[-1] == "fit"
+    np.testing.assert_allclose(recorder.losses, clf.loss_curve_, rtol=1e-6)
+
+
+@needs_callbacks
+def test_callbacks_see_networks_for_x_as_it_is():
+    recorder = Recorder()
+    clf = classifier(standardize=True, alpha=1e-9, max_iter=40, tol=1e-2)
+    clf.set_callbacks(recorder).fit(RAW, Y)
     np.testing.assert_allclose(recorder.losses, clf.loss_curve_, rtol=1e-6)
 
 
@@ -199,7 +207,7 @@ def test_callbacks_are_refused_before_scikit_learn_1_9():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_history_has_one_entry_per_iteration(solver):
-    clf = classifier(solver=solver, max_iter=1000).fit(X, Y)
+    clf = classifier(solver=solver, max_iter=1000, tol=9e-5).fit(X, Y)
     history = clf.history_
     assert {len(column) for column in history.values()} == {clf.n_iter_}
     record = clf.solver_result_

@@ -10,23 +10,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from problems import plain
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
-from skce import PairedMLPClassifier, alpha_path
+from skce import alpha_path
 from skce._fitting import checkpoint
 from skce._fitting.fits import MIN_WORK_OF_A_START
 from skce._fitting.solvers import SOLVERS
 from skce._network.objective import Objective
 from skce.losses.penalties import LeastSquares
 
-X, Y = load_iris(return_X_y=True)
-X = (X - X.mean(axis=0)) / X.std(axis=0)
+RAW, Y = load_iris(return_X_y=True)
+X = (RAW - RAW.mean(axis=0)) / RAW.std(axis=0)
 CASES = {solver: {"solver": solver} for solver in SOLVERS} | {
     "growing": {"growing_sample": True},
     "starts": {"n_init": 3},
     "early": {"early_stopping": True, "scoring": "accuracy"},
     "float32": {},
+    "standardized": {"standardize": True, "hidden_activation": "relu"},
 }
 
 
@@ -50,7 +52,7 @@ class Ends(LeastSquares):
 
 def classifier(**params):
     given = {"hidden_layer_sizes": 4, "alpha": 0.1, "random_state": 0, "tol": 1e-5}
-    return PairedMLPClassifier("softmax", **given | params)
+    return plain("softmax", **given | params)
 
 
 def assert_same(fit, other):
@@ -65,7 +67,7 @@ def assert_same(fit, other):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("cut", [0, 11])
 def test_an_interrupted_fit_resumes_bit_identically(case, cut, tmp_path, monkeypatch):
-    rows = X.astype(np.float32) if case == "float32" else X
+    rows = {"float32": X.astype(np.float32), "standardized": RAW}.get(case, X)
     penalty, path = Ends(), tmp_path / "fit"
     clf = classifier(penalty=penalty, **CASES[case])
     whole = classifier(penalty=penalty, **CASES[case]).fit(rows, Y)
@@ -154,6 +156,7 @@ def test_a_file_of_another_fit_is_refused_and_kept(tmp_path):
     fails(r"start weights", clf, coefs_init=start[0], intercepts_init=start[1])
     assert vars(clf) == state
     fails(r"alpha=1\.0 \(before: 0\.1\)", classifier(alpha=1))
+    fails(r"standardize", classifier(standardize=True))
     fails(r"layer_sizes=\[2, 4, 3\]", classifier(), X[:, :2])
     fails(r"integer random_state", classifier(random_state=None))
     for content in ("not one\nof these", '{"precious": 1}', "x", b"\0" * 2**20):

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from problems import DEGENERATE, NAMES, Exponential
+from problems import DEGENERATE, NAMES, Exponential, plain
 from scipy import sparse
 from scipy.special import expit
 from sklearn.datasets import (
@@ -45,7 +45,7 @@ MULTI = StandardScaler().fit_transform(MULTI)
 
 def small(activation="softmax", penalty="natural", **parameters):
     defaults = {"hidden_layer_sizes": (6,), "alpha": 0.1, "random_state": 0}
-    return PairedMLPClassifier(activation, penalty, **defaults | parameters)
+    return plain(activation, penalty, **defaults | parameters)
 
 
 def learnt(names):
@@ -177,7 +177,7 @@ def test_sparse_input_too_large_to_be_made_dense(names):
         rng.normal(size=(3000, 500)) * (rng.random((3000, 500)) < 0.01)
     )
     y = np.asarray((X[:, :250].sum(axis=1) > 0) + (X.sum(axis=1) > 1), dtype=int)
-    fits = [small(*names, tol=1e-2).fit(rows, y) for rows in (X, X.toarray())]
+    fits = [small(*names, tol=1e-3).fit(rows, y) for rows in (X, X.toarray())]
     np.testing.assert_allclose(
         fits[0].predict_proba(X), fits[1].predict_proba(X.toarray()), atol=1e-6
     )
@@ -240,13 +240,15 @@ def test_random_state_determines_the_start():
 
 def test_init_uniform_is_that_of_the_paper():
     # a tolerance so loose that the fit returns its start
-    start = small(init="uniform", tol=1e9, hidden_layer_sizes=300)
-    with pytest.warns(UserWarning, match="start to be stationary|nowhere larger"):
+    start = small(
+        init="uniform", tol=1e9, hidden_layer_sizes=300, hidden_activation="tanh"
+    )
+    with pytest.warns(UserWarning, match="(changed|learned) nothing|nowhere"):
         start.fit(IRIS, IRIS_Y)
     for array in [*start.coefs_, start.intercepts_[0]]:
         assert -1 < array.min() < -0.95
         assert 0.95 < array.max() < 1
-    with pytest.warns(UserWarning, match="start to be stationary|nowhere larger"):
+    with pytest.warns(UserWarning, match="(changed|learned) nothing|nowhere"):
         start.set_params(init="glorot").fit(IRIS, IRIS_Y)
     bound = np.sqrt(6 / 304)
     assert 0.95 * bound < np.abs(start.coefs_[0]).max() <= bound
@@ -314,11 +316,17 @@ def test_a_stuck_fit_restarts_from_the_class_frequencies(seed):
     X = rng.normal(size=(500, 3)) + y[:, np.newaxis]
     fit = small("sparsemax", "least_squares", alpha=1e-4).fit(X, y)
     p = np.bincount(y) / len(y)
-    constant = fit.pairing_.loss_of_constant(p[p > 0])
+    constant = loss_of_constant(fit, p[p > 0])
     assert fit.loss_ < 0.7 * constant
     assert fit.loss_ <= fit.init_losses_[0]
     assert len(set(fit.predict(X))) > 1
     small("sparsemax", alpha=1.0).fit(X, y)  # never stuck
+
+
+def loss_of_constant(fit, p):
+    """The mean penalty of the class frequencies p as outputs for all rows."""
+    value = fit.pairing_.penalty.value
+    return np.sum(p * value(np.ones_like(p), p) + (1 - p) * value(0 * p, p))
 
 
 def test_a_fit_that_stays_at_the_class_frequencies_warns():
@@ -326,7 +334,7 @@ def test_a_fit_that_stays_at_the_class_frequencies_warns():
     weights = {0: 1000, 1: 1e-4, 2: 1e-4}
     stuck = small("sparsemax", "least_squares", hidden_layer_sizes=())
     stuck.set_params(class_weight=weights, alpha=1e-4)
-    with pytest.warns(ConvergenceWarning, match=r"stuck.*class frequencies.*natural"):
+    with pytest.warns(ConvergenceWarning, match="learned nothing.*natural"):
         stuck.fit(X, y)
     assert set(stuck.predict(X)) == {0}
 
@@ -339,7 +347,7 @@ def test_a_fit_ended_by_a_limit_does_not_restart(limit):
     X = rng.normal(size=(300, 3))
     fit = small("logistic", "least_squares", init="uniform", **limit).fit(X, y)
     p = np.bincount(y) / len(y)
-    assert fit.loss_ > 1.02 * fit.pairing_.loss_of_constant(p)
+    assert fit.loss_ > 1.02 * loss_of_constant(fit, p)
     assert fit.loss_ == fit.init_losses_[0]
     assert fit.solver_result_["reason"] == next(iter(limit))
 

@@ -22,7 +22,12 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
-from skce import DegeneratePairingWarning, PairedMLPClassifier, pairing_grid
+from skce import (
+    DegeneratePairingWarning,
+    PairedMLPClassifier,
+    ScaleWarning,
+    pairing_grid,
+)
 from skce._fitting.problem import Plan
 from skce._fitting.solvers import SOLVERS, minimize
 from skce._fitting.starts import start_parameters
@@ -32,6 +37,7 @@ from skce._network.data import Data, Encoding
 from skce._network.kernels import Network
 from skce._network.objective import Objective
 from skce._network.rows import LocalRows
+from skce._network.standardization import Standardization, column_moments
 from skce.losses.activations import get_activation
 from skce.losses.hidden import get_hidden_activation
 from skce.losses.pairings import pair
@@ -91,7 +97,9 @@ def cut(array, chunk=CHUNK):
 
 def classifier(**parameters):
     defaults = {"hidden_layer_sizes": 6, "alpha": 1.0, "max_iter": 50, "tol": 0}
-    return DaskPairedMLPClassifier(**{**defaults, "random_state": 0, **parameters})
+    # smooth units, as kinks would amplify rounding errors
+    defaults |= {"hidden_activation": "logistic", "random_state": 0}
+    return DaskPairedMLPClassifier(**defaults | parameters)
 
 
 def same_bits(one, other):
@@ -101,7 +109,7 @@ def same_bits(one, other):
 
 
 def local_fit(clf, X, y, weights=None):
-    """The network and solution of a local fit: same start, same partitions."""
+    """The loss and coefs_ of a local fit: same start, same partitions."""
     pairing = pair(clf.activation, clf.penalty)
     labels, _ = encode(y, pairing.activation)
     network = Network(
@@ -126,9 +134,13 @@ def local_fit(clf, X, y, weights=None):
         solver=clf.solver,
         random_state=np.random.RandomState(0),
     )
-    objective = Objective(network, BlockRows(network, blocks), decay)
+    # of all rows at once, not merged from the partitions
+    features = Standardization.of(column_moments(X, weights))
+    objective = Objective(network, BlockRows(network, blocks), decay, features)
     plan = Plan(clf.solver, clf.tol, clf.max_iter, clf.max_fun)
-    return network, minimize(objective, theta, plan)
+    solution = minimize(objective, theta, plan)
+    theta = features.for_rows(solution.theta, network)
+    return solution.value, [W.T for W in network.weights_and_biases(theta)[0]]
 
 
 class BlockRows(LocalRows):
@@ -144,11 +156,10 @@ class BlockRows(LocalRows):
 
 
 def assert_as_local(clf, X, y, weights=None, rtol=1e-10):
-    network, solution = local_fit(clf, X, y, weights)
-    coefs, _ = network.weights_and_biases(solution.theta)
-    np.testing.assert_allclose(clf.loss_, solution.value, rtol=1e-10, atol=1e-12)
+    loss, coefs = local_fit(clf, X, y, weights)
+    np.testing.assert_allclose(clf.loss_, loss, rtol=1e-10, atol=1e-12)
     for a, b in zip(clf.coefs_, coefs, strict=True):
-        np.testing.assert_allclose(a, b.T, rtol=0, atol=rtol * np.abs(b).max())
+        np.testing.assert_allclose(a, b, rtol=0, atol=rtol * np.abs(b).max())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -158,6 +169,18 @@ def test_equal_to_the_local_fit_after_50_iterations(client, data, seed):
     clf = classifier().fit(cut(X), cut(y), sample_weight=cut(weights))
     assert clf.n_iter_ == 50
     assert_as_local(clf, X, y, weights)
+
+
+def test_features_are_standardized_over_all_partitions(client, data):
+    X, y, weights = data
+    # sorted, so that no partition has the moments of all rows
+    order = np.argsort(X[:, 0])
+    X, y = X[order] * np.array([1e3, 1, 1e-3, 5, 1]) + 7, y[order]
+    clf = classifier().fit(cut(X), cut(y), sample_weight=cut(weights))
+    assert_as_local(clf, X, y, weights, rtol=1e-7)
+    raw = classifier(standardize=False, max_iter=2)
+    with pytest.warns(ScaleWarning, match="saturated.*set standardize=True"):
+        raw.fit(cut(X), cut(y))
 
 
 @pytest.mark.parametrize("names", NAMES, ids=" x ".join)
@@ -461,7 +484,7 @@ def test_the_warnings_are_those_of_a_local_fit(client, data):
     with pytest.warns(ConvergenceWarning, match="max_iter=2"):
         classifier(max_iter=2).fit(cut(X), cut(y))
     with pytest.warns(UserWarning, match="saturated"):
-        classifier(max_iter=2).fit(cut(1e4 * X), cut(y))
+        classifier(max_iter=2, standardize=False).fit(cut(1e4 * X), cut(y))
     with pytest.warns(DegeneratePairingWarning):
         classifier(activation="logistic", penalty="cross_entropy", max_iter=2).fit(
             cut(X), cut(y)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
@@ -48,9 +49,8 @@ def fits(activation, **params):
 def test_mean_over_the_posterior_of_the_logits(activation, kind, hidden):
     """Near the average over logits drawn from the normal approximation."""
     y = TARGETS[kind]
-    plain, moderated = (
-        clf.fit(X, y) for clf in fits(activation, hidden_layer_sizes=hidden)
-    )
+    smooth = {"hidden_layer_sizes": hidden, "hidden_activation": "logistic"}
+    plain, moderated = (clf.fit(X, y) for clf in fits(activation, **smooth))
     network = plain._network
     p, step = flat(plain.coefs_, plain.intercepts_), 1e-5
     z = np.atleast_2d(plain._of_logits(X, lambda z: z))
@@ -133,6 +133,26 @@ def test_probabilities_are_less_certain_and_all_else_is_unchanged(
     # far from the training rows they stay finite
     far = moderated.predict_proba(1e6 * X)
     assert np.isfinite(far).all()
+
+
+@pytest.mark.parametrize(("activation", "kind"), CASES)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_unit_that_is_0_for_all_rows_leaves_the_covariance_finite(
+    activation, kind, seed
+):
+    y = TARGETS[kind]
+    start = PairedMLPClassifier(activation, hidden_layer_sizes=3, tol=1e-3)
+    start.set_params(alpha=1, random_state=seed).fit(X, y)
+    start.coefs_[0][:, 0], start.intercepts_[0][0] = 0, -1
+    moderated = clone(start).set_params(moderated=True)
+    moderated.fit(X, y, coefs_init=start.coefs_, intercepts_init=start.intercepts_)
+    covariance = moderated.posterior_covariance_
+    # of its weights the prior's, and of its bias that of directions without curvature
+    weights = covariance[[0, 3, 6, 9], [0, 3, 6, 9]]
+    np.testing.assert_allclose(weights, 1 / moderated.alpha, rtol=1e-6)
+    assert covariance[12, 12] == 0
+    least, *_, largest = np.linalg.eigvalsh(covariance)
+    assert -1e-12 * largest < least <= largest < 1e6
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

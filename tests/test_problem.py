@@ -26,6 +26,7 @@ class RowsElsewhere:
         self.n_rows, self.dtype, self.n_bytes = rows.n_rows, rows.dtype, np.inf
         self.total_weight, self.class_frequencies = 150.0, rows.class_frequencies
         self.sample, self.largest = rows.sample, rows.largest
+        self.moments = rows.moments
 
     def sums(self, kind, vectors):
         return self._rows.sums(kind, vectors)

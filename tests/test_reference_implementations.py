@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from problems import plain
 from scipy.special import expit, logsumexp, xlogy
 from sklearn.datasets import (
     load_breast_cancer,
@@ -22,7 +23,7 @@ ALPHA = 2.0
 
 
 def linear(activation, solver="lbfgs"):
-    return PairedMLPClassifier(
+    return plain(
         activation,
         hidden_layer_sizes=(),
         alpha=ALPHA,
@@ -52,6 +53,22 @@ def test_softmax_without_hidden_units_is_multinomial_logistic_regression(
     )
     np.testing.assert_allclose(
         ours.predict_proba(IRIS), theirs.predict_proba(IRIS), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_by_default_it_is_that_of_standardized_features(weighted):
+    X, y = load_iris(return_X_y=True)
+    weights = np.random.default_rng(0).uniform(0, 2, len(X)) if weighted else None
+    ours = linear("softmax").set_params(standardize=True).fit(X, y, weights)
+    scaler = StandardScaler().fit(X, sample_weight=weights)
+    theirs = logistic_regression().fit(scaler.transform(X), y, weights)
+    # coefs_ are for X as it is
+    np.testing.assert_allclose(
+        ours.coefs_[0].T, theirs.coef_ / scaler.scale_, rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        ours.predict_proba(X), theirs.predict_proba(scaler.transform(X)), atol=1e-5
     )
 
 
@@ -151,7 +168,7 @@ def test_loss_is_the_objective_of_the_coefficients(
 ):
     rng = np.random.default_rng(1)
     weights = rng.uniform(0, 3, len(IRIS)) if weighted else np.ones(len(IRIS))
-    model = PairedMLPClassifier(
+    model = plain(
         activation, penalty, hidden_layer_sizes=hidden, alpha=0.5, random_state=0
     ).fit(IRIS, IRIS_Y, weights if weighted else None)
     expected = independent_objective(model, IRIS, np.eye(3)[IRIS_Y], weights)

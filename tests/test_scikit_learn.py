@@ -29,7 +29,7 @@ OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
     [
         PairedMLPClassifier(*names, hidden_layer_sizes=hidden)
         for names in NAMES
-        for hidden in [(), (5,), (5, 3)]
+        for hidden in [(), (10,), (10, 5)]  # of 5 relu units too many can die
     ]
     + [PairedMLPClassifier(*names, hidden_layer_sizes=5, **OPTIONS) for names in NAMES]
     + [

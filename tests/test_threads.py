@@ -144,7 +144,11 @@ def test_overflow_in_prediction_by_threads_is_an_error():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30_000, 4))
     fitted = PairedMLPClassifier(
-        "identity", hidden_layer_sizes=(50,), hidden_activation="relu", max_iter=1
+        "identity",
+        hidden_layer_sizes=(50,),
+        hidden_activation="relu",
+        max_iter=1,
+        growing_sample=False,
     )
     with pytest.warns(UserWarning, match="max_iter"):
         fitted.fit(X, X[:, 0] > 0)

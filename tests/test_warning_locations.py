@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.pipeline
+from problems import plain
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -76,7 +77,7 @@ def test_a_folder_with_the_same_prefix_is_outside():
         (ConvergenceWarning, {"max_iter": 1}, X),
         (ConvergenceWarning, {"max_iter": 1, "n_init": 3, "n_jobs": 2}, X),
         (ConvergenceWarning, {"max_iter": 1, "early_stopping": True}, X),
-        (ScaleWarning, {}, X * 1e-5),
+        (ScaleWarning, {}, X * 1e4),
         (
             DegeneratePairingWarning,
             {"activation": "logistic", "penalty": "cross_entropy"},
@@ -85,7 +86,7 @@ def test_a_folder_with_the_same_prefix_is_outside():
     ],
 )
 def test_warnings_of_a_fit_name_the_line_that_calls_fit(category, settings, rows):
-    classifier = PairedMLPClassifier(hidden_layer_sizes=2, random_state=0, **settings)
+    classifier = plain(hidden_layer_sizes=2, random_state=0, **settings)
     user = lambda: classifier.fit(rows, y)  # noqa: E731
     assert located(user) == (Path(__file__), line_of(user))
 

@@ -12,6 +12,7 @@ from skce._fitting.stages import MAX_STAGES, minimize_in_stages
 from skce._fitting.stopping import ValidationWatch
 from skce._inputs.sampling import MAX_COPIED_BYTES
 from skce._network.executors import workers
+from skce._network.standardization import is_scaled
 
 __all__ = [
     "BrokenFitError",
@@ -130,8 +131,13 @@ class Fits:
                 "was interrupted (Ctrl-C): the best weights so far are kept, of "
                 f"{begun} of {len(self.outcomes)} starts"
             )
+        advice = best.solution.advice
         if learned_nothing(problem, best.solution):
-            return _why_nothing(problem, best)
+            if advice is None:
+                return _why_nothing(problem, best)
+            return f"{advice}. So far it is no better than the class frequencies"
+        if advice is not None:
+            return advice
         if best.kept_random_start:
             return (
                 "has changed nothing: at the random start no component of the gradient "
@@ -144,7 +150,7 @@ class Fits:
                 "validation rows (validation_fraction, X_val), raise alpha, or use "
                 "another scoring"
             )
-        return best.solution.advice
+        return None
 
 
 def fit_from_starts(problem, starts, plan, task=None):
@@ -307,7 +313,7 @@ def _why_nothing(problem, outcome):
         advice.append("use fewer hidden layers")
     if problem.network.pairing.status == "workable":
         advice.append("use penalty='natural', which is nowhere flat")
-    if problem.standardization is None:
+    if problem.standardization is None and not is_scaled(rows.sample):
         advice.append("set standardize=True")
     advice.append("use another random_state")
     return text + f"the fit is stuck: {', or '.join(advice)}"

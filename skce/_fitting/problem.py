@@ -22,6 +22,10 @@ __all__ = ["Given", "Plan", "Problem", "Start"]
 # Rows from which "auto" begins on a growing sample
 MIN_GROWING_ROWS = 2**13
 
+# Relative fall of the objective in ten iterations that ends a fit, chosen on 20 tables
+# (docs/quality.md); a lower `tol` asks for the minimum itself
+PLATEAU, MIN_TOL_OF_PLATEAU = 0.004, 1e-4
+
 # Outputs of 0 and 1 may have an infinite loss
 MIN_FREQUENCY = 1e-9
 
@@ -245,11 +249,8 @@ class Plan:
 
     @property
     def plateau(self):
-        """Relative fall of the objective per iteration that is a plateau.
-
-        About a minimum the objective is above it by the square of the gradient.
-        """
-        return (200 * self.tol) ** 2
+        """Relative fall of the objective that is a plateau; 0 for a low `tol`."""
+        return PLATEAU if self.tol >= MIN_TOL_OF_PLATEAU else 0.0
 
     def with_less_budget(self, n_iter, n_fun):
         """Return the plan with what is left of its limits after so much work."""

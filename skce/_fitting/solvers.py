@@ -329,7 +329,7 @@ class Monitor:
             return False
         last = losses[-1]
         fall = losses[-1 - PLATEAU_ITERATIONS] - last
-        return fall < PLATEAU_ITERATIONS * self.plan.plateau * abs(last)
+        return fall < self.plan.plateau * abs(last)
 
     def record_iteration(self, theta):
         """Accept a point, add it to the history, and return the Iteration."""
@@ -441,10 +441,10 @@ def _run(monitor, theta, listener, interrupt):
     # the callback stopped it, which SciPy reports as a failure
     if monitor.within_tol and not success:
         return 0, f"No component of the gradient is over tol={plan.tol:g}."
-    if _reason(monitor, status, listener, interrupt) == "plateau":
+    if monitor.on_plateau and not success:
         return 0, (
             f"{PLATEAU_ITERATIONS} iterations lowered the objective by less than "
-            f"{PLATEAU_ITERATIONS * plan.plateau:.2g} of it."
+            f"{plan.plateau:.1%}."
         )
     return int(status), str(message)
 
@@ -471,7 +471,11 @@ def _reason(monitor, status, listener, interrupt):
         return "max_iter"
     if monitor.budget_spent:
         return "max_fun"
-    return "breakdown" if status == BROKEN else "precision"
+    if status == BROKEN:
+        return "breakdown"
+    # at a kink no gradient vanishes: that no lower point is found is the end of the fit
+    at_kink = monitor.objective.network.has_kinks and monitor.plan.plateau > 0
+    return "plateau" if at_kink else "precision"
 
 
 def _advice(monitor, reason):

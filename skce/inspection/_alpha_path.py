@@ -52,12 +52,13 @@ def alpha_path(
     >>> from sklearn.datasets import load_iris
     >>> from skce import PairedMLPClassifier, alpha_path
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = PairedMLPClassifier(hidden_layer_sizes=5, random_state=0)
+    >>> clf = PairedMLPClassifier(
+    ...     hidden_layer_sizes=5, hidden_activation="tanh", random_state=0)
     >>> for fit in alpha_path(clf, X, y, [10, 1, 0.1]):
-    ...     print(fit.alpha, round(fit.loss_, 2))
-    10.0 0.84
-    1.0 0.3
-    0.1 0.09
+    ...     print(fit.alpha, round(fit.loss_, 1))
+    10.0 0.5
+    1.0 0.1
+    0.1 0.1
     """
     if "alpha" not in estimator.get_params(deep=False):
         raise TypeError(

@@ -79,8 +79,8 @@ def check_gradient(
     ...         return 2 * (y - t)
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = PairedMLPClassifier("softmax", Wrong(), hidden_layer_sizes=3)
-    >>> round(check_gradient(clf, X, y)["gradient"], 2)
-    1.0
+    >>> check_gradient(clf, X, y)["gradient"] > 0.5
+    True
     >>> errors = check_gradient(clf.set_params(penalty="least_squares"), X, y)
     >>> errors["gradient"] < 1e-7 and errors["hessian"] < 1e-7
     True

@@ -98,19 +98,6 @@ class Pairing:
         unit = None if self.penalty is None else self.penalty.unit
         return self.status == "natural" and unit == "nats"
 
-    def loss_of_constant(self, p: Array) -> float:
-        """Return the mean loss of rows whose outputs are the class frequencies p, (q,).
-
-        inf where it is no useful bound: for natural pairs, which have no flat regions,
-        for degenerate ones, and for frequencies of 0 and 1.
-        """
-        if self.status != "workable" or self.penalty is None:
-            return np.inf
-        if not np.all((p > 0) & (p < 1)):
-            return np.inf
-        on, off = self.penalty.value(np.ones_like(p), p), self.penalty.value(0 * p, p)
-        return float(np.sum(p * on + (1 - p) * off))
-
     def loss_and_delta(
         self, z: Array, t: Array, labels: bool = False, out: Array | None = None
     ) -> tuple[Array, Array]:

@@ -56,7 +56,7 @@ def posterior_covariance(problem, theta, run):
     with H the Hessian of the loss in the logits; it has no negative eigenvalues, also
     short of the minimum. Directions in which rounding leaves none are given a variance
     of 0: a common shift of softmax's biases, which moves no probability, or the bias
-    of a unit that is saturated for all rows.
+    of a unit that is saturated for all rows, or of relu at 0 for all rows.
 
     Parameters
     ----------
@@ -89,8 +89,11 @@ def posterior_covariance(problem, theta, run):
     if problem.standardization is not None:
         penalised = problem.standardization.l2_for_rows(penalised, network)
     A[np.diag_indices(size)] += problem.alpha * penalised[network.public_order]
-    # in units in which the diagonal is 1, so that scales of features do not matter
-    scale = 1 / np.sqrt(np.maximum(np.diag(A), np.finfo(float).tiny))
+    # in units in which the diagonal is 1, so that scales of features do not matter;
+    # rounding must not give a share of others to what has no curvature at all
+    diagonal = np.diag(A)
+    scale = np.zeros(size)
+    np.divide(1, np.sqrt(diagonal), out=scale, where=diagonal > 0)
     values, vectors = np.linalg.eigh(scale[:, np.newaxis] * A * scale)
     kept = values > values[-1] * size * np.finfo(float).eps
     vectors = scale[:, np.newaxis] * vectors[:, kept]
