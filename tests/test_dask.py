@@ -135,11 +135,14 @@ def local_fit(clf, X, y, weights=None):
         random_state=np.random.RandomState(0),
     )
     # of all rows at once, not merged from the partitions
-    features = Standardization.of(column_moments(X, weights))
+    moments = column_moments(X, weights)
+    features = Standardization.of(moments) if clf.standardize else None
     objective = Objective(network, BlockRows(network, blocks), decay, features)
     plan = Plan(clf.solver, clf.tol, clf.max_iter, clf.max_fun)
     solution = minimize(objective, theta, plan)
-    theta = features.for_rows(solution.theta, network)
+    theta = solution.theta
+    if features is not None:
+        theta = features.for_rows(theta, network)
     return solution.value, [W.T for W in network.weights_and_biases(theta)[0]]
 
 
@@ -166,7 +169,9 @@ def assert_as_local(clf, X, y, weights=None, rtol=1e-10):
 def test_equal_to_the_local_fit_after_50_iterations(client, data, seed):
     X, y, weights = data
     y = np.random.default_rng(seed).permutation(y)  # far from any optimum
-    clf = classifier().fit(cut(X), cut(y), sample_weight=cut(weights))
+    # merged moments have other rounding errors than those of all rows at once
+    clf = classifier(standardize=False)
+    clf.fit(cut(X), cut(y), sample_weight=cut(weights))
     assert clf.n_iter_ == 50
     assert_as_local(clf, X, y, weights)
 
