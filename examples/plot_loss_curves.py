@@ -8,8 +8,6 @@ that starts on a sample of its rows which grows from stage to stage until it has
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits, make_classification
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skce import LossCurveDisplay, PairedMLPClassifier
 
@@ -24,8 +22,7 @@ for pair in pairs:
     classifier = PairedMLPClassifier(
         *pair, hidden_layer_sizes=20, alpha=1, random_state=0
     )
-    fit = make_pipeline(StandardScaler(), classifier).fit(X, y)
-    LossCurveDisplay.from_estimator(fit, ax=axes[0])
+    LossCurveDisplay.from_estimator(classifier.fit(X, y), ax=axes[0])
 axes[0].set(yscale="log", title="Digits")
 
 X, y = make_classification(20000, n_informative=8, random_state=0)

@@ -3,7 +3,7 @@ Which pair for which data?
 ==========================
 
 Compare all pairs of output activation and penalty on two data sets of scikit-learn: a
-grid search by log loss in a pipeline, a table of all pairs, and the performance of the
+grid search by log loss, a table of all pairs, and the performance of the
 chosen pair on folds that were not used for the choice.
 """
 
@@ -22,8 +22,6 @@ from sklearn.model_selection import (
     StratifiedKFold,
     cross_validate,
 )
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from skce import PairedMLPClassifier, pairing_grid
@@ -46,18 +44,17 @@ class SearchWithProgress(GridSearchCV):
             evaluate_candidates([candidate])
 
 
-def pipeline():
-    classifier = PairedMLPClassifier(
-        hidden_layer_sizes=(30,), alpha=1, max_iter=5000, random_state=0
+def classifier():
+    return PairedMLPClassifier(
+        hidden_layer_sizes=30, alpha=1, max_iter=5000, random_state=0
     )
-    return Pipeline([("scale", StandardScaler()), ("clf", classifier)])
 
 
 def search_pairs(title, X, y, repeats, n_jobs):
     """Fit a search over all pairs, with three scores for every fold."""
     search = SearchWithProgress(
-        pipeline(),
-        pairing_grid("clf__"),
+        classifier(),
+        pairing_grid(),
         scoring=list(SCORES),
         refit="neg_log_loss",
         cv=RepeatedStratifiedKFold(n_splits=5, n_repeats=repeats, random_state=0),
@@ -70,7 +67,7 @@ def search_pairs(title, X, y, repeats, n_jobs):
 def validate_choice(title, X, y, n_jobs):
     """Cross-validate the whole procedure, including the search."""
     inner = GridSearchCV(
-        pipeline(), pairing_grid("clf__"), scoring="neg_log_loss", cv=3, n_jobs=n_jobs
+        classifier(), pairing_grid(), scoring="neg_log_loss", cv=3, n_jobs=n_jobs
     )
     folds = list(StratifiedKFold(3, shuffle=True, random_state=1).split(X, y))
     results = [
@@ -88,7 +85,7 @@ def fold_scores(search):
     n_folds = search.n_splits_
     rows = []
     for i, parameters in enumerate(results["params"]):
-        pair = f"{parameters['clf__activation']} x {parameters['clf__penalty']}"
+        pair = f"{parameters['activation']} x {parameters['penalty']}"
         for fold in range(n_folds):
             scores = {
                 name: sign * results[f"split{fold}_test_{key}"][i]
@@ -150,7 +147,7 @@ def main():
         search = search_pairs(title, X, y, options.repeats, options.n_jobs)
         all_scores[title] = scores = fold_scores(search)
         validated = validate_choice(f"{title}, validation", X, y, options.n_jobs)
-        chosen = search.best_estimator_["clf"].pairing_
+        chosen = search.best_estimator_.pairing_
         performance = ", ".join(
             f"{name} {sign * validated[key].mean():.4f} ({validated[key].std():.4f})"
             for key, (name, sign) in SCORES.items()

@@ -33,7 +33,13 @@ fig, axes = plt.subplots(
 )
 for (above, below), pair in zip(axes.T, pairs, strict=True):
     classifier = PairedMLPClassifier(
-        *pair, hidden_layer_sizes=4, alpha=1, tol=1e-6, random_state=0
+        *pair,
+        hidden_layer_sizes=4,
+        hidden_activation="logistic",
+        alpha=1,
+        tol=1e-6,
+        standardize=False,
+        random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DegeneratePairingWarning)

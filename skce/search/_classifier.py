@@ -185,7 +185,9 @@ class PairedMLPClassifierCV(BasePairedMLP):
        on the first of these folds, compared with its best fit too, then on the second;
        then all on the next two folds, four, eight and so on. After each round, on all
        rows held out so far, all are dropped but the candidate with the lowest mean loss
-       and those that have no fit given up or left out, and could win against it. (Where
+       and those that have no fit given up or left out, and could win against it; a
+       larger alpha than the best is dropped only if D > 3 s, as a network with a small
+       one is wrong with certainty on rare rows, which two folds may not show. (Where
        rows are held out k times, s and e are multiplied by sqrt(k).)
     4. The race ends once a single candidate is left: `best_score_` is then the mean of
        the folds so far, at least two.

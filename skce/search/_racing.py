@@ -20,6 +20,7 @@ __all__ = [
     "Rival",
     "behind_by_folds",
     "cannot_win",
+    "clearly_behind",
     "first_visit",
     "mean_loss",
     "paired_difference",
@@ -27,6 +28,9 @@ __all__ = [
 
 # Of the interval of a mean difference, in standard errors of that difference
 N_STANDARD_ERRORS = 1.0
+
+# ... for a larger alpha than that of the best
+N_ERRORS_OF_LARGER = 3.0
 
 # The lead that is not worth finding, in standard errors of the mean loss itself
 TOLERANCE = 0.5
@@ -97,6 +101,18 @@ def cannot_win(
     _, error_of_mean = paired_difference(others, np.zeros_like(others), weights)
     reach = inflation * (N_STANDARD_ERRORS * error - TOLERANCE * error_of_mean)
     return to_come - behind + reach < 0
+
+
+def clearly_behind(
+    losses: Array, others: Array, weights: Array | None, inflation: float = 1.0
+) -> bool:
+    """Return whether losses, (n,), are certainly greater than others of the same rows.
+
+    For a larger alpha than that of the others: a network with a small alpha is wrong
+    with certainty on rare rows, which few rows held out may not show.
+    """
+    behind, error = paired_difference(losses, others, weights)
+    return behind > N_ERRORS_OF_LARGER * inflation * error
 
 
 def behind_by_folds(scores: Array, others: Array, test_to_train: float) -> bool:

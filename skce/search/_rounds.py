@@ -15,6 +15,7 @@ from skce.search._racing import (
     Rival,
     behind_by_folds,
     cannot_win,
+    clearly_behind,
     mean_loss,
 )
 
@@ -240,10 +241,11 @@ class Search:
         def stays(i):
             if i == best:
                 return True
-            complete = all(self.trials[i, fold].complete for fold in folds)
-            return complete and not cannot_win(
-                losses[i], losses[best], weights, inflation=inflation
-            )
+            if not all(self.trials[i, fold].complete for fold in folds):
+                return False
+            if self.candidates[i].alpha > self.candidates[best].alpha:
+                return not clearly_behind(losses[i], losses[best], weights, inflation)
+            return not cannot_win(losses[i], losses[best], weights, inflation=inflation)
 
         self.alive = [i for i in self.alive if stays(i)]
 
