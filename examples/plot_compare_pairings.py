@@ -10,18 +10,13 @@ pair and the best one is not significant.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier, PairingComparisonDisplay, compare_pairings
 
 X, y = load_wine(return_X_y=True)
 classifier = PairedMLPClassifier(hidden_layer_sizes=5, max_iter=5000, random_state=0)
 search = GridSearchCV(
-    make_pipeline(StandardScaler(), classifier),
-    {"pairedmlpclassifier__alpha": [0.1, 1]},
-    scoring="neg_log_loss",
-    cv=3,
+    classifier, {"alpha": [0.01, 0.1, 1, 10]}, scoring="neg_log_loss", cv=3
 )
 comparison = compare_pairings(search, X, y)
 print(comparison)

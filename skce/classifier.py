@@ -213,6 +213,7 @@ class PairedMLPClassifier(BasePairedMLP):
 
     See Also
     --------
+    PairedMLPClassifierCV : Chooses alpha, and the pair too, by cross-validation.
     pairing_grid : All pairs as a grid for GridSearchCV.
     pairing_status : Whether a pair is natural, workable, degenerate or undefined.
     summary : What was fitted, how it ended, and how well calibrated it is.
@@ -227,17 +228,12 @@ class PairedMLPClassifier(BasePairedMLP):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from skce import PairedMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = make_pipeline(
-    ...     StandardScaler(),
-    ...     PairedMLPClassifier("softmax", "least_squares", alpha=0.1, random_state=0),
-    ... )
+    >>> clf = PairedMLPClassifier("softmax", "least_squares", alpha=0.1, random_state=0)
     >>> clf.fit(X, y).score(X, y) > 0.95
     True
-    >>> clf[-1].pairing_
+    >>> clf.pairing_
     <softmax x least_squares: workable>
 
     Rare classes, uncertain labels, and the best of three starts:

@@ -308,8 +308,8 @@ def compare_pairings(
     Notes
     -----
     The same alpha regularises more with one penalty than with another: where alpha
-    matters, compare each pair at its own best alpha, by giving a GridSearchCV over
-    alpha as `estimator`.
+    matters, compare each pair at its own best alpha, by giving a PairedMLPClassifierCV
+    (or a GridSearchCV, for other parameters too) as `estimator`.
 
     The J folds share training rows, so that their scores are correlated and the
     standard error of J independent scores would be too small. With the variance S^2 of
@@ -329,13 +329,11 @@ def compare_pairings(
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from skce import PairedMLPClassifier, compare_pairings
     >>> X, y = load_iris(return_X_y=True)
     >>> classifier = PairedMLPClassifier(hidden_layer_sizes=5, alpha=1, random_state=0)
     >>> comparison = compare_pairings(
-    ...     make_pipeline(StandardScaler(), classifier), X, y,
+    ...     classifier, X, y,
     ...     pairings=[("softmax", "cross_entropy"), ("logistic", "least_squares")],
     ...     scoring="neg_log_loss",
     ... )
