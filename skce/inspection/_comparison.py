@@ -232,11 +232,22 @@ class PairingComparison:
 
 
 def _counts(choices: list[dict[str, Any]]) -> str:
-    """Count how often each choice was made: "alpha=0.1 (3), alpha=1 (2)"."""
-    texts = (
-        ", ".join(f"{key.split('__')[-1]}={value}" for key, value in params.items())
-        for params in choices
-    )
+    """Count how often each choice was made: "alpha=0.1 (3), alpha=1 (2)".
+
+    Without the pair, which names the row.
+    """
+    texts = []
+    for params in choices:
+        names = {key: key.split("__")[-1] for key in params}
+        texts.append(
+            ", ".join(
+                f"{name}={params[key]:.3g}"
+                if isinstance(params[key], float)
+                else f"{name}={params[key]}"
+                for key, name in names.items()
+                if name not in ("activation", "penalty")
+            )
+        )
     return ", ".join(f"{text} ({n})" for text, n in Counter(texts).most_common())
 
 
