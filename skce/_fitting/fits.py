@@ -278,11 +278,15 @@ def _restart_if_stuck(problem, outcome, plan, interrupt, task):
         outcome.solution, outcome.stages = solution, stages
 
 
+def _loss_of_rows(problem, solution):
+    """The objective without its L2 term."""
+    return solution.value - problem.full_objective.l2_term(solution.theta)
+
+
 def learned_nothing(problem, solution):
     """Whether the loss of the rows is not below that of the class frequencies."""
-    loss = solution.value - problem.full_objective.l2_term(solution.theta)
     constant = problem.constant_loss
-    return loss > constant - MIN_GAIN * abs(constant)
+    return _loss_of_rows(problem, solution) > constant - MIN_GAIN * abs(constant)
 
 
 def _beaten_by_constant(problem, watch):
@@ -293,8 +297,7 @@ def _beaten_by_constant(problem, watch):
 
 def _why_nothing(problem, outcome):
     """Reason and advice for a fit that has learned nothing."""
-    solution = outcome.solution
-    loss = solution.value - problem.full_objective.l2_term(solution.theta)
+    loss = _loss_of_rows(problem, outcome.solution)
     text = (
         f"has learned nothing: the loss of the rows, {loss:.4g}, is no better than "
         f"that of the class frequencies, {problem.constant_loss:.4g}. Either X does "

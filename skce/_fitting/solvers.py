@@ -480,6 +480,8 @@ def _reason(monitor, status, listener, interrupt):
 
 def _advice(monitor, reason):
     """Reason and advice for the ConvergenceWarning, or None."""
+    if reason in ("tolerance", "plateau", "stopped"):
+        return None
     plan, objective = monitor.plan, monitor.objective
     limits = plan.limits
     reached = f"the gradient is {monitor.gradient_norm:.2g}, tol={plan.tol:g}"
@@ -499,9 +501,6 @@ def _advice(monitor, reason):
             "gradient vanishes"
         )
     return {
-        "tolerance": None,
-        "plateau": None,
-        "stopped": None,
         "interrupted": (
             f"was interrupted ({reached}): the best weights so far are kept"
         ),
