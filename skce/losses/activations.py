@@ -10,13 +10,11 @@ d loss / dz = mass(t) f(z) - t. To add an activation, subclass `Activation` or
 `ACTIVATIONS` to give it a name.
 """
 
-from collections.abc import Callable
-from typing import ClassVar
-
 import numpy as np
 from scipy.special import expit
 
-from skce.losses._base import Array, Named, look_up, own_name, valid_for
+from skce.losses._activation import Activation, ElementwiseActivation
+from skce.losses._base import Array, look_up, own_name, valid_for
 from skce.losses._numerics import log_expit, log_sum_exp, negentropy, project_on_simplex
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.intervals import REAL_LINE, Interval
@@ -25,7 +23,6 @@ from skce.losses.penalties import (
     BinaryCrossEntropy,
     CrossEntropy,
     LeastSquares,
-    Penalty,
 )
 
 __all__ = [
@@ -39,204 +36,6 @@ __all__ = [
     "get_activation",
     "valid_for",
 ]
-
-
-class Activation(Named):
-    """Base class of the output activations.
-
-    Attributes
-    ----------
-    name : str
-        The name in `ACTIVATIONS`, or that of the class.
-    range : Interval
-        Where every single output lies. A penalty may be paired with the
-        activation if it is defined on all of this interval.
-    on_simplex : bool
-        Whether the outputs of a row are non-negative and sum to 1.
-    elementwise : bool
-        Whether output k depends on logit k alone. Such units can be trained on several
-        labels at once (multilabel), and one of them is enough for two classes.
-    natural_penalty : type or None
-        The penalty whose pairing with this activation is the natural one; None
-        where the natural loss is not a function of the outputs. A subclass of a
-        built-in activation that overrides `value` has no natural loss unless it
-        defines `natural_loss` as well.
-
-    Examples
-    --------
-    Temperature: softmax of z / 2, with the derivatives that a solver needs:
-
-    >>> import numpy as np
-    >>> from skce import PairedMLPClassifier, check_gradient
-    >>> from skce.losses.activations import Activation, Softmax
-    >>> from skce.losses.intervals import Interval
-    >>> class Tempered(Activation):
-    ...     range = Interval(0, 1)
-    ...     on_simplex = True
-    ...     def value(self, z):
-    ...         return Softmax().value(z / 2)
-    ...     def jacobian_product(self, z, y, u):
-    ...         return Softmax().jacobian_product(z / 2, y, u) / 2
-    >>> X = np.random.default_rng(0).normal(size=(60, 2))
-    >>> y = X.argmax(axis=1)
-    >>> clf = PairedMLPClassifier(Tempered(), "least_squares", hidden_layer_sizes=3)
-    >>> check_gradient(clf, X, y)["gradient"] < 1e-7
-    True
-    """
-
-    formulas: ClassVar[tuple[str, ...]] = (
-        "value",
-        "jacobian_product",
-        "jacobian_derivative",
-        "natural_loss",
-    )
-    on_simplex: bool = False
-    elementwise: bool = False
-    natural_penalty: ClassVar[type[Penalty] | None] = None
-    # Factor of the start weights of the output layer
-    start_gain: float = 1.0
-    # A method natural_loss(z, y, t) where the activation has a natural loss: (n,)
-    natural_loss: ClassVar[Callable[..., Array] | None] = None
-    # A method log_value(z) where log y is exact from the logits, (q, n); the three
-    # log_ methods below belong to it
-    log_value: ClassVar[Callable[..., Array] | None] = None
-
-    @property
-    def range(self) -> Interval:
-        """The interval of every single output, which a subclass must define."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define range, the skce.losses.Interval of "
-            "its outputs."
-        )
-
-    def value(self, z: Array) -> Array:
-        """y = f(z), shape (q, n)."""
-        raise NotImplementedError(f"{type(self).__name__} must define value(z).")
-
-    def jacobian_product(self, z: Array, y: Array, u: Array) -> Array:
-        """J u, shape (q, n), at the logits `z` with outputs `y` = f(z)."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define jacobian_product(z, y, u)."
-        )
-
-    def jacobian_derivative(self, z: Array, y: Array, dz: Array, u: Array) -> Array:
-        """(dJ) u, (q, n): the derivative of J u along `dz`, with `u` held fixed."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define jacobian_derivative(z, y, dz, u); "
-            "second-order solvers need it."
-        )
-
-    def log_direction(self, log_y: Array, dz: Array) -> Array:
-        """D dz, (q, n), with D = d log y / d z: the change of log y along dz."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define log_direction(log_y, dz)."
-        )
-
-    def log_jacobian_product(self, log_y: Array, v: Array) -> Array:
-        """D' v, (q, n)."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define log_jacobian_product(log_y, v)."
-        )
-
-    def log_jacobian_derivative(self, log_y: Array, dz: Array, v: Array) -> Array:
-        """(dD') v, (q, n): the change of D' v along dz, v held fixed."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define log_jacobian_derivative(log_y, dz, v)."
-        )
-
-    def natural_loss_and_value(
-        self, z: Array, t: Array, labels: bool = False, out: Array | None = None
-    ) -> tuple[Array, Array]:
-        """The natural loss, (n,), and y = f(z), (q, n).
-
-        Override it where the two share work. `labels` says that all t are 0 or 1 and,
-        on the simplex, one of q; y may be written to `out`, which may be z.
-        """
-        assert self.natural_loss is not None
-        y = self.value(z)
-        return self.natural_loss(z, y, t), y
-
-    def logits_of(self, p: Array) -> Array | None:
-        """Logits z, (q,), with f(z) = p for p inside (0, 1); None if not known."""
-        return None
-
-    def probabilities(self, z: Array) -> Array:
-        """Class probabilities of each row, shape (q, n); columns sum to 1."""
-        y = self.value(z)
-        return y if self.on_simplex else project_on_simplex(y)
-
-    def log_probabilities(self, z: Array) -> Array:
-        """log of `probabilities`, shape (q, n), from the logits where that is exact."""
-        with np.errstate(divide="ignore"):  # log 0 = -inf is the right answer
-            return np.log(self.probabilities(z))
-
-
-class ElementwiseActivation(Activation):
-    """Base class of the activations in which output k depends on logit k alone.
-
-    Subclasses define `value`, `derivative` and `second_derivative`; the Jacobian
-    is diagonal.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skce import pairing_status
-    >>> from skce.losses.activations import ElementwiseActivation
-    >>> from skce.losses.intervals import Interval
-    >>> class Arctan(ElementwiseActivation):
-    ...     range = Interval(0, 1)
-    ...     def value(self, z):
-    ...         return 0.5 + np.arctan(z) / np.pi
-    ...     def derivative(self, z, y):
-    ...         return 1 / (np.pi * (1 + z * z))
-    ...     def second_derivative(self, z, y):
-    ...         return -2 * z / (np.pi * (1 + z * z) ** 2)
-    >>> pairing_status(Arctan(), "binary_cross_entropy")
-    'workable'
-    """
-
-    elementwise = True
-    formulas: ClassVar[tuple[str, ...]] = (
-        *Activation.formulas,
-        "derivative",
-        "second_derivative",
-    )
-
-    def derivative(self, z: Array, y: Array) -> Array:
-        """f'(z), shape (q, n)."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define derivative(z, y)."
-        )
-
-    def second_derivative(self, z: Array, y: Array) -> Array:
-        """f''(z), shape (q, n)."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define second_derivative(z, y); "
-            "second-order solvers need it."
-        )
-
-    def jacobian_product(self, z: Array, y: Array, u: Array) -> Array:
-        """f'(z) u, shape (q, n)."""
-        return self.derivative(z, y) * u
-
-    def jacobian_derivative(self, z: Array, y: Array, dz: Array, u: Array) -> Array:
-        """f''(z) dz u, shape (q, n)."""
-        return self.second_derivative(z, y) * dz * u
-
-    def decision(self, z: Array) -> Array:
-        """y - 1/2, (q, n), which is positive where the unit is on."""
-        return self.value(z) - 0.5
-
-    def marginals(self, z: Array) -> tuple[Array, Array]:
-        """P(unit off) and P(unit on), (q, n) each: one two-class problem per unit."""
-        on = np.minimum(np.maximum(self.value(z), 0), 1)
-        return 1 - on, on
-
-    def log_marginals(self, z: Array) -> tuple[Array, Array]:
-        """log P(unit off), log P(unit on), each of shape (q, n)."""
-        with np.errstate(divide="ignore"):  # log 0 = -inf is the right answer
-            off, on = self.marginals(z)
-            return np.log(off), np.log(on)
 
 
 class Identity(ElementwiseActivation):

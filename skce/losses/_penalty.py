@@ -1,0 +1,158 @@
+"""The base classes of the penalties; see `skce.losses.penalties`."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from skce.losses._base import Array, Named
+from skce.losses.intervals import Interval
+
+__all__ = ["LogPenalty", "Penalty"]
+
+
+class Penalty(Named):
+    """Base class of the penalties.
+
+    Attributes
+    ----------
+    name : str
+        The name in `PENALTIES`, or that of the class.
+    domain : Interval
+        The outputs y for which the penalty and its derivatives are finite, whatever
+        the target.
+    needs_simplex : bool
+        Whether the penalty is minimal at y = t only under the constraint that
+        the outputs of a row sum to 1. Without the constraint such a penalty
+        drives all outputs to one end, whatever the targets. Also True for penalties
+        whose minimum under the constraint is elsewhere, such as `Focal`.
+    unit : str
+        Unit of the values, for displays: "nats" if they are natural logarithms.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> import numpy as np
+    >>> from skce import pairing_status
+    >>> from skce.losses.intervals import REAL_LINE
+    >>> from skce.losses.penalties import Penalty
+    >>> class LogCosh(Penalty):
+    ...     domain = REAL_LINE
+    ...     def value(self, t, y):  # cosh itself overflows at 711
+    ...         return np.logaddexp(y - t, t - y) - log(2)
+    ...     def derivative(self, t, y):
+    ...         return np.tanh(y - t)
+    ...     def second_derivative(self, t, y):
+    ...         return 1 - np.tanh(y - t) ** 2
+    >>> pairing_status("identity", LogCosh())
+    'workable'
+    """
+
+    formulas: ClassVar[tuple[str, ...]] = ("value", "derivative", "second_derivative")
+    needs_simplex: bool = False
+    unit: str = ""
+
+    @property
+    def domain(self) -> Interval:
+        """The interval of valid outputs, which a subclass must define."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define domain, the skce.losses.Interval of "
+            "the outputs for which it is finite."
+        )
+
+    def value(self, t: Array, y: Array) -> Array:
+        """rho(t, y)."""
+        raise NotImplementedError(f"{type(self).__name__} must define value(t, y).")
+
+    def derivative(self, t: Array, y: Array) -> Array:
+        """d rho / d y."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define derivative(t, y)."
+        )
+
+    def second_derivative(self, t: Array, y: Array) -> Array:
+        """d^2 rho / d y^2."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define second_derivative(t, y); "
+            "second-order solvers need it."
+        )
+
+
+class LogPenalty(Penalty):
+    """Base class of the penalties that are functions of log y.
+
+    Subclasses define `log_value`, `log_derivative` and, for second-order solvers,
+    `log_second_derivative`. With an activation that has a `log_value` (softmax,
+    logistic) the loss is computed from log y, which is exact at logits where y itself
+    underflows.
+
+    Examples
+    --------
+    Cross-entropy of y to the power 1/2, exact where y underflows:
+
+    >>> import numpy as np
+    >>> from skce.losses.penalties import LogPenalty
+    >>> class Half(LogPenalty):
+    ...     def log_value(self, t, log_y):
+    ...         return -t * log_y / 2
+    ...     def log_derivative(self, t, log_y):
+    ...         return -t / 2
+    ...     def log_second_derivative(self, t, log_y):
+    ...         return np.zeros_like(log_y)
+    >>> Half().value(np.array([1.0]), np.array([0.25]))
+    array([0.69314718])
+    """
+
+    formulas: ClassVar[tuple[str, ...]] = (
+        *Penalty.formulas,
+        "log_value",
+        "log_derivative",
+        "log_second_derivative",
+    )
+    domain = Interval(0, np.inf)
+    needs_simplex = True
+    unit = "nats"
+
+    @property
+    def is_by_logarithm(self) -> bool:
+        """Whether the log_ methods hold: no subclass overrides `value` without them."""
+        mro = type(self).__mro__
+
+        def depth(name: str) -> int:
+            return next(i for i, base in enumerate(mro) if name in vars(base))
+
+        of_log_y = max(depth("log_value"), depth("log_derivative"))
+        return of_log_y <= min(map(depth, Penalty.formulas))
+
+    def log_value(self, t: Array, log_y: Array) -> Array:
+        """rho(t, exp(log_y))."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_value(t, log_y)."
+        )
+
+    def log_derivative(self, t: Array, log_y: Array) -> Array:
+        """d rho / d log y."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_derivative(t, log_y)."
+        )
+
+    def log_second_derivative(self, t: Array, log_y: Array) -> Array:
+        """d^2 rho / d (log y)^2."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_second_derivative(t, log_y); "
+            "second-order solvers need it."
+        )
+
+    def value(self, t: Array, y: Array) -> Array:
+        """rho(t, y), from log y."""
+        with np.errstate(divide="ignore"):
+            return self.log_value(t, np.log(y))
+
+    def derivative(self, t: Array, y: Array) -> Array:
+        """d rho / d y = (d rho / d log y) / y."""
+        return self.log_derivative(t, np.log(y)) / y
+
+    def second_derivative(self, t: Array, y: Array) -> Array:
+        """(d^2 rho / d (log y)^2 - d rho / d log y) / y^2."""
+        log_y = np.log(y)
+        slope = self.log_derivative(t, log_y)
+        return (self.log_second_derivative(t, log_y) - slope) / (y * y)
