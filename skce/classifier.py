@@ -62,9 +62,10 @@ class PairedMLPClassifier(BasePairedMLP):
         (multinomial) logistic regression, one-vs-rest logistic regression or
         linear least squares, depending on the pair.
     hidden_activation : str or HiddenActivation, default="relu"
-        Activation of the hidden units: "logistic", "tanh", "relu", "identity" or
-        another name in `skce.losses.HIDDEN_ACTIVATIONS`. relu has kinks: for a minimum
-        to many digits, or for Hessian products, take "tanh".
+        Activation of the hidden units: "relu", "softplus", "silu", "gelu", "tanh",
+        "logistic", "identity" or another name in `skce.losses.HIDDEN_ACTIVATIONS`. relu
+        has kinks: for a minimum to many digits, or for Hessian products, take a smooth
+        one, such as "tanh" or "silu".
     alpha : float, default=2.0
         Strength of the L2 term, on the scale of MLPClassifier, whose default of 1e-4 is
         no restraint to a solver that reaches the minimum. The best value depends on the

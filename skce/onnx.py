@@ -29,7 +29,15 @@ from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
 from skce.losses._base import same_attributes
 from skce.losses.activations import Activation, Identity, Logistic, Softmax, Sparsemax
-from skce.losses.hidden import HiddenIdentity, HiddenLogistic, HiddenReLU, HiddenTanh
+from skce.losses.hidden import (
+    HiddenGELU,
+    HiddenIdentity,
+    HiddenLogistic,
+    HiddenReLU,
+    HiddenSiLU,
+    HiddenSoftplus,
+    HiddenTanh,
+)
 
 __all__ = [
     "DECISIONS",
@@ -311,6 +319,21 @@ def _normalised_logistic(graph, activation, z):
     return graph("Softmax", log_y, axis=1)
 
 
+def _softplus(graph, activation, a):
+    """max(a, 0) + log(1 + exp(-|a|))."""
+    tail = graph("Exp", graph("Neg", graph("Abs", a)))
+    return graph("Add", graph("Relu", a), graph("Log", graph("Add", tail, 1.0)))
+
+
+def _gelu(graph, activation, a):
+    """a / 2 (1 + erf(a / sqrt(2))); runtimes have erf in single precision alone."""
+    x = graph("Cast", graph("Mul", a, np.sqrt(0.5)), to=_tensor_type("FLOAT"))
+    erf = graph(
+        "Cast", graph("Erf", x), to=_tensor_type(TENSOR_TYPES[graph.dtype.name])
+    )
+    return graph("Mul", a, graph("Mul", graph("Add", erf, 1.0), 0.5))
+
+
 # The four registries map the class of an activation to a function of (graph,
 # activation, name of its input) that adds the operators and returns the name of the
 # result. An entry also serves the subclasses that do not override the method it
@@ -344,6 +367,9 @@ HIDDEN = {
     HiddenLogistic: lambda graph, activation, a: graph("Sigmoid", a),
     HiddenTanh: lambda graph, activation, a: graph("Tanh", a),
     HiddenReLU: lambda graph, activation, a: graph("Relu", a),
+    HiddenSoftplus: _softplus,
+    HiddenSiLU: lambda graph, activation, a: graph("Mul", a, graph("Sigmoid", a)),
+    HiddenGELU: _gelu,
 }
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from skce import PairedMLPClassifier
 from skce.losses.activations import ACTIVATIONS, ElementwiseActivation
+from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.intervals import Interval
 from skce.losses.pairings import ComposedPairing, pair, pairing_grid, pairing_status
 from skce.losses.penalties import PENALTIES, Penalty
@@ -19,7 +20,7 @@ DEGENERATE = [names for names in NAMES if pairing_status(*names) == "degenerate"
 # can have more entries than these
 BUILT_IN_ACTIVATIONS = ("identity", "logistic", "softmax", "sparsemax")
 BUILT_IN_PENALTIES = ("least_squares", "cross_entropy", "binary_cross_entropy")
-BUILT_IN_HIDDEN = ("identity", "logistic", "tanh", "relu")
+BUILT_IN_HIDDEN = tuple(HIDDEN_ACTIVATIONS)
 BUILT_IN = [
     (activation, penalty)
     for activation, penalty in NAMES

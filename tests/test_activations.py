@@ -1,3 +1,4 @@
+import mpmath
 import numpy as np
 import pytest
 from problems import central_differences
@@ -116,29 +117,75 @@ def test_projection_brings_outputs_nearer_to_any_posterior():
     assert (((projected - posterior) ** 2).sum(axis=0) <= before + 1e-15).all()
 
 
+def kept(hidden_activation, a):
+    """What a layer keeps for the derivatives: the input or the output."""
+    y = a.copy()
+    hidden_activation.apply(y)
+    return a.copy() if hidden_activation.of_input else y
+
+
 def test_hidden_derivatives_against_central_differences(hidden_activation):
-    a, h = np.random.default_rng(7).normal(size=(3, 100)), 1e-5
+    f, h = hidden_activation, 1e-5
+    a = np.random.default_rng(7).normal(size=(3, 100))
+    above, below = a + h, a - h
+    slope, change = f.derivative(kept(f, a)), above.copy()
+    f.apply(change)
+    y_below = below.copy()
+    f.apply(y_below)
+    change -= y_below
+    np.testing.assert_allclose(slope, change / (2 * h), atol=1e-9)
+    bend = f.derivative(kept(f, above)) - f.derivative(kept(f, below))
+    np.testing.assert_allclose(
+        f.second_derivative(kept(f, a)), bend / (2 * h), atol=1e-8
+    )
+    d = np.random.default_rng(8).normal(size=a.shape)
+    expected = d * slope
+    f.multiply_slope(kept(f, a), d)
+    np.testing.assert_allclose(d, expected, rtol=1e-14)
 
-    def value(a):
-        y = a.copy()
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hidden_activations_are_finite_at_large_inputs(hidden_activation, dtype):
+    size = np.finfo(dtype).max / 2
+    a = np.array([-size, -1e10, -800, -40, 40, 800, 1e10, size], dtype=dtype)
+    y = a.copy()
+    with np.errstate(all="ignore"):
         hidden_activation.apply(y)
-        return y
+        derivatives = [
+            hidden_activation.derivative(kept(hidden_activation, a)),
+            hidden_activation.second_derivative(kept(hidden_activation, a)),
+        ]
+    for values in (y, *derivatives):
+        assert values.dtype == dtype
+        assert np.isfinite(values).all()
 
-    y, above, below = value(a), value(a + h), value(a - h)
-    np.testing.assert_allclose(
-        hidden_activation.derivative(y), (above - below) / (2 * h), atol=1e-9
-    )
-    bend = hidden_activation.derivative(above) - hidden_activation.derivative(below)
-    np.testing.assert_allclose(
-        hidden_activation.second_derivative(y), bend / (2 * h), atol=1e-8
-    )
+
+SMOOTH_RELUS = {
+    "softplus": lambda a: mpmath.log1p(mpmath.exp(a)),
+    "silu": lambda a: a / (1 + mpmath.exp(-a)),
+    "gelu": lambda a: a * mpmath.ncdf(a),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH_RELUS)
+def test_smooth_relus_against_many_digits(name):
+    f, value = HIDDEN_ACTIVATIONS[name], SMOOTH_RELUS[name]
+    a = np.concatenate([np.linspace(-30, 30, 61), [-800, 800]])
+    y = a.copy()
+    f.apply(y)
+    with mpmath.workdps(900):
+        points = [mpmath.mpf(float(each)) for each in a]
+        exact = [[mpmath.diff(value, x, n) for x in points] for n in (0, 1, 2)]
+        exact = np.array(exact, dtype=float)
+    found = [y, f.derivative(kept(f, a)), f.second_derivative(kept(f, a))]
+    for one, other in zip(found, exact, strict=True):
+        np.testing.assert_allclose(one, other, rtol=4e-15, atol=4e-15)
 
 
 def test_hidden_saturates_tells_whether_the_slope_vanishes(hidden_activation):
     a = np.array([[-50.0, 50.0]])
-    hidden_activation.apply(a)
-    flat = np.abs(hidden_activation.derivative(a)).max() < 1e-6
-    assert hidden_activation.saturates == flat
+    slope = hidden_activation.derivative(kept(hidden_activation, a))
+    assert hidden_activation.saturates == (np.abs(slope).max() < 1e-6)
 
 
 def test_hidden_logistic_is_the_logistic_function():

@@ -126,8 +126,11 @@ def test_probabilities_are_less_certain_and_all_else_is_unchanged(
     outputs = moderated.predict_outputs(X), plain.predict_outputs(X)
     np.testing.assert_array_equal(*outputs)
     np.testing.assert_array_equal(moderated.coefs_[0], plain.coefs_[0])
-    np.testing.assert_allclose(moderated.predict_proba(sparse.csr_array(X)), q)
-    if hidden_activation != "relu":  # its slope jumps at the kink
+    # a nearly dead unit has a variance that magnifies rounding (of gelu 1e13)
+    alive = moderated.posterior_covariance_.max() < 1e6
+    as_sparse = moderated.predict_proba(sparse.csr_array(X))
+    np.testing.assert_allclose(as_sparse, q, atol=0 if alive else 1e-6)
+    if alive and hidden_activation != "relu":  # its slope jumps at the kink
         single = moderated.predict_proba(X.astype(np.float32))
         np.testing.assert_allclose(single, q, atol=1e-5)
     # far from the training rows they stay finite

@@ -219,7 +219,7 @@ def warn_of_scale(problem, theta, tol, min_slope=1e-4):
         buffers = Workspace(network, sample.dtype).buffers(sample.shape[0])
         network.forward(parameters, sample, buffers)
         # "not at least": an overflow counts as saturated
-        steep = network.core.derivative(buffers.hidden[0]) >= min_slope
+        steep = network.core.derivative(buffers.kept[0]) >= min_slope
         saturated = 1 - np.mean(steep)
     if saturated > 0.5:
         warn(

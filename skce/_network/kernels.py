@@ -44,6 +44,9 @@ class Buffers:
     ----------
     hidden : list of ndarray of shape (h_l, n)
         Outputs of the hidden layers.
+    kept : list of ndarray of shape (h_l, n)
+        What the derivatives of the hidden activation are functions of: the outputs, or
+        its inputs, which are stored for this alone.
     inputs, transposed : list of ndarray of shape (h_l + 1, n) and (n, h_l + 1)
         The same with the row of ones below; its transpose.
     back : list of ndarray of shape (h_l, n)
@@ -56,7 +59,9 @@ class Buffers:
         hidden_sizes = network.layer_sizes[1:-1]
         self.inputs = [np.ones((h + 1, n), dtype=dtype) for h in hidden_sizes]
         self.transposed = [y.T for y in self.inputs]
-        self.hidden = [y[:-1] for y in self.inputs]
+        self.hidden = self.kept = [y[:-1] for y in self.inputs]
+        if network.core.of_input:
+            self.kept = [np.empty_like(y) for y in self.hidden]
         self.back = [np.empty((h, n), dtype=dtype) for h in hidden_sizes]
         self.logits = np.empty((network.n_outputs, n), dtype=dtype)
         self.ones = np.ones(n, dtype=dtype)
@@ -116,6 +121,8 @@ class Network(Parametrisation):
                 _matmul(parameters.weights[0], X.T, a)
                 a += parameters.biases[0]
             if layer < last:
+                if self.core.of_input:
+                    np.copyto(buffers.kept[layer], a)
                 self._apply(a)
         return buffers.logits
 
@@ -148,7 +155,7 @@ class Network(Parametrisation):
             )
             back = buffers.back[layer - 1]
             np.matmul(parameters.transposed[layer], delta, out=back)
-            self._multiply_slope(buffers.hidden[layer - 1], back)
+            self._multiply_slope(buffers.kept[layer - 1], back)
             delta = back
         _first_gradient(delta, block.X, buffers, gradient)
         return loss
@@ -207,9 +214,11 @@ class Network(Parametrisation):
         else:
             R_a = _matmul(R_weights[0], block.X.T)
             R_a += R_biases[0]
-        for layer, y in enumerate(buffers.hidden, start=1):
+        for layer, (y, kept) in enumerate(
+            zip(buffers.hidden, buffers.kept, strict=True), start=1
+        ):
             R_inputs.append(R_a)
-            R_hidden.append(f.derivative(y) * R_a)
+            R_hidden.append(f.derivative(kept) * R_a)
             R_a = weights[layer] @ R_hidden[-1] + R_weights[layer] @ y
             R_a += R_biases[layer]
 
@@ -229,17 +238,17 @@ class Network(Parametrisation):
             R_delta = R_delta.astype(z.dtype, copy=False)
             if layer == 0:
                 break
-            y, R_y = buffers.hidden[layer - 1], R_hidden[layer - 1]
+            kept, R_y = buffers.kept[layer - 1], R_hidden[layer - 1]
             np.matmul(
                 R_delta, buffers.transposed[layer - 1], out=product.matrices[layer]
             )
             product.weights[layer][...] += delta @ R_y.T
             back = weights[layer].T @ delta
             R_back = weights[layer].T @ R_delta + R_weights[layer].T @ delta
-            slope = f.derivative(y)
+            slope = f.derivative(kept)
             delta = back * slope
             R_delta = R_back * slope
-            R_delta += back * f.second_derivative(y) * R_inputs[layer - 1]
+            R_delta += back * f.second_derivative(kept) * R_inputs[layer - 1]
         _first_gradient(R_delta, block.X, buffers, product)
         return 0.0
 
@@ -276,7 +285,7 @@ class Network(Parametrisation):
             stop = start
             if layer > 0:
                 slope = parameters.transposed[layer] @ slope
-                slope *= self.core.derivative(buffers.hidden[layer - 1])
+                slope *= self.core.derivative(buffers.kept[layer - 1])
         return J
 
 

@@ -11,13 +11,17 @@ Where the hidden activation is an affine function of a cheaper one, of its `core
 
 and a hidden one `inner` times that. The solvers see theta too: tanh units have outputs
 about 0, so their weights and the biases above hardly interact, which saves 6 to 40 % of
-the evaluations (docs/benchmarks.md; LeCun et al. 1998, "Efficient BackProp").
+the evaluations (docs/benchmarks.md; LeCun et al. 1998, "Efficient BackProp"). For an
+activation whose derivatives are functions of its input (silu, gelu), the core is the
+activation less its mean.
 """
 
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+
+from skce.losses.hidden import HiddenActivation
 
 __all__ = ["Layers", "Parametrisation"]
 
@@ -42,6 +46,32 @@ class Layers:
         self.biases = [A[:, -1:] for A in self.matrices]
 
 
+class _Centered(HiddenActivation):
+    """f(a) - E f(a), a of N(0, 1), for an f whose derivatives are functions of a.
+
+    The mean of f would hide the differences between rows in the layers above.
+    """
+
+    of_input = True
+
+    def __init__(self, f):
+        self.f = f
+        self.mean, _ = f.moments()
+
+    def apply(self, a):
+        self.f.apply(a)
+        a -= self.mean
+
+    def derivative(self, a):
+        return self.f.derivative(a)
+
+    def multiply_slope(self, a, d):
+        self.f.multiply_slope(a, d)
+
+    def second_derivative(self, a):
+        return self.f.second_derivative(a)
+
+
 class Parametrisation:
     """Layout of theta, and the translation between theta and weights and biases.
 
@@ -57,7 +87,10 @@ class Parametrisation:
         self.hidden_activation = hidden_activation
         self.core = hidden_activation.core or hidden_activation
         self._inner, self._outer, self._shift = 1.0, 1.0, 0.0
-        if hidden_activation.core is not None:
+        if self.core.of_input:
+            self.core = _Centered(hidden_activation)
+            self._shift = self.core.mean
+        elif hidden_activation.core is not None:
             self._inner = hidden_activation.inner
             self._outer = hidden_activation.outer
             self._shift = hidden_activation.shift
