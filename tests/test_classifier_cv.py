@@ -15,6 +15,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     KFold,
+    LeaveOneOut,
     RepeatedStratifiedKFold,
     StratifiedKFold,
 )
@@ -29,9 +30,11 @@ from skce import (
     compare_pairings,
     summary,
 )
-from skce.search._fold import FoldTask, SearchData
-from skce.search._racing import Outcome, cannot_win, first_visit
-from skce.search._rounds import rounds_of
+from skce.search._candidates import Candidate, groups_of
+from skce.search._fold import FoldTask, SearchData, Trial
+from skce.search._racing import Visit, cannot_win, first_visit
+from skce.search._rounds import Search, rounds_of
+from skce.search._scoring import HeldOutRows
 
 X, y = load_iris(return_X_y=True)
 X = scale(X)
@@ -124,7 +127,7 @@ def test_complete_fits_have_the_weights_of_the_classifier(params, monkeypatch):
     monkeypatch.setattr(SearchData, "held_out", lambda *args: Spy(held_out(*args)))
     template = PairedMLPClassifier(**SMALL, **params)
     train, test = next(StratifiedKFold(5).split(X, y))
-    data = SearchData(X, y, None, "neg_log_loss", {})
+    data = SearchData(X, y, None, "neg_log_loss", {}, 3)
     task = FoldTask(template, dict(enumerate(ALPHAS)), 0, racing=True, first=True)
     trials = task(data, train, test)
     complete = [ALPHAS[trial.candidate] for trial in trials if trial.complete]
@@ -177,9 +180,10 @@ def test_racing_seldom_loses_a_standard_error():
 def test_racing_gives_up_what_full_search_fits():
     clf = search(alphas=None, pairings=PAIRS, hidden_layer_sizes=20).fit(X, y)
     results = clf.cv_results_
-    given_up = results["status"] == "given up"
+    assert set(results["status"]) == {"kept", "given up", "not tried"}
+    given_up = results["status"] != "kept"
     assert given_up.mean() > 0.5
-    assert (results["n_splits"][~given_up] >= 1).all()
+    assert (results["n_splits"][~given_up] >= 2).all()
     assert (results["rank_test_score"][given_up] > 1).all()
     assert results["status"][clf.best_index_] == "kept"
 
@@ -211,10 +215,10 @@ def visited(curve, overfits=()):
     def fit(i, may_postpone):
         order.append(i)
         if may_postpone and i in overfits:
-            return Outcome(curve[i], beaten=True, postponed=True)
+            return Visit(curve[i], beaten=True, postponed=True)
         beaten = curve[i] > best[0]
         best[0] = min(best[0], curve[i])
-        return Outcome(curve[i], beaten)
+        return Visit(curve[i], beaten)
 
     first_visit([0.01, 0.1, 1, 10, 100], 2.0, fit)
     return order
@@ -357,9 +361,97 @@ def test_errors_name_the_parameter(params, message):
         search(**params).fit(X, y)
 
 
+def test_the_choice_rests_on_two_folds_at_least():
+    """Also of one candidate, and where a pair wins that begins with one fold."""
+    alone = search(alphas=[1.0]).fit(X, y)
+    assert np.isfinite(alone.best_score_)
+    pairs = [("logistic", "cross_entropy"), ("softmax", "natural")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clf = search(activation="logistic", penalty="cross_entropy", pairings=pairs)
+        clf.fit(X, y)
+    assert clf.best_params_["activation"] == "softmax"
+    for fitted in (alone, clf):
+        assert fitted.cv_results_["n_splits"][fitted.best_index_] >= 2
+
+
+def test_folds_of_a_single_row_drop_no_larger_alpha():
+    """Two easy rows favour a small alpha."""
+    rng = np.random.RandomState(1)
+    rows = rng.normal(size=(60, 10))
+    labels = rows[:, 0] + 2 * rng.normal(size=60) > 0
+    options = {"alphas": [0.01, 30], "hidden_layer_sizes": (), "cv": LeaveOneOut()}
+    race, full = (
+        search(**options, racing=racing).fit(rows, labels) for racing in (True, False)
+    )
+    assert race.alpha_ == full.alpha_ == 30
+
+
+def test_folds_count_alike_whatever_their_size():
+    """The candidate that leads on the mean of the folds is not dropped."""
+    folds = [(np.arange(440, 450), np.arange(400)), (np.arange(9), np.arange(400, 440))]
+    group = groups_of(search(), multilabel=False)[0]
+    candidates = [Candidate(group, 1.0), Candidate(group, 0.1)]
+    rng = np.random.default_rng(0)
+    base = rng.normal(1, 0.1, 440)
+    data = SearchData(np.zeros((450, 1)), np.zeros(450), None, "neg_log_loss", {}, 2)
+    race = Search(candidates, {group: None}, data, folds, True, None, False)
+    for fold, (_, test) in enumerate(folds):
+        for i, gain in enumerate([(0.0, 0.0), (-0.05, 0.4)]):
+            losses = base[test] - gain[fold]
+            score = -losses.mean()
+            race.trials[i, fold] = Trial(i, fold, score, 0.0, True, losses)
+    race._race_by_rows([0, 1])
+    assert race.best == 1
+
+
+def test_without_refit_nothing_of_an_earlier_refit_is_left():
+    clf = search().fit(X[:100], y[:100])
+    assert hasattr(clf, "best_estimator_")
+    clf.set_params(refit=False).fit(X, y)
+    assert clf.n_features_in_ == X.shape[1]
+    for name in ("best_estimator_", "classes_", "coefs_"):
+        assert not hasattr(clf, name)
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+
+
+def test_boolean_masks_are_folds():
+    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
+    masks = [[np.isin(np.arange(len(X)), rows) for rows in fold] for fold in folds]
+    sorted_folds = [[np.sort(rows) for rows in fold] for fold in folds]
+    scores = [search(cv=cv).fit(X, y).scores_ for cv in (masks, sorted_folds)]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_scores_that_cannot_be_used_are_explained():
+    with pytest.raises(ValueError, match=r"the score of each is NaN.*score is NaN"):
+        search(scoring=lambda clf, X, y: np.nan).fit(X, y)
+    with pytest.raises(ValueError, match="cannot score held-out rows with sample_we"):
+        search(scoring=lambda clf, X, y: 1.0).fit(X, y, sample_weight=np.ones(len(y)))
+    weights = np.ones(len(y))
+    weights[:30] = 0
+    with pytest.raises(ValueError, match="All held-out rows of fold 0"):
+        search(cv=KFold(5)).fit(X, y, sample_weight=weights)
+
+
+def test_brier_score_counts_a_class_that_the_training_rows_lack():
+    rows = HeldOutRows(np.zeros((1, 1)), np.array([2]), "neg_brier_score", {}, 3)
+
+    class Fitted:
+        classes_ = np.array([0, 1])
+
+        def predict_log_proba(self, X):
+            return np.log([[0.75, 0.25]])
+
+    assert rows.losses(Fitted())[0] == pytest.approx(0.75**2 + 0.25**2 + 1)
+
+
 def test_parameters_left_out_are_unknown():
-    with pytest.raises(TypeError, match="alpha"):
+    with pytest.raises(TypeError, match=r"PairedMLPClassifierCV.*'alpha'.*alphas="):
         PairedMLPClassifierCV(alpha=1)
+    with pytest.raises(TypeError, match="early stopping restrains"):
+        PairedMLPClassifierCV(early_stopping=True)
     with pytest.raises(NotImplementedError, match="callbacks"):
         search().set_callbacks()
 

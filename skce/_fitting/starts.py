@@ -249,7 +249,9 @@ def warn_of_validation_scale(problem):
         f"X_val is on another scale than X: column {j} has mean "
         f"{validation.mean[j]:.3g} and standard deviation {size_val[j]:.3g}, in X "
         f"{training.mean[j]:.3g} and {size[j]:.3g}. If X is scaled, X_val must be "
-        'scaled alike: in a pipeline, Pipeline(..., transform_input=["X_val"]) does '
-        "it.",
+        "scaled alike. In a pipeline that takes sklearn.set_config("
+        "enable_metadata_routing=True), clf.set_fit_request(X_val=True, y_val=True) "
+        'and Pipeline(..., transform_input=["X_val"]); or leave the scaling to '
+        "standardize=True, without a scaler.",
         ScaleWarning,
     )

@@ -19,6 +19,10 @@ N_BINS = 10
 # accuracy
 MIN_GAP, N_ERRORS = 0.01, 2
 
+# ... and what a verdict calls misjudged classes: their mean probability off by this
+# ratio, and by this many standard errors of a sum of independent outcomes
+MIN_RATIO, N_ERRORS_OF_SHARE = 1.2, 3
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -29,6 +33,8 @@ class Calibration:
     Attributes
     ----------
     n_rows : int
+    frequencies, predicted_frequencies : tuple of float
+        The share of each class (or label) in the rows, and the mean of its probability.
     accuracy : float
         Of the class with the largest probability.
     confidence : float
@@ -58,6 +64,8 @@ class Calibration:
     """
 
     n_rows: int
+    frequencies: tuple[float, ...]
+    predicted_frequencies: tuple[float, ...]
     accuracy: float
     confidence: float
     log_loss: float
@@ -263,15 +271,18 @@ def summary(
         n_starts=int(np.count_nonzero(~np.isnan(clf.init_losses_))),
         best_validation_score=clf.best_validation_score_,
         calibration=found,
-        verdict=_verdict(record, found),
+        verdict=_verdict(clf, found),
     )
 
 
-def _verdict(record: dict[str, Any], found: Calibration | None) -> str:
+def _verdict(clf: Any, found: Calibration | None) -> str:
     """Return the worst that can be said of a fit, and what to do about it."""
+    record = clf.solver_result_
     raise_alpha = (
         f"raise alpha, now {record['alpha']:g}, or let PairedMLPClassifierCV choose it"
     )
+    if clf.pairing_.status == "degenerate":
+        return "degenerate: the loss says nothing about the classes; take another pair"
     # estimators stored by earlier versions do not have it
     if not record.get("learned", True):
         return (
@@ -279,15 +290,44 @@ def _verdict(record: dict[str, Any], found: Calibration | None) -> str:
             "alpha, use fewer layers or another random_state"
         )
     if found is not None:
+        misjudged = _misjudged_class(found)
+        if misjudged is not None:
+            misjudged_class = (
+                f"class {clf.classes_[misjudged]} has a mean probability of "
+                f"{found.predicted_frequencies[misjudged]:.3g}, but a share of "
+                f"{found.frequencies[misjudged]:.3g} of these rows"
+            )
+            if clf.class_weight is not None:
+                return (
+                    f"{misjudged_class}, because of class_weight: leave it out, or "
+                    "calibrate with CalibratedClassifierCV"
+                )
         if found.log_loss > found.log_loss_of_frequencies:
             return f"worse than the class frequencies on these rows: {raise_alpha}"
         gap = found.confidence - found.accuracy
         spread = np.sqrt(found.accuracy * (1 - found.accuracy) / found.n_rows)
         if gap > MIN_GAP and gap > N_ERRORS * spread:
             return f"overconfident by {gap:.4f} on these rows: {raise_alpha}"
+        if misjudged is not None:
+            return f"{misjudged_class}: calibrate with CalibratedClassifierCV"
     if not record["success"] and record["reason"] != "stopped":
         return f"not converged ({record['reason']}): raise max_iter or tol"
     return "nothing stands out"
+
+
+def _misjudged_class(found: Calibration) -> int | None:
+    """Return the class whose mean probability is furthest from its share, or None.
+
+    By ratio, of those that differ by more than `N_ERRORS_OF_SHARE` standard errors,
+    and by a ratio of `MIN_RATIO`.
+    """
+    p, t = np.array(found.predicted_frequencies), np.array(found.frequencies)
+    error = np.sqrt(np.maximum(p * (1 - p), 0) / found.n_rows)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.abs(np.log(p / t))
+    ratios[(np.abs(p - t) <= N_ERRORS_OF_SHARE * error) | (p == t)] = 0
+    k = int(ratios.argmax())
+    return k if ratios[k] > np.log(MIN_RATIO) else None
 
 
 def _targets(clf: Any, y: Any) -> NDArray[np.float64]:
@@ -340,7 +380,9 @@ def calibration(
     n_rows = len(t)
     weights, _ = check_weights(sample_weight, n_rows)
     weights = np.ones(n_rows) if weights is None else weights
-    mean = np.broadcast_to(np.average(t, axis=0, weights=weights), t.shape)
+    frequencies = np.average(t, axis=0, weights=weights)
+    predicted = np.average(p, axis=0, weights=weights)
+    mean = np.broadcast_to(frequencies, t.shape)
     if multilabel:  # each label becomes a row with two classes
         weights = np.repeat(weights, t.shape[1])
         t, p, mean = (
@@ -359,6 +401,8 @@ def calibration(
 
     return Calibration(
         n_rows=n_rows,
+        frequencies=tuple(frequencies.tolist()),
+        predicted_frequencies=tuple(predicted.tolist()),
         accuracy=average(hit),
         confidence=average(confidence),
         log_loss=log_loss(p),

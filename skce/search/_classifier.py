@@ -25,7 +25,6 @@ from skce._inputs.validation import check_training_rows, is_integer
 from skce._inputs.weights import check_weights
 from skce._support.warn import warn
 from skce.classifier import PairedMLPClassifier
-from skce.losses.pairings import pair
 from skce.search._candidates import Candidate, check_alphas, groups_of, layer_sizes_of
 from skce.search._fold import SearchData
 from skce.search._results import convergence_advice, cv_results, scores_of_all
@@ -42,23 +41,33 @@ OWN = {
     "refit": True,
     "racing": True,
 }
-# Not of a search: alpha and early stopping are two ways to the same end
+NO_EARLY_STOPPING = (
+    "early stopping restrains a fit as alpha does, which the search chooses: choose "
+    "alpha here, or stop early with PairedMLPClassifier"
+)
+# Parameters of PairedMLPClassifier that a search has not, and why
 LEFT_OUT = {
-    "alpha",
-    "early_stopping",
-    "validation_fraction",
-    "n_iter_no_change",
-    "warm_start",
+    "alpha": "write alphas=[...], the values to choose from",
+    "early_stopping": NO_EARLY_STOPPING,
+    "validation_fraction": NO_EARLY_STOPPING,
+    "n_iter_no_change": NO_EARLY_STOPPING,
+    "warm_start": "all fits of a search start from the same random numbers",
 }
 
 
 def _parameters():
     """Return the parameters of PairedMLPClassifier that are kept, and the own ones."""
     base = inspect.signature(BasePairedMLP.__init__).parameters
-    kept = [p for name, p in base.items() if name not in LEFT_OUT | OWN.keys()]
+    kept = [p for name, p in base.items() if name not in LEFT_OUT.keys() | OWN.keys()]
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = [inspect.Parameter(name, keyword, default=OWN[name]) for name in OWN]
     return inspect.Signature([*kept, *own])
+
+
+def _indices(rows):
+    """Return row numbers for row numbers or a boolean mask."""
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 class PairedMLPClassifierCV(BasePairedMLP):
@@ -139,8 +148,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
         `scores_`: params, param_activation, param_penalty, param_hidden_layer_sizes,
         param_alpha; split0_test_score and so on, as in `scores_`, their mean_test_score
         and std_test_score over the folds begun; rank_test_score, of those kept;
-        n_splits, the folds completed; mean_fit_time, in seconds; status, "kept" or
-        "given up".
+        n_splits, the folds completed; mean_fit_time, in seconds; status, "kept", "given
+        up" or "not tried".
     n_splits_ : int
         Number of folds.
     classes_, coefs_, ...
@@ -153,9 +162,15 @@ class PairedMLPClassifierCV(BasePairedMLP):
 
     Notes
     -----
-    Let l_i be the losses of n held-out rows under one candidate and m_i under another,
-    w_i the weights of the rows and W their sum. With the mean difference D, its
-    standard error s, and the standard error e of the mean of m itself,
+    Candidates that are clearly worse after a fold or two are dropped, which often
+    decides the search after two folds. So `mean_test_score` is the mean of the folds
+    begun, of fits that may have been given up: it is not comparable between candidates,
+    nor `best_score_` between searches. For a score of the search itself, pass it to
+    `cross_val_score`; for complete scores of all candidates set racing=False.
+
+    The rule: let l_i be the losses of n held-out rows under one candidate and m_i under
+    another, w_i the weights of the rows and W their sum. With the mean difference D,
+    its standard error s, and the standard error e of the mean of m itself,
 
         D = sum_i w_i (l_i - m_i) / W,
         s^2 = n / (n - 1) sum_i w_i^2 (l_i - m_i - D)^2 / W^2,
@@ -189,8 +204,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
        larger alpha than the best is dropped only if D > 3 s, as a network with a small
        one is wrong with certainty on rare rows, which two folds may not show. (Where
        rows are held out k times, s and e are multiplied by sqrt(k).)
-    4. The race ends once a single candidate is left: `best_score_` is then the mean of
-       the folds so far, at least two.
+    4. The race ends once a single candidate is left that has been fitted to two folds:
+       `best_score_` is the mean of its folds.
 
     The candidate chosen can be worse than the best one by about a standard error of the
     score, and hardly by more. For its score on all folds, and for those of the others,
@@ -248,7 +263,12 @@ class PairedMLPClassifierCV(BasePairedMLP):
     racing: bool
 
     def __init__(self, *arguments: Any, **parameters: Any) -> None:
-        given = _parameters().bind(None, *arguments, **parameters)
+        try:
+            given = _parameters().bind(None, *arguments, **parameters)
+        except TypeError as error:
+            reasons = {LEFT_OUT[name] for name in parameters if name in LEFT_OUT}
+            text = "; ".join([f"PairedMLPClassifierCV {error}", *sorted(reasons)])
+            raise TypeError(f"{text}.") from None
         given.apply_defaults()
         for name, value in given.arguments.items():
             if name != "self":
@@ -309,17 +329,21 @@ class PairedMLPClassifierCV(BasePairedMLP):
         """
         self._check_own_parameters()
         with unchanged_on_failure(self):
-            rows, codes = check_training_rows(self, X, y)
-            multilabel = check_kind(codes) == "multilabel-indicator"
-            if codes.ndim == 2 and not multilabel:
-                codes = column_or_1d(codes, warn=True)
+            self._forget_refit()
+            rows, labels = check_training_rows(self, X, y)
+            multilabel = check_kind(labels) == "multilabel-indicator"
+            if labels.ndim == 2 and not multilabel:
+                labels = column_or_1d(labels, warn=True)
             check_weights(sample_weight, rows.shape[0])
             if sample_weight is not None:  # an array, or one number for all rows
                 weights = np.asarray(sample_weight, dtype=float)
                 sample_weight = np.broadcast_to(weights, rows.shape[:1]).copy()
             split_params, score_params = self._routed(sample_weight, params)
             scoring = self._scoring(multilabel)
-            data = SearchData(rows, codes, sample_weight, scoring, score_params)
+            n_classes = len(np.unique(labels))
+            data = SearchData(
+                rows, labels, sample_weight, scoring, score_params, n_classes
+            )
             search = self._search(data, X, split_params, multilabel)
             refit = search.run(self._classifier_for(search) if self.refit else None)
             self._keep_results(search)
@@ -336,12 +360,12 @@ class PairedMLPClassifierCV(BasePairedMLP):
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
         templates = {}
         # the others are compared with the first, which should be a good one
-        own = str(pair(self.activation, self.penalty))
-        for group in sorted(groups, key=lambda group: str(group.pairing) != own):
+        own = self.activation, self.penalty
+        for group in sorted(groups, key=lambda group: group.pair != own):
             params = group.params(alphas[0]) | {"random_state": seed}
             templates[group] = self._template(params)
             check_parameters(templates[group])
-        folds = list(self._splitter(data.y, seed).split(X, data.y, **split_params))
+        folds = self._folds(data, X, seed, split_params)
         return Search(
             [Candidate(group, alpha) for group in groups for alpha in alphas],
             templates,
@@ -351,6 +375,19 @@ class PairedMLPClassifierCV(BasePairedMLP):
             n_jobs=self.n_jobs,
             verbose=bool(self.verbose),
         )
+
+    def _folds(self, data, X, seed, split_params):
+        """Return the folds: pairs of indices of the training and the held-out rows."""
+        splits = self._splitter(data.y, seed).split(X, data.y, **split_params)
+        folds = [tuple(map(_indices, split)) for split in splits]
+        for number, (_, test) in enumerate(folds):
+            weights = data.weights(test)
+            if weights is not None and not weights.any():
+                raise ValueError(
+                    f"All held-out rows of fold {number} have a sample_weight of 0: "
+                    "leave such rows out, or pass another cv."
+                )
+        return folds
 
     def _splitter(self, y, seed):
         """Return the splitter; an integer `cv` shuffles the rows."""
@@ -369,7 +406,10 @@ class PairedMLPClassifierCV(BasePairedMLP):
     def _keep_results(self, search):
         """Set the attributes of the search."""
         if not search.alive:
-            raise ValueError(f"No candidate is left: {convergence_advice(search)}.")
+            raise ValueError(
+                f"No candidate is left, as the score of each is NaN (scoring="
+                f"{self.scoring!r}): {convergence_advice(search)}."
+            )
         best = search.best
         self.best_index_ = best
         self.best_params_ = search.candidates[best].params
@@ -398,6 +438,13 @@ class PairedMLPClassifierCV(BasePairedMLP):
             return clone(template)
 
         return classifier_for
+
+    def _forget_refit(self):
+        """Delete what `_adopt` set, which a fit with refit=False does not replace."""
+        best = vars(self).pop("best_estimator_", None)
+        if best is not None:
+            for name in vars(best).keys() - best.get_params(deep=False).keys():
+                vars(self).pop(name, None)
 
     def _adopt(self, refit):
         """Take over the attributes of the classifier fitted to all rows."""

@@ -153,6 +153,9 @@ class AlphaCurveDisplay:
             ax.plot(self.alphas, hollow, marker, mfc="w", color=colour, ms=5, zorder=3)
         curve, at = self.best
         where = self.alphas[at], means[curve, at]
+        if not self.complete.all():
+            label = "given up (by the folds\nshared with the chosen one)"
+            ax.plot([], [], "o", mfc="w", color="grey", ms=5, label=label)
         ax.plot(*where, "k*", markersize=13, zorder=4, label=f"chosen: {where[0]:.3g}")
         # 0 has no place on a logarithmic axis
         scale = (
@@ -165,7 +168,7 @@ class AlphaCurveDisplay:
         )
         ax.set_xscale(**scale)
         ax.set(xlabel="alpha", ylabel=f"{self.scoring} (s.e. over the folds)")
-        ax.legend(fontsize="small")
+        ax.legend(fontsize="small", loc="best", framealpha=0.6)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

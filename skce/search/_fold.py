@@ -17,7 +17,7 @@ from skce._fitting.problem import Given, Plan
 from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.starts import new_starts
 from skce._inputs.labels import encode
-from skce.search._racing import HeldOutWatch, Outcome, Rival, first_visit
+from skce.search._racing import HeldOutWatch, Rival, Visit, first_visit
 from skce.search._scoring import HeldOutRows
 
 __all__ = ["FoldTask", "SearchData", "Trial"]
@@ -40,6 +40,7 @@ class SearchData:
         See `HeldOutRows`.
     score_params : dict
         Parameters of the scorer, of all rows.
+    n_classes : int
     """
 
     X: Any
@@ -47,6 +48,7 @@ class SearchData:
     sample_weight: Any
     scoring: Any
     score_params: dict[str, Any]
+    n_classes: int
 
     def training(self, rows):
         """Return the arguments of `fit` for some rows."""
@@ -67,7 +69,9 @@ class SearchData:
             name: np.asarray(value)[rows] if np.shape(value)[:1] == (n,) else value
             for name, value in self.score_params.items()
         }
-        return HeldOutRows(self.X[rows], self.y[rows], self.scoring, params)
+        return HeldOutRows(
+            self.X[rows], self.y[rows], self.scoring, params, self.n_classes
+        )
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,14 @@ class Trial:
     ----------
     candidate, fold : int
     score : float
-        NaN if the objective overflowed.
+        NaN if the objective overflowed, or the scorer returned it.
     seconds : float
     complete : bool
         Whether the fit came to its end.
     losses : ndarray of shape (n_test,) or None
         Of the held-out rows, where the score is a mean over them.
     trouble : str or None
-        Why the solver ended, where it did not converge.
+        Why the solver ended, where it did not converge, or the score is NaN.
     """
 
     candidate: int
@@ -161,7 +165,7 @@ class _Run:
         self.watches = task.racing and held_out.by_rows and one_start
 
     def fit(self, number, may_postpone=False):
-        """Fit the alpha of a candidate, keep the Trial, and return the Outcome."""
+        """Fit the alpha of a candidate, keep the Trial, and return the Visit."""
         began = perf_counter()
         self.template.alpha = self.task.candidates[number]
         problem = replace(self.problem, alpha=self.template.alpha)
@@ -171,7 +175,7 @@ class _Run:
             solution = self.minimised(problem, watch)
         except NonFiniteObjectiveError:
             keep(np.nan, trouble="overflow")
-            return Outcome(np.inf, beaten=True)
+            return Visit(np.inf, beaten=True)
         record, losses = solution.record, None
         complete = record["reason"] != "stopped"  # no one else asks for a stop
         fitted = self.fitted(problem, solution.theta)
@@ -183,6 +187,8 @@ class _Run:
         else:
             score = self.held_out.score(fitted)
         trouble = record["reason"] if complete and not record["success"] else None
+        if np.isnan(score):
+            trouble = "score is NaN"
         keep(score, complete=complete, losses=losses, trouble=trouble)
         return self.outcome(losses, complete)
 
@@ -222,11 +228,11 @@ class _Run:
     def outcome(self, losses, complete):
         """Compare with the best of the fold, which a better complete fit replaces."""
         if losses is None:
-            return Outcome(np.nan)
+            return Visit(np.nan)
         this = Rival(losses, self.held_out.weights)
         if not complete:
-            return Outcome(this.mean, beaten=True, postponed=self.rival is None)
+            return Visit(this.mean, beaten=True, postponed=self.rival is None)
         if self.rival is None or this.mean < self.rival.mean:
             self.rival = this
-            return Outcome(this.mean)
-        return Outcome(this.mean, self.rival.beats(losses))
+            return Visit(this.mean)
+        return Visit(this.mean, self.rival.beats(losses))

@@ -16,8 +16,8 @@ from skce._fitting.listeners import Listener
 
 __all__ = [
     "HeldOutWatch",
-    "Outcome",
     "Rival",
+    "Visit",
     "behind_by_folds",
     "cannot_win",
     "clearly_behind",
@@ -29,8 +29,8 @@ __all__ = [
 # Of the interval of a mean difference, in standard errors of that difference
 N_STANDARD_ERRORS = 1.0
 
-# ... for a larger alpha than that of the best
-N_ERRORS_OF_LARGER = 3.0
+# ... for a larger alpha than that of the best, and for a fit above its own lowest loss
+N_ERRORS_OF_LARGER, N_ERRORS_OF_RISE = 3.0, 2.0
 
 # The lead that is not worth finding, in standard errors of the mean loss itself
 TOLERANCE = 0.5
@@ -57,19 +57,28 @@ def mean_loss(losses: Array, weights: Array | None) -> float:
     return float(np.average(losses, weights=weights))
 
 
+def n_counting(losses: Array, weights: Array | None) -> int:
+    """Return the number of rows with a weight above 0."""
+    return len(losses) if weights is None else int(np.count_nonzero(weights))
+
+
+def standard_error(losses: Array, weights: Array | None) -> float:
+    """Return that of the weighted mean of losses, (n,)."""
+    n = n_counting(losses, weights)
+    if n < 2:
+        return np.inf
+    shares = np.ones_like(losses) if weights is None else weights
+    deviations = shares * (losses - mean_loss(losses, weights))
+    error = np.sqrt(deviations.dot(deviations) * n / (n - 1)) / shares.sum()
+    return float(error)
+
+
 def paired_difference(
     losses: Array, others: Array, weights: Array | None
 ) -> tuple[float, float]:
     """Return the weighted mean of losses - others, (n,), and its standard error."""
     differences = losses - others
-    mean = mean_loss(differences, weights)
-    shares = np.ones_like(differences) if weights is None else weights
-    n = np.count_nonzero(shares)
-    if n < 2:
-        return mean, np.inf
-    deviations = shares * (differences - mean)
-    error = np.sqrt(deviations.dot(deviations) * n / (n - 1)) / shares.sum()
-    return mean, float(error)
+    return mean_loss(differences, weights), standard_error(differences, weights)
 
 
 def cannot_win(
@@ -94,11 +103,10 @@ def cannot_win(
     to_come : float
         What the mean of `losses` may still fall by.
     """
-    shares = np.ones_like(losses) if weights is None else weights
-    if np.count_nonzero(shares) < MIN_ROWS:
+    if n_counting(losses, weights) < MIN_ROWS:
         return False
     behind, error = paired_difference(losses, others, weights)
-    _, error_of_mean = paired_difference(others, np.zeros_like(others), weights)
+    error_of_mean = standard_error(others, weights)
     reach = inflation * (N_STANDARD_ERRORS * error - TOLERANCE * error_of_mean)
     return to_come - behind + reach < 0
 
@@ -111,6 +119,8 @@ def clearly_behind(
     For a larger alpha than that of the others: a network with a small alpha is wrong
     with certainty on rare rows, which few rows held out may not show.
     """
+    if n_counting(losses, weights) < MIN_ROWS:
+        return False
     behind, error = paired_difference(losses, others, weights)
     return behind > N_ERRORS_OF_LARGER * inflation * error
 
@@ -150,8 +160,8 @@ class Rival:
     def leads(self, losses: Array) -> bool:
         """Return whether other losses are greater, by more than the tolerance."""
         behind, error = paired_difference(losses, self.losses, self.weights)
-        _, error_of_mean = paired_difference(self.losses, 0 * losses, self.weights)
-        return behind > 2 * error + TOLERANCE * error_of_mean
+        lead = TOLERANCE * standard_error(self.losses, self.weights)
+        return behind > N_ERRORS_OF_RISE * error + lead
 
     def beats(self, losses: Array, to_come: float = 0.0) -> bool:
         """Return whether a fit with other losses of the same rows cannot win."""
@@ -208,7 +218,7 @@ class HeldOutWatch(Listener):
         )
 
 
-class Outcome(NamedTuple):
+class Visit(NamedTuple):
     """How a fit of `first_visit` went.
 
     Attributes
@@ -227,7 +237,7 @@ class Outcome(NamedTuple):
 
 
 def first_visit(
-    alphas: Sequence[float], first: float, fit: Callable[[int, bool], Outcome]
+    alphas: Sequence[float], first: float, fit: Callable[[int, bool], Visit]
 ) -> None:
     """Fit the alphas of a fold, and leave out those that can be expected to lose.
 
@@ -257,7 +267,7 @@ def first_visit(
 
 
 def _fit_until_beaten(
-    fit: Callable[[int, bool], Outcome], way: list[int], before: float, patience: int
+    fit: Callable[[int, bool], Visit], way: list[int], before: float, patience: int
 ) -> None:
     """Fit one after another, until `patience` in a row are beaten and no better."""
     n_beaten = 0

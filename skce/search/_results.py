@@ -51,7 +51,9 @@ def cv_results(search: Search) -> dict[str, Any]:
         "rank_test_score": rank.astype(np.int32),
         "n_splits": complete.sum(axis=1),
         "mean_fit_time": seconds.sum(axis=1) / counts,
-        "status": np.where(alive, "kept", "given up").astype(object),
+        "status": np.select(
+            [alive, begun.any(axis=1)], ["kept", "given up"], "not tried"
+        ).astype(object),
     }
 
 

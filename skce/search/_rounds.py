@@ -104,8 +104,9 @@ class Search:
     def run(self, classifier_for: Callable[[int], Any] | None) -> Refit | None:
         """Fit and score all candidates on all folds, except those given up.
 
-        The race ends once a single one is left. Its fits that were given up are then
-        made in full, side by side with the fit to all rows.
+        The race ends once a single one is left that has the scores of two folds. Its
+        fits that were given up are then made in full, side by side with the fit to all
+        rows.
 
         Parameters
         ----------
@@ -117,7 +118,7 @@ class Search:
         refit : Refit or None
         """
         for number, pairs in enumerate(self._rounds(), start=1):
-            if self.racing and len(self.alive) < 2:
+            if self.racing and self._decided:
                 break
             tasks = [self._task(group, fold) for group, fold in pairs]
             tasks = [task for task in tasks if task.candidates]
@@ -132,6 +133,16 @@ class Search:
         if self.verbose and chosen is not None:
             print(f"chosen, {self._rank(chosen)[0]:.4g}: {self.candidates[chosen]}")
         return refit
+
+    @property
+    def _decided(self) -> bool:
+        """Whether no candidate is left, or a single one with the scores of two folds.
+
+        The race begins with two folds of the first group, but one of the others.
+        """
+        if len(self.alive) > 1:
+            return False
+        return all(len(self._trials_of(i)) > 1 for i in self.alive)
 
     def _complete(
         self, i: int, classifier_for: Callable[[int], Any] | None
@@ -229,7 +240,7 @@ class Search:
     def _race_by_rows(self, folds: list[int]) -> None:
         """Drop what was given up or cannot win, except for the best so far."""
         rows = np.concatenate([self.folds[fold][1] for fold in folds])
-        weights = self.data.weights(rows)
+        weights = np.concatenate([self._shares(fold) for fold in folds])
         losses = {
             i: np.concatenate([self.trials[i, fold].losses for fold in folds])
             for i in self.alive
@@ -248,6 +259,13 @@ class Search:
             return not cannot_win(losses[i], losses[best], weights, inflation=inflation)
 
         self.alive = [i for i in self.alive if stays(i)]
+
+    def _shares(self, fold: int) -> NDArray[np.float64]:
+        """Return weights of the rows of a fold that sum to 1: folds count alike."""
+        test = self.folds[fold][1]
+        weights = self.data.weights(test)
+        weights = np.ones(len(test)) if weights is None else weights
+        return np.asarray(weights / weights.sum())
 
     def _race_by_folds(self, folds: list[int]) -> None:
         """Drop what is clearly behind the best, by the scores of the folds."""

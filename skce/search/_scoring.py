@@ -12,7 +12,7 @@ from skce.search._racing import mean_loss
 __all__ = ["ROW_LOSSES", "HeldOutRows"]
 
 
-def _log_loss(log_p, at_class):
+def _log_loss(log_p, at_class, n_classes):
     """-log p of the class of each row, at most -log eps, as scikit-learn clips p."""
     rows = np.arange(len(log_p))
     least = np.log(np.finfo(log_p.dtype).eps)
@@ -20,21 +20,22 @@ def _log_loss(log_p, at_class):
     return -np.maximum(chosen, least)
 
 
-def _brier_loss(log_p, at_class):
-    """sum_k (p_k - t_k)^2, half of it for two classes."""
+def _brier_loss(log_p, at_class, n_classes):
+    """sum_k (p_k - t_k)^2 over all classes, half of it for two."""
     targets = np.arange(log_p.shape[1]) == at_class[:, np.newaxis]
     losses = ((np.exp(log_p) - targets) ** 2).sum(axis=1)
-    return losses / 2 if log_p.shape[1] == 2 else losses
+    losses += at_class < 0  # p = 0 of a class that has t = 1
+    return losses / 2 if n_classes == 2 else losses
 
 
-def _error(log_p, at_class):
+def _error(log_p, at_class, n_classes):
     """1 for a row whose class is not the likeliest."""
     return (log_p.argmax(axis=1) != at_class).astype(float)
 
 
 # Names of scorers that are a constant minus the mean of a loss of each row: the
 # constant, and the loss from the log-probabilities, (n, n_classes), and the places of
-# the classes, (n,), -1 for one that the training rows lack
+# the classes, (n,), -1 for one that the training rows lack, and the number of classes
 ROW_LOSSES: dict[str, tuple[float, Callable]] = {
     "neg_log_loss": (0.0, _log_loss),
     "neg_brier_score": (0.0, _brier_loss),
@@ -53,12 +54,15 @@ class HeldOutRows:
         A name in `ROW_LOSSES`, or a scorer `scorer(estimator, X, y, **params)`.
     params : dict
         Of the scorer, of these rows.
+    n_classes : int
+        Of all rows.
     """
 
     X: Any
     y: NDArray[Any]
     scoring: Any
     params: dict[str, Any]
+    n_classes: int
 
     @property
     def by_rows(self) -> bool:
@@ -77,7 +81,8 @@ class HeldOutRows:
         place = np.searchsorted(classes, self.y).clip(max=len(classes) - 1)
         at_class = np.where(classes[place] == self.y, place, -1)
         log_p = fitted.predict_log_proba(self.X)
-        return ROW_LOSSES[self.scoring][1](log_p, at_class).astype(float)
+        loss = ROW_LOSSES[self.scoring][1]
+        return loss(log_p, at_class, self.n_classes).astype(float)
 
     def mean(self, losses: NDArray[np.float64]) -> float:
         """Return the mean of the losses of all rows."""
@@ -89,4 +94,13 @@ class HeldOutRows:
 
     def score(self, fitted: Any) -> float:
         """Return the score of a fitted classifier."""
-        return float(self.scoring(fitted, self.X, self.y, **self.params))
+        try:
+            return float(self.scoring(fitted, self.X, self.y, **self.params))
+        except TypeError as error:
+            if not self.params:
+                raise
+            raise ValueError(
+                f"scoring={self.scoring!r} cannot score held-out rows with "
+                f"{', '.join(self.params)} ({error}): it must take (estimator, X, y, "
+                "sample_weight=None)."
+            ) from error
