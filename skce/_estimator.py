@@ -18,7 +18,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
 from skce._fitting.callbacks import CallbackSupportMixin, begin_fit
-from skce._fitting.checkpoint import resumable
+from skce._fitting.checkpoint import resumable, stored_start
 from skce._fitting.fits import (
     BrokenFitError,
     Fits,
@@ -27,11 +27,12 @@ from skce._fitting.fits import (
     learned_nothing,
     max_subtasks,
 )
+from skce._fitting.listeners import Interrupt
 from skce._fitting.parameters import check_parameters
 from skce._fitting.problem import MIN_GROWING_ROWS, Plan
 from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.stages import Stage
-from skce._fitting.starts import new_starts, warn_of_validation_scale
+from skce._fitting.starts import first_start, new_starts, warn_of_validation_scale
 from skce._fitting.stopping import ValidationWatch, negative_loss, score_of
 from skce._inputs.validation import check_layer_sizes
 from skce._network.executors import workers
@@ -220,13 +221,18 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             if given.validation[0] is not None:
                 warn_of_validation_scale(problem)
             grow = self._grows(problem)
-            starts = new_starts(self, problem, given.start, grow, random_state)
+            first = first_start(self, problem, given.start)
+            if checkpoint is not None and self.warm_start and given.start[0] is None:
+                # the fit before may have been this one, which was interrupted
+                first = stored_start(checkpoint, problem.network, first)
+            starts = new_starts(self, problem, first, grow, random_state)
+            interrupt = Interrupt()
             attributes_at = partial(_fitted_parameters, problem)
             event_data = {"estimator": self, **given.event_data}
             task = begin_fit(context, event_data, attributes_at)
             try:
-                with resumable(checkpoint, self, problem, starts) as resumed:
-                    fits = fit_from_starts(resumed, starts, plan, task)
+                with resumable(checkpoint, self, problem, starts, interrupt) as logged:
+                    fits = fit_from_starts(logged, starts, plan, task, interrupt)
             except NonFiniteObjectiveError as error:
                 raise self._broken_fit(error, problem) from error
             theta, advice = fits.best.solution.theta, fits.advice(problem)

@@ -307,9 +307,10 @@ class PairedMLPClassifier(BasePairedMLP):
         checkpoint : path-like, default=None
             A file to which each evaluation is appended, 8 bytes per parameter. A fit
             that ended by Ctrl-C, a crash or max_iter is resumed by the same call on the
-            same rows, bit-identically. Needs an integer `random_state`; with one start
-            and without a growing sample, max_iter, max_fun and tol may change. A file
-            belongs to one fit: do not use it in a search.
+            same rows, bit-identically; one of a warm start from where it began. Needs
+            an integer `random_state`; with one start and without a growing sample,
+            max_iter, max_fun and tol may change. A file belongs to one fit: do not use
+            it in a search.
 
         Returns
         -------

@@ -6,11 +6,14 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import suppress
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 from problems import plain
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
@@ -159,11 +162,9 @@ def test_a_file_of_another_fit_is_refused_and_kept(tmp_path):
     fails(r"standardize", classifier(standardize=True))
     fails(r"layer_sizes=\[2, 4, 3\]", classifier(), X[:, :2])
     fails(r"integer random_state", classifier(random_state=None))
-    for content in ("not one\nof these", '{"precious": 1}', "x", b"\0" * 2**20):
-        text.write_bytes(content if isinstance(content, bytes) else content.encode())
-        before = text.read_bytes()
-        fails(r"is no 'skce checkpoint 1'", classifier(), path=text)
-        assert text.read_bytes() == before
+    text.write_bytes(b'{"precious": 1}')
+    fails(r"is no 'skce checkpoint 2'", classifier(), path=text)
+    assert text.read_bytes() == b'{"precious": 1}'
     assert path.stat().st_size == size
     with pytest.raises(FileNotFoundError):
         classifier().fit(X, Y, checkpoint=tmp_path / "no" / "fit")
@@ -196,6 +197,222 @@ def test_an_unfinished_first_line_is_rewritten(tmp_path):
     assert path.read_bytes() == whole
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x",
+        b"not one\nof these",
+        b"\0" * 2**20,
+        b"\xff\xfe\n",
+        b"[" * 10**5 + b"\n",
+        b'{"a":' * 10**5 + b"\n",
+        b"1" * 10**5 + b"\n",
+        b"[1]\n",
+        b"null\n",
+        b'{"format": "FORMAT"}\n',
+        b'{"format": "FORMAT", "parameters": 1, "start": null, "rows": ""}\n',
+        b'{"format": "FORMAT", "parameters": {}, "start": 1, "rows": ""}\n',
+        b'{"format": "FORMAT", "parameters": {}, "start": null, "rows": []}\n',
+        b'{"format": "FORMAT", "parameters": {"a": [{}]}, "start": "", "rows": ""}\n',
+    ],
+    ids=lambda content: repr(content[:70]),
+)
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_malformed_file_is_one_clear_error(content, warm_start, tmp_path):
+    path = tmp_path / "fit"
+    content = content.replace(b"FORMAT", checkpoint.FORMAT.encode())
+    path.write_bytes(content)
+    clf = classifier(warm_start=warm_start, tol=0.1)
+    if not content:  # of tempfile.NamedTemporaryFile, say
+        clf.fit(X, Y, checkpoint=path)
+        return
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"checkpoint='.*fit' (exists and|is of)"):
+            clf.fit(X, Y, checkpoint=path)
+        assert path.read_bytes() == content
+        clf.fit(X, Y)  # that a warm start begins from
+
+
+def header_size(path):
+    return path.read_bytes().index(b"\n") + 1
+
+
+def records(path):
+    """Where the records of a file begin, and its end."""
+    data, starts = path.read_bytes(), [header_size(path)]
+    while starts[-1] < len(data):
+        _, length, _ = checkpoint.HEAD.unpack_from(data, starts[-1])
+        size = checkpoint.HEAD.size + 8 * length + checkpoint.DIGEST_SIZE
+        starts.append(starts[-1] + size)
+    return starts
+
+
+@pytest.mark.parametrize("damage", ["zeros", "huge length", "negative length"])
+def test_a_damaged_record_ends_the_replay_with_a_warning(damage, tmp_path):
+    path = tmp_path / "fit"
+    clf = classifier().fit(X, Y, checkpoint=path)
+    whole, starts = path.read_bytes(), records(path)
+    begin, end = starts[-4], starts[-3]
+    data = bytearray(whole)
+    if damage == "zeros":
+        data[begin + checkpoint.HEAD.size : end - checkpoint.DIGEST_SIZE] = bytes(
+            end - begin - checkpoint.HEAD.size - checkpoint.DIGEST_SIZE
+        )
+    else:
+        length = {"huge length": 2**62, "negative length": -1}[damage]
+        data[begin + 16 : begin + 24] = length.to_bytes(8, sys.byteorder, signed=True)
+    path.write_bytes(data)
+    with pytest.warns(UserWarning, match=rf"evaluation {len(starts) - 3} is not as"):
+        assert_same(classifier().fit(X, Y, checkpoint=path), clf)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
+    """100 bits of a file: an error, or a warning and the same bits."""
+    path, rng = tmp_path / "fit", np.random.default_rng(0)
+    given = {"hidden_layer_sizes": 2, "max_iter": 20}
+    clf = classifier(**given).fit(X, Y, checkpoint=path)
+    whole = path.read_bytes()
+    in_header = rng.integers(8 * header_size(path), size=20)
+    warned = 0
+    for bit in [*in_header, *rng.integers(8 * len(whole), size=80)]:
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                fit = classifier(**given).fit(X, Y, checkpoint=path)
+            except ValueError as error:
+                fit, text = None, str(error)
+        if fit is None:
+            assert text.startswith("checkpoint=")
+            assert path.read_bytes() == data
+            continue
+        warned += any("is damaged" in str(w.message) for w in caught)
+        assert_same(fit, clf)
+        assert path.read_bytes() == whole
+    assert warned > 50
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("n_init", [1, 2])
+def test_a_warm_start_is_resumed_by_the_same_call(fitted, n_init, tmp_path):
+    path, penalty = tmp_path / "fit", Ends()
+
+    def new():
+        clf = classifier(penalty=penalty, warm_start=True, n_init=n_init)
+        return clf.set_params(alpha=1).fit(X, Y) if fitted else clf
+
+    whole = new().set_params(alpha=0.1).fit(X, Y)
+    clf = new().set_params(alpha=0.1)
+    for left in (9, 7):
+        penalty.left = left
+        clf.fit(X, Y, checkpoint=path)
+        assert clf.solver_result_["reason"] == "interrupted"
+    penalty.left = np.inf
+    assert_same(clf.fit(X, Y, checkpoint=path), whole)
+    # also by a process that knows only the call, as after a crash
+    again = classifier(penalty=penalty, warm_start=True, n_init=n_init)
+    assert_same(again.fit(X, Y, checkpoint=path), whole)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("case", ["growing", "starts", "early", "newton-cg"])
+def test_a_fit_resumes_wherever_ctrl_c_comes(case, tmp_path):
+    """Also while answers are read, and in the first evaluation of a later stage."""
+    penalty = Ends()
+
+    def new():
+        return classifier(penalty=penalty, tol=1e-2, max_iter=10, **CASES[case])
+
+    whole = new().fit(X, Y, checkpoint=tmp_path / "whole")
+    n_records = len(records(tmp_path / "whole"))
+    step = 1 if case == "growing" else max(1, n_records // 15)
+    for left in range(2, n_records + 1, step):
+        path = tmp_path / str(left)
+        penalty.left = left
+        with suppress(KeyboardInterrupt):
+            new().fit(X, Y, checkpoint=path)
+        penalty.left = np.inf
+        assert_same(new().fit(X, Y, checkpoint=path), whole)
+
+
+def test_ctrl_c_while_answers_are_read_keeps_them(tmp_path, monkeypatch):
+    path, answer, left = tmp_path / "fit", checkpoint.EvaluationLog.answer, [35]
+    clf = classifier(growing_sample=True)
+    whole = clone(clf).fit(X, Y, checkpoint=path)
+    content = path.read_bytes()
+
+    def interrupted(*arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return answer(*arguments)
+
+    monkeypatch.setattr(checkpoint.EvaluationLog, "answer", interrupted)
+    with pytest.warns(ConvergenceWarning, match=r"Ctrl-C"):
+        clf.fit(X, Y, checkpoint=path)
+    assert len(clf.stages_) < len(whole.stages_)
+    assert path.read_bytes() == content
+    assert_same(clf.fit(X, Y, checkpoint=path), whole)
+
+
+def test_an_unfinished_record_is_written_over(tmp_path, monkeypatch):
+    """As where Ctrl-C comes within the writing of a record."""
+    path, write, left = tmp_path / "fit", checkpoint._write, [8]
+
+    def write_some(file, data):
+        left[0] -= 1
+        if left[0] == 0:
+            file.write(data[: len(data) // 2])
+            raise KeyboardInterrupt
+        write(file, data)
+
+    monkeypatch.setattr(checkpoint, "_write", write_some)
+    clf = classifier(early_stopping=True)
+    with pytest.warns(ConvergenceWarning, match=r"Ctrl-C"):
+        clf.fit(X, Y, checkpoint=path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf.fit(X, Y, checkpoint=path)
+    assert_same(clf, classifier(early_stopping=True).fit(X, Y))
+
+
+def in_child(function):
+    """Start a forked process that calls a function."""
+    process = get_context("fork").Process(target=function)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it has threads
+        process.start()
+    return process
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_30_kills_at_random_times_change_no_bit(tmp_path):
+    rng = np.random.default_rng(0)
+    for case in ("lbfgs", "trust-ncg", "growing", "starts", "early", "standardized"):
+        path = tmp_path / case
+
+        def fit(seconds=0.001, path=path, case=case):
+            penalty = Slow(seconds)
+            clf = classifier(penalty=penalty, max_iter=60, **CASES[case])
+            return clf.fit(RAW, Y, checkpoint=path)
+
+        for _ in range(5):
+            child = in_child(fit)
+            child.join(rng.uniform(0, 0.2))
+            child.kill()
+            child.join()
+        resumed = fit(0)
+        path.unlink(missing_ok=True)
+        assert_same(resumed, fit(0))
+
+
 def test_parameters_match_whatever_their_type_and_memory_address(tmp_path):
     def new_scorer():
         return lambda clf, X, y: clf.score(X, y)
@@ -221,6 +438,19 @@ def test_a_full_disk_ends_the_checkpoint_and_not_the_fit(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert_same(clf, classifier().fit(X, Y))
     assert_same(clf, classifier().fit(X, Y, checkpoint=tmp_path / "fit"))
+
+
+@pytest.mark.skipif(checkpoint.flock is None, reason="needs file locks")
+def test_a_file_in_use_is_not_emptied(tmp_path, monkeypatch):
+    path = tmp_path / "fit"
+    with open(path, "wb", buffering=0) as file:
+        checkpoint.flock(file, checkpoint.LOCK_EX)
+        file.write(b"of another fit")
+        # which has made it since this one looked for it
+        monkeypatch.setattr(Path, "exists", lambda self: False)
+        with pytest.raises(ValueError, match=r"in use by another fit"):
+            classifier().fit(X, Y, checkpoint=path)
+    assert path.read_bytes() == b"of another fit"
 
 
 @pytest.mark.skipif(checkpoint.flock is None, reason="needs file locks")

@@ -3,15 +3,19 @@
 A solver cannot be restarted in the middle, but it is deterministic: given the same
 answers, it evaluates the objective at the same points. So each answer of the objective
 is appended to a file, and a later fit reads them there instead of computing them, until
-they end: it resumes bit-identically, with every solver, stage and start. A record is a
-digest of the question and the answer in float64, so that nothing but numbers is ever
-read from a file. A first line of JSON says which fit they belong to: its parameters,
-and a digest of its rows and starts.
+they end: it resumes bit-identically, with every solver, stage and start.
+
+The file begins with a line of JSON, which says which fit it belongs to: its parameters,
+and a digest of its rows and starts. A start that was given follows as float64, as the
+same call of a warm start would begin elsewhere. Then come the records: the digest of a
+question, the answer in float64, and the digest of both; nothing but numbers is ever
+read. The first record that is not whole ends the replay, and what follows is computed.
 
 This is a wrapper of the objective; nothing else in a fit knows of it.
 """
 
 import json
+import os
 import re
 import struct
 from contextlib import contextmanager
@@ -31,15 +35,21 @@ try:
 except ImportError:  # Windows: two fits must not be given one file
     flock = None  # type: ignore[assignment]
 
-__all__ = ["EvaluationLog", "resumable"]
+__all__ = ["EvaluationLog", "resumable", "stored_start"]
 
-FORMAT = "skce checkpoint 1"
+FORMAT = "skce checkpoint 2"
 # Parameters that only end a fit sooner or later, where there is one stage and one start
 LIMITS = {"max_iter", "max_fun", "tol"}
 # Evaluations after the last iteration, in records
 MAX_AT_THE_END = 4
+# Bytes of a header that are looked at
+MAX_HEADER = 2**20
+# Letters of the text of a parameter
+MAX_TEXT = 1000
 
-HEAD = struct.Struct("<16sqd")  # digest, length of the vector, value
+# Digest of the question, length of the vector, value; and behind the vector the digest
+# of all of it
+HEAD, DIGEST_SIZE = struct.Struct("<16sqd"), 16
 
 
 class EvaluationLog:
@@ -47,9 +57,14 @@ class EvaluationLog:
 
     Parameters
     ----------
-    file : binary file, open for reading and writing, behind the header
+    file : binary file, open for reading and writing
+    place : int
+        Where the records begin.
     path : Path
         For errors.
+    interrupt : Interrupt
+        Once it is set, answers are neither read nor written: the fit is winding up,
+        and one that is resumed will not ask for them.
 
     Attributes
     ----------
@@ -57,11 +72,12 @@ class EvaluationLog:
         Answers that were found there.
     """
 
-    def __init__(self, file, path):
+    def __init__(self, file, place, path, interrupt):
         self._file = file
         self._path = path
+        self._interrupt = interrupt
         self._reading = True
-        self._place = None  # where the last record that was read begins
+        self._place = place  # of the next record, wherever Ctrl-C has left the file
         self.n_read = 0
 
     def wrap(self, objective):
@@ -73,47 +89,50 @@ class EvaluationLog:
 
         The `first` answer of an objective is always computed, and has to agree.
         """
-        digest = blake2b(question[0].encode(), digest_size=16)
-        for part in question[1:]:
-            digest.update(part.tobytes())
-        key = digest.digest()
-        found = self._next() if self._reading else None
+        if self._interrupt.is_set():
+            return compute()
+        key = _digest(question[0].encode(), *question[1:])
+        largest = HEAD.size + question[1].nbytes + DIGEST_SIZE
+        found = self._next(largest) if self._reading else None
         if found is not None and found[0] != key:
-            found = self._end_replay(HEAD.size + question[1].nbytes)
+            found = self._end_replay(largest)
         if found is None:
             value, vector = compute()
-            self._append(HEAD.pack(key, len(vector), value) + vector.tobytes())
+            self._append(key, value, vector)
             return value, vector
-        _, value, vector = found
+        _, value, vector, end = found
         if first and not np.isclose(compute()[0], value, rtol=1e-6, equal_nan=True):
             raise self._other_evaluations()
+        self._place = end
+        self.n_read += 1
         return value, vector
 
     def _end_replay(self, record):
         """Return None, ready to write, where the logged fit ended differently.
 
-        After Ctrl-C or a limit it evaluated once or twice more, where a fit that
-        continues does not.
+        After a limit it evaluated once or twice more, where a fit that continues does
+        not.
         """
-        end = self._file.seek(0, SEEK_END)
-        if end - self._place > MAX_AT_THE_END * record:
+        if self._file.seek(0, SEEK_END) - self._place > MAX_AT_THE_END * record:
             raise self._other_evaluations()
-        self._write_from(self._place)
+        self._end_reading()
 
-    def _write_from(self, place):
+    def _end_reading(self):
+        self._file.truncate(self._place)
         self._reading = False
-        self._file.seek(place)
-        self._file.truncate()
 
-    def _append(self, data):
+    def _append(self, key, value, vector):
         """Write a record; without a file from the first error on."""
         if self._file is None:
             return
-        place = self._file.tell()
+        head = HEAD.pack(key, len(vector), value)
+        data = head + vector.tobytes() + _digest(head, vector)
         try:
+            self._file.seek(self._place)
             _write(self._file, data)
+            self._place += len(data)
         except OSError as error:
-            self._file.truncate(place)
+            self._file.truncate(self._place)
             self._file = None
             warn(
                 f"checkpoint={str(self._path)!r} cannot be written any more ({error}): "
@@ -124,21 +143,34 @@ class EvaluationLog:
     def _other_evaluations(self):
         return ValueError(
             f"The fit does not repeat checkpoint={str(self._path)!r} "
-            f"(evaluation {self.n_read} differs): it is of another machine or version "
-            "of a package. Use another file name to start afresh."
+            f"(evaluation {self.n_read + 1} differs): it is of another machine or "
+            "version of a package, or has begun again from constant outputs, where "
+            "another tol does not. Use another file name to start afresh."
         )
 
-    def _next(self):
-        """Return the next record; None, ready to write, if no whole one is left."""
-        self._place = self._file.tell()
-        head = self._file.read(HEAD.size)
-        if len(head) == HEAD.size:
+    def _next(self, largest):
+        """Return key, value, vector and end of the next record.
+
+        None, ready to write, if no whole one is left.
+        """
+        left = self._file.seek(0, SEEK_END) - self._place
+        self._file.seek(self._place)
+        if left >= HEAD.size + DIGEST_SIZE:
+            head = _read(self._file, HEAD.size)
             key, length, value = HEAD.unpack(head)
-            data = self._file.read(8 * length)
-            if len(data) == 8 * length:
-                self.n_read += 1
-                return key, value, np.frombuffer(data).copy()
-        self._write_from(self._place)
+            size = HEAD.size + 8 * length + DIGEST_SIZE
+            if length >= 0 and size <= left:
+                vector = np.frombuffer(_read(self._file, 8 * length))
+                if _read(self._file, DIGEST_SIZE) == _digest(head, vector):
+                    return key, value, vector, self._place + size
+        if left >= largest:  # else it is the end, or the fit was killed while writing
+            warn(
+                f"checkpoint={str(self._path)!r} is damaged: evaluation "
+                f"{self.n_read + 1} is not as it was written. It and those after it "
+                "are computed again.",
+                UserWarning,
+            )
+        self._end_reading()
         return None
 
 
@@ -155,7 +187,9 @@ class LoggedObjective:
 
     def _ask(self, question, compute):
         first, self._first = self._first, False
-        return self._log.answer(question, compute, first)
+        # of which rows: an interrupted stage may be followed by the same question
+        kind = f"{question[0]} {self.rows.n_rows}"
+        return self._log.answer((kind, *question[1:]), compute, first)
 
     def value_and_gradient(self, theta):
         """See `Objective`."""
@@ -181,7 +215,7 @@ class LoggedObjective:
 
 
 @contextmanager
-def resumable(path, estimator, problem, starts):
+def resumable(path, estimator, problem, starts, interrupt):
     """Make a problem whose evaluations are logged in a file; itself for no path.
 
     Parameters
@@ -191,29 +225,68 @@ def resumable(path, estimator, problem, starts):
     estimator : BasePairedMLP
     problem : Problem
     starts : list of Start
+    interrupt : Interrupt
+        Of the fit.
 
     Raises
     ------
     ValueError
         If the file is not a checkpoint, or of another fit, or in use; or if
         random_state is not an integer.
+
+    Warns
+    -----
+    UserWarning
+        If a record is damaged, which ends the replay there.
     """
     if path is None:
         yield problem
         return
     path = Path(path)
     header = _header(estimator, problem, starts)
-    line = json.dumps(header).encode() + b"\n"
-    with open(path, "r+b" if path.exists() else "w+b", buffering=0) as file:
+    preamble = json.dumps(header).encode() + b"\n"
+    if starts[0].given:
+        preamble += starts[0].theta.tobytes()
+    # made if it is missing, but not emptied: it may be in use
+    with open(path, "r+b", buffering=0, opener=_open_or_make) as file:
         _lock(file, path)
         size = file.seek(0, SEEK_END)
         file.seek(0)
-        if size < len(line) and line.startswith(file.read(size)):
-            file.seek(0)  # new, or ended while this very line was written
-            _write(file, line)
+        if size < len(preamble) and preamble.startswith(_read(file, size)):
+            file.seek(0)  # new, or ended while this was written
+            _write(file, preamble)
         else:
             _check_header(file, header, path)
-        yield replace(problem, wrap_objective=EvaluationLog(file, path).wrap)
+        log = EvaluationLog(file, len(preamble), path, interrupt)
+        yield replace(problem, wrap_objective=log.wrap)
+
+
+def stored_start(path, network, default):
+    """Return the parameters from which the fit in a checkpoint began.
+
+    Parameters
+    ----------
+    path : path-like
+    network : Network
+    default : ndarray of shape (n_parameters,) or None
+        Returned if there is no checkpoint, or one whose start is not whole.
+
+    Returns
+    -------
+    theta : ndarray of shape (n_parameters,) or None
+        None for a random start.
+    """
+    try:
+        with open(path, "rb") as file:
+            header = _read_header(file)
+            if header is None:
+                return default
+            if header["start"] is None:
+                return None
+            theta = np.frombuffer(file.read(8 * network.n_parameters))
+    except OSError:
+        return default
+    return theta if digest_of(theta) == header["start"] else default
 
 
 def _header(estimator, problem, starts):
@@ -241,8 +314,28 @@ def _header(estimator, problem, starts):
     return {
         "format": FORMAT,
         "parameters": {"layer_sizes": list(problem.network.layer_sizes), **parameters},
+        "start": digest_of(starts[0].theta) if starts[0].given else None,
         "rows": digest_of(rows, l2, *(start.theta for start in starts), *held_out),
     }
+
+
+def _digest(*parts):
+    digest = blake2b(digest_size=DIGEST_SIZE)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
+def _open_or_make(path, flags):
+    return os.open(path, flags | os.O_CREAT, 0o666)
+
+
+def _read(file, size):
+    """Read so many bytes, or what is left: a raw file may give a part at a time."""
+    data = bytearray()
+    while len(data) < size and (part := file.read(size - len(data))):
+        data += part
+    return data
 
 
 def _write(file, data):
@@ -270,19 +363,36 @@ def _canonical(value):
     """Return a text of a parameter that is the same in another process."""
     if isinstance(value, Real) and not isinstance(value, bool):
         return repr(float(value))
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    if len(text) > MAX_TEXT:  # weights of many classes, say
+        text = f"{text[:MAX_TEXT]}... ({_digest(text.encode()).hex()})"
+    return text
+
+
+def _read_header(file):
+    """Read the header, and leave the file behind it; None if there is none."""
+    line, newline, _ = file.read(MAX_HEADER).partition(b"\n")
+    file.seek(len(line) + 1)
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    kinds = {"format": str, "parameters": dict, "start": str | None, "rows": str}
+    right = (
+        newline
+        and isinstance(header, dict)
+        and header.keys() == kinds.keys()
+        and all(isinstance(header[name], kind) for name, kind in kinds.items())
+        and header["format"] == FORMAT
+    )
+    return header if right else None
 
 
 def _check_header(file, expected, path):
-    """Compare the first line, and leave the file behind it."""
+    """Compare the first line."""
     file.seek(0)
-    line, end, _ = file.read(2**20).partition(b"\n")
-    try:
-        header = json.loads(line)
-        right = bool(end) and header["format"] == FORMAT
-    except (ValueError, KeyError, TypeError):
-        right = False
-    if not right:
+    header = _read_header(file)
+    if header is None:
         raise ValueError(
             f"checkpoint={str(path)!r} exists and is no {FORMAT!r}: use another name."
         )
@@ -297,9 +407,8 @@ def _check_header(file, expected, path):
             f"checkpoint={str(path)!r} is of a fit with other parameters: "
             f"{'; '.join(others)}. Set them as they were, or use another file name."
         )
-    if header["rows"] != expected["rows"]:
+    if header != expected:
         raise ValueError(
             f"checkpoint={str(path)!r} is of a fit to other rows, weights, validation "
             "rows or start weights. Use another file name to start afresh."
         )
-    file.seek(len(line) + 1)

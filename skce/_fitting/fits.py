@@ -153,7 +153,7 @@ class Fits:
         return None
 
 
-def fit_from_starts(problem, starts, plan, task=None):
+def fit_from_starts(problem, starts, plan, task=None, interrupt=None):
     """Minimise from each start.
 
     Parameters
@@ -165,6 +165,8 @@ def fit_from_starts(problem, starts, plan, task=None):
         it, else over blocks of rows. The outcomes have the same bits for any number.
     task : FitTask, optional
         With it the starts run in order, each a subtask if there are several.
+    interrupt : Interrupt, optional
+        Ends the starts when it is set, and is set by Ctrl-C.
 
     Returns
     -------
@@ -177,7 +179,7 @@ def fit_from_starts(problem, starts, plan, task=None):
     KeyboardInterrupt
         If it came before the first iteration.
     """
-    interrupt = Interrupt()
+    interrupt = Interrupt() if interrupt is None else interrupt
     outcomes = [Outcome(start) for start in starts]
 
     def fit(outcome, task=None):

@@ -13,6 +13,7 @@ from skce._support.warn import warn
 
 __all__ = [
     "ScaleWarning",
+    "first_start",
     "new_starts",
     "resumed_parameters",
     "start_parameters",
@@ -77,16 +78,34 @@ def given_parameters(network, coefs, intercepts):
     return network.pack([coef.T for coef in coefs], intercepts)
 
 
-def new_starts(estimator, problem, given, grow, random_state):
-    """Make the starts of a fit, `estimator.n_init` of them.
+def first_start(estimator, problem, given):
+    """Return the theta to start from, or None for a random one.
 
     Parameters
     ----------
     estimator : BasePairedMLP
     problem : Problem
     given : tuple
-        coefs_init and intercepts_init, the first start, or None twice. Without them and
-        with `warm_start`, the first is where the previous fit ended.
+        coefs_init and intercepts_init, or None twice. Without them and with
+        `warm_start`, it is where the previous fit ended.
+    """
+    if any(part is not None for part in given):
+        return problem.for_solver(given_parameters(problem.network, *given))
+    if estimator.warm_start and hasattr(estimator, "coefs_"):
+        theta = resumed_parameters(problem.network, problem.labels, estimator)
+        return problem.for_solver(theta)
+    return None
+
+
+def new_starts(estimator, problem, first, grow, random_state):
+    """Make the starts of a fit, `estimator.n_init` of them.
+
+    Parameters
+    ----------
+    estimator : BasePairedMLP
+    problem : Problem
+    first : ndarray of shape (n_parameters,) or None
+        Of `first_start`.
     grow : bool
         Whether the others begin on a growing sample.
     random_state : RandomState
@@ -96,12 +115,7 @@ def new_starts(estimator, problem, given, grow, random_state):
     starts : list of Start
     """
     network, n = problem.network, estimator.n_init
-    thetas = []
-    if given != (None, None):
-        thetas.append(problem.for_solver(given_parameters(network, *given)))
-    elif estimator.warm_start and hasattr(estimator, "coefs_"):
-        theta = resumed_parameters(network, problem.labels, estimator)
-        thetas.append(problem.for_solver(theta))
+    thetas = [] if first is None else [first]
     n_given = len(thetas)
     while len(thetas) < n:
         thetas.append(

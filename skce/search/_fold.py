@@ -207,7 +207,7 @@ class _Run:
         template = self.template
         state = check_random_state(template.random_state)
         grow = template._grows(problem)
-        starts = new_starts(template, problem, (None, None), grow, state)
+        starts = new_starts(template, problem, None, grow, state)
         fits = fit_from_starts(problem, starts, replace(self.plan, listener=watch))
         if fits.interrupt.is_set():  # Ctrl-C ends the search, not a fit of it
             raise KeyboardInterrupt

@@ -43,9 +43,7 @@ class _Caught(Exception):
 
 class _Catcher(DaskPairedMLPClassifier):
     def _watch_maker(self, problem, plan):
-        starts = new_starts(
-            self, problem, (None, None), False, np.random.RandomState(0)
-        )
+        starts = new_starts(self, problem, None, False, np.random.RandomState(0))
         raise _Caught(problem.full_objective, starts[0].theta)
 
 
