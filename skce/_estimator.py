@@ -35,7 +35,7 @@ from skce._fitting.stages import Stage
 from skce._fitting.starts import first_start, new_starts, warn_of_validation_scale
 from skce._fitting.stopping import ValidationWatch, negative_loss, score_of
 from skce._inputs.validation import check_layer_sizes
-from skce._network.executors import workers
+from skce._network.executors import with_workers
 from skce._network.kernels import Network
 from skce._network.objective import Objective
 from skce._network.rows import LocalRows
@@ -320,8 +320,11 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     def _moderate(self, problem, theta):
         """Set the covariance of the parameters; Ctrl-C leaves the fit without it."""
         try:
-            with workers(problem.work, self.n_jobs) as run:
-                self.posterior_covariance_ = posterior_covariance(problem, theta, run)
+            self.posterior_covariance_ = with_workers(
+                problem.work,
+                self.n_jobs,
+                lambda run: posterior_covariance(problem, theta, run),
+            )
         except KeyboardInterrupt:
             warn(
                 "The fit is complete, but Ctrl-C came before the covariance that "

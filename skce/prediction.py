@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skce._inputs.labels import Labels
 from skce._inputs.validation import check_rows
 from skce._network.blocks import block_rows, row_slices, shares
-from skce._network.executors import QUIET, workers
+from skce._network.executors import QUIET, with_workers
 from skce._network.heads import ArrayOperations, head_of
 from skce._network.kernels import Network, Workspace
 from skce._network.parameters import Layers
@@ -61,8 +61,8 @@ def _map_logits(network, theta, X, dtype, function, n_jobs):
                     raise ValueError(_overflow(X))
                 result[rows] = function(z).T
 
-    with workers(X.shape[0] * network.n_parameters, n_jobs) as run:
-        run(of_share, shares(slices))
+    work = X.shape[0] * network.n_parameters
+    with_workers(work, n_jobs, lambda run: run(of_share, shares(slices)))
     return result
 
 
@@ -251,8 +251,11 @@ class Predictions:
                 "posterior_covariance_ is that of the network before units were "
                 "removed: set moderated=False, or fit again."
             )
-        with workers(X.shape[0] * network.n_parameters, self.n_jobs) as run:
-            z = moderate(network, theta, X, covariance, run)
+        z = with_workers(
+            X.shape[0] * network.n_parameters,
+            self.n_jobs,
+            lambda run: moderate(network, theta, X, covariance, run),
+        )
         if not np.isfinite(z).all():
             raise ValueError(_overflow(X))
         return function(z.T.astype(dtype)).T

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import subprocess
 import sys
 from multiprocessing import get_context
 from threading import Barrier, Thread, current_thread, main_thread
@@ -12,15 +13,23 @@ from problems import NAMES
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skce import PairedMLPClassifier
+from skce._network import executors
 from skce._network.blocks import MIN_WORK
-from skce._network.executors import MIN_HELD_WORK, blas_held, serial, workers
+from skce._network.executors import (
+    MIN_HELD_WORK,
+    serial,
+    with_blas_held,
+    with_workers,
+)
 
 LARGE = MIN_WORK
 
 
+LIBRARIES = ThreadpoolController().select(user_api="blas").lib_controllers
+
+
 def settings():
-    controller = ThreadpoolController().select(user_api="blas")
-    return [library.num_threads for library in controller.lib_controllers]
+    return [library.num_threads for library in LIBRARIES]
 
 
 @pytest.fixture(autouse=True)
@@ -49,83 +58,144 @@ def test_same_bits_for_any_number_of_threads(names):
 
 
 def test_blas_has_one_thread_inside_and_is_restored_after():
-    with blas_held() as budget:
+    def inner(budget):
         assert budget == 2
         assert set(settings()) == {1}
-        with blas_held() as inner:
-            assert inner == 2
-            assert set(settings()) == {1}
+
+    def outer(budget):
+        inner(budget)
+        with_blas_held(inner)
         assert set(settings()) == {1}
+
+    with_blas_held(outer)
     assert set(settings()) == {2}
 
 
 def test_blas_is_restored_after_an_error():
-    with pytest.raises(ZeroDivisionError), workers(LARGE) as run:
-        run(lambda item: item / 0, [1])
+    with pytest.raises(ZeroDivisionError):
+        with_workers(LARGE, None, lambda run: run(lambda item: item / 0, [1]))
     assert set(settings()) == {2}
 
 
-def test_blas_is_restored_after_overlapping_limits():
-    first_in, second_in, first_out = Barrier(2), Barrier(2), Barrier(2)
-    seen = []
+def in_two_threads(first, second):
+    """Run both; each is given a Barrier of two."""
+    barrier, errors = Barrier(2, timeout=60), []
 
-    def first():
-        with blas_held():
-            first_in.wait()
-            second_in.wait()
-        first_out.wait()
+    def run(function):
+        try:
+            function(barrier)
+        except BaseException as error:
+            barrier.abort()
+            errors.append(error)
 
-    def second():
-        first_in.wait()
-        with blas_held() as budget:
-            second_in.wait()
-            first_out.wait()
-            seen.append((budget, set(settings())))
-
-    pair = [Thread(target=first), Thread(target=second)]
+    pair = [Thread(target=run, args=[function]) for function in (first, second)]
     for thread in pair:
         thread.start()
     for thread in pair:
         thread.join()
-    assert seen == [(2, {1})]
+    assert errors == []
+
+
+def test_blas_is_restored_after_overlapping_limits():
+    def first(barrier):
+        def inside(budget):
+            barrier.wait()
+            barrier.wait()
+
+        with_blas_held(inside)
+        barrier.wait()
+
+    def second(barrier):
+        barrier.wait()
+
+        def inside(budget):
+            barrier.wait()
+            barrier.wait()
+            assert budget == 2
+            assert set(settings()) == {1}
+
+        with_blas_held(inside)
+
+    in_two_threads(first, second)
+    assert set(settings()) == {2}
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.parametrize("ends", ["before", "after"])
+def test_a_limit_of_another_thread_is_kept_and_leaves_nothing_behind(limit, ends):
+    """One that is entered while BLAS is held finds one thread, and sets that again."""
+
+    def fit(barrier):
+        def inside(budget):
+            barrier.wait()
+            barrier.wait()
+
+        with_blas_held(inside)
+        barrier.wait()
+
+    def limited(barrier):
+        barrier.wait()
+        with threadpool_limits(limit, user_api="blas"):
+            if ends == "after":
+                barrier.wait()
+                barrier.wait()
+                assert set(settings()) == {limit}
+        if ends == "before":
+            barrier.wait()
+            barrier.wait()
+
+    in_two_threads(fit, limited)
+    if ends == "after":
+        assert with_blas_held(lambda budget: budget) == 2
     assert set(settings()) == {2}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_child_forked_inside_is_not_limited():
-    with blas_held():
+    def fork(budget):
         child = get_context("fork").Process(target=check_child)
         child.start()
         child.join()
-    assert child.exitcode == 0
+        assert child.exitcode == 0
+
+    with_blas_held(fork)
 
 
 def check_child():
     assert set(settings()) == {2}
-    with blas_held():
-        assert set(settings()) == {1}
+    with_blas_held(lambda budget: check_settings({1}))
     assert set(settings()) == {2}
 
 
+def check_settings(expected):
+    assert set(settings()) == expected
+
+
 def test_little_work_does_not_limit_blas():
-    with workers(MIN_HELD_WORK - 1) as run:
+    def inside(run):
         assert run is serial
         assert set(settings()) == {2}
 
+    with_workers(MIN_HELD_WORK - 1, None, inside)
+
 
 def test_work_too_small_for_threads_still_limits_blas():
-    with workers(MIN_WORK - 1) as run:
+    def inside(run):
         assert run is serial
         assert set(settings()) == {1}
 
+    with_workers(MIN_WORK - 1, None, inside)
+
 
 def test_the_number_of_threads_is_that_of_blas():
-    with threadpool_limits(1, user_api="blas"), workers(LARGE) as run:
-        assert run is serial
-    with workers(LARGE) as run:
+    def squares(run):
         assert run is not serial
-        assert run(lambda i: i * i, range(5)) == [0, 1, 4, 9, 16]
+        return run(lambda i: i * i, range(5))
+
+    with threadpool_limits(1, user_api="blas"):
+        assert with_workers(LARGE, None, lambda run: run) is serial
+    assert with_workers(LARGE, None, squares) == [0, 1, 4, 9, 16]
 
 
 def test_an_error_in_a_helper_thread_is_raised():
@@ -136,8 +206,8 @@ def test_an_error_in_a_helper_thread_is_raised():
         if current_thread() is not main_thread():
             raise ZeroDivisionError
 
-    with workers(LARGE, 2) as run, pytest.raises(ZeroDivisionError):
-        run(work, [1, 2])
+    with pytest.raises(ZeroDivisionError):
+        with_workers(LARGE, 2, lambda run: run(work, [1, 2]))
 
 
 def test_overflow_in_prediction_by_threads_is_an_error():
@@ -157,41 +227,101 @@ def test_overflow_in_prediction_by_threads_is_an_error():
         fitted.predict(X * 1e300)
 
 
-def test_restored_wherever_ctrl_c_comes():
-    source, first = inspect.getsourcelines(blas_held.__wrapped__)
+def test_restored_by_the_next_call_wherever_ctrl_c_comes():
+    """At a line of what enters or leaves, and again at a later one."""
+    traced = with_blas_held, executors._enter, executors._leave, executors._restore
+    codes = {function.__code__ for function in traced}
+    source = inspect.getsource(executors).splitlines()
 
-    def interrupted_at(line):
-        """Hold BLAS, with Ctrl-C at a line of the entry; whether it had so many."""
+    def interrupted_at(*lines):
+        """Hold BLAS, with Ctrl-C at some lines; whether it had so many."""
         count = 0
 
         def trace(frame, event, argument):
             nonlocal count
-            if frame.f_code is not blas_held.__wrapped__.__code__:
+            if frame.f_code not in codes:
                 return None
-            text = source[frame.f_lineno - first]
             # Python checks for signals after calls, not between a lock and its with
-            if event == "line" and "with _lock" not in text:
+            text = source[frame.f_lineno - 1]
+            if event == "line" and "with _lock" not in text and "with held" not in text:
                 count += 1
-                if count == line:
+                if count in lines:
                     raise KeyboardInterrupt
             return trace
 
         previous = sys.gettrace()
         try:
             sys.settrace(trace)
-            with blas_held():
-                sys.settrace(previous)
+            with_blas_held(lambda budget: None)
         except KeyboardInterrupt:
-            return True
+            pass
         finally:
             sys.settrace(previous)
-        return False
+        return count >= max(lines)
 
     n_lines = 0
     while interrupted_at(n_lines + 1):
         n_lines += 1
-        assert set(settings()) == {2}, f"line {n_lines}"
-    assert n_lines > 5
-    with blas_held() as budget:
-        assert budget == 2
-        assert set(settings()) == {1}
+        for second in range(n_lines + 1, n_lines + 20):
+            interrupted_at(n_lines, second)
+            budget, held = with_blas_held(lambda budget: (budget, settings()))
+            assert (budget, set(held)) == (2, {1}), (n_lines, second)
+            assert set(settings()) == {2}, (n_lines, second)
+    assert n_lines > 10
+
+
+STORM = """
+import os, random, signal, sys, time, warnings
+from threading import Thread
+import numpy as np
+from threadpoolctl import ThreadpoolController, threadpool_limits
+from skce import PairedMLPClassifier
+
+warnings.simplefilter("ignore")
+threadpool_limits(2, user_api="blas")
+libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+X = np.random.default_rng(0).normal(size=(300, 4))
+y = X[:, 0] > 0
+clf = PairedMLPClassifier(hidden_layer_sizes=8, random_state=0, n_jobs=1).fit(X, y)
+small = PairedMLPClassifier(hidden_layer_sizes=8, max_iter=2, n_jobs=1)
+came, last = 0, None
+
+def work():
+    for _ in range(20):
+        clf.predict_proba(X)
+        small.fit(X, y)
+
+def interrupt(number, frame):
+    global came
+    came += 1
+    while frame is not None:
+        if frame.f_code is work.__code__:
+            raise KeyboardInterrupt
+        frame = frame.f_back
+
+def send():
+    while came < 5000:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(random.uniform(0, 0.001))
+
+signal.signal(signal.SIGINT, interrupt)
+sender = Thread(target=send, daemon=True)
+sender.start()
+while came < 5000:
+    try:
+        work()
+    except KeyboardInterrupt as error:
+        last = error  # whose traceback keeps the frames
+sender.join()
+clf.predict_proba(X)
+print([library.num_threads for library in libraries])
+sys.exit(any(library.num_threads != 2 for library in libraries))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals to a process")
+def test_a_storm_of_5000_interrupts_leaves_blas_as_it_was():
+    run = subprocess.run(
+        [sys.executable, "-c", STORM], capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stdout + run.stderr[-2000:]

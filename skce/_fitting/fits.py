@@ -11,7 +11,7 @@ from skce._fitting.solvers import NonFiniteObjectiveError, Solution
 from skce._fitting.stages import MAX_STAGES, minimize_in_stages
 from skce._fitting.stopping import ValidationWatch
 from skce._inputs.sampling import MAX_COPIED_BYTES
-from skce._network.executors import workers
+from skce._network.executors import with_workers
 from skce._network.standardization import is_scaled
 
 __all__ = [
@@ -197,11 +197,15 @@ def fit_from_starts(problem, starts, plan, task=None, interrupt=None):
     try:
         _ = problem.constant_loss  # once, and not by each thread
         if side_by_side:
-            with workers(problem.work * len(starts), plan.executor.n_jobs) as run:
-                run(fit, outcomes, interrupt.set)
+            with_workers(
+                problem.work * len(starts),
+                plan.executor.n_jobs,
+                lambda run: run(fit, outcomes, interrupt.set),
+            )
         else:
-            with plan.executor.opened(problem.work):
-                _fit_in_order(outcomes, fit, plan, task)
+            plan.executor.opened(
+                problem.work, lambda: _fit_in_order(outcomes, fit, plan, task)
+            )
     except KeyboardInterrupt as cause:  # the other threads have ended by now
         interrupt.set(cause)
     if interrupt.is_set() and not any(

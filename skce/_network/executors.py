@@ -9,7 +9,6 @@ to one thread, and the cores go to blocks of rows.
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache, partial
 from threading import Lock
 from typing import Any
@@ -20,7 +19,14 @@ from threadpoolctl import ThreadpoolController
 
 from skce._network.blocks import MIN_WORK
 
-__all__ = ["QUIET", "Executor", "blas_held", "serial", "share_out", "workers"]
+__all__ = [
+    "QUIET",
+    "Executor",
+    "serial",
+    "share_out",
+    "with_blas_held",
+    "with_workers",
+]
 
 # Rows x parameters below which OpenBLAS takes one thread by itself: its products of a
 # matrix and a vector take several from 9216 elements on
@@ -30,8 +36,12 @@ MIN_HELD_WORK = 2**13
 QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
 
 _lock = Lock()
-_holders: set[object] = set()
-_before: list[int] = []
+# One for each call in progress, which has it locked as long as it lasts
+_holders: list[Any] = []
+# What each library had before, None while none is held
+_before: list[int] | None = None
+# What a library had before another program took it over, see `_restore`
+_taken_over: dict[Any, int] = {}
 
 
 @cache
@@ -40,54 +50,92 @@ def _libraries():
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-def _set_num_threads(library, number):
+def _release(library, force=False):
     # From 3.7 on, threadpoolctl lets one Python thread alone set OpenBLAS: the first
-    # that did, for as long as it lives. Here the last to leave restores, whoever it is.
-    release = getattr(library, "clear_controlling_thread", lambda force: None)
-    release(force=True)
-    library.set_num_threads(number)
-    release(force=True)
+    # that did, for as long as it lives, or as its `with threadpool_limits` lasts
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread(force=force)
 
 
-@contextmanager
-def blas_held():
-    """Hold BLAS to one thread; yields the number of threads that it had.
+def with_blas_held(function):
+    """Call `function(n_threads)`, of the threads that BLAS had, with BLAS held to one.
 
     The setting is the process's own. So the first to enter saves it and the last to
-    leave restores it, in whatever thread and however they leave.
+    leave restores it, in whatever thread and however they leave. Where a second Ctrl-C
+    comes while one leaves, the next one that enters finds its lock released, and
+    restores it.
     """
-    libraries, token = _libraries(), object()
-    try:
-        with _lock:
-            if not _holders:
-                _before[:] = [library.num_threads for library in libraries]
-            # before anything is set, so that it is restored wherever Ctrl-C comes
-            _holders.add(token)
-            if len(_holders) == 1:
-                for library in libraries:
-                    _set_num_threads(library, 1)
-            budget = max(_before) if _before else cpu_count()
-        yield budget
-    finally:
-        with _lock:
-            if token in _holders:
-                _holders.remove(token)
-                if not _holders:
-                    _restore(libraries)
+    # Not a context manager of Python code, which Ctrl-C can keep from leaving: the
+    # interpreter releases a lock whatever comes.
+    held = Lock()
+    with held:
+        try:
+            return function(_enter(held))
+        finally:
+            _leave(held)
 
 
-def _restore(libraries):
-    for library, number in zip(libraries, _before, strict=True):
-        _set_num_threads(library, number)
+def _enter(held):
+    global _before
+    with _lock:
+        # each step leaves a state from which the next one to enter can go on
+        _holders[:] = [other for other in _holders if other.locked()]
+        if not _holders:
+            _restore()
+            _take_back()
+            _before = [library.num_threads for library in _libraries()]
+        _holders.append(held)
+        if len(_holders) == 1:
+            for library in _libraries():
+                _release(library, force=True)
+                library.set_num_threads(1)
+                _release(library)
+        return max(_before) if _before else cpu_count()
+
+
+def _leave(held):
+    with _lock:
+        _holders[:] = [
+            other for other in _holders if other is not held and other.locked()
+        ]
+        if not _holders:
+            _restore()
+
+
+def _restore():
+    """Give the libraries the threads that they had, if they are held.
+
+    A limit that another thread has set meanwhile is left as it is. Where it is one of
+    `with threadpool_limits`, its end will set the one thread that it found.
+    """
+    global _before
+    if _before is None:
+        return
+    for library, number in zip(_libraries(), _before, strict=True):
+        if library.num_threads == 1:
+            library.set_num_threads(number)
+            _release(library)
+        if library.num_threads != number:
+            _taken_over[library] = number
+    _before = None
+
+
+def _take_back():
+    """Undo what the end of another thread's limit has set; see `_restore`."""
+    for library, number in list(_taken_over.items()):
+        if library.num_threads == 1:
+            library.set_num_threads(number)
+            _release(library)
+        if library.num_threads != 1:  # or it was set to something since
+            del _taken_over[library]
 
 
 def _forget_holders():
     # A forked child has none of its parent's threads, but a copy of their state
     global _lock
     _lock = Lock()
-    if _holders:
-        _holders.clear()
-        _restore(_libraries())
+    _holders.clear()
+    _restore()
 
 
 if hasattr(os, "register_at_fork"):
@@ -113,7 +161,7 @@ class Executor:
     Parameters
     ----------
     n_jobs : int or None
-        See `workers`.
+        See `with_workers`.
     """
 
     def __init__(self, n_jobs=None):
@@ -124,20 +172,30 @@ class Executor:
         """Return the results in the order of the items."""
         return self._run(function, items)
 
-    @contextmanager
-    def opened(self, work):
-        """Use threads meanwhile, if the work (rows x parameters) is worth them."""
-        before = self._run
-        with workers(work, self.n_jobs) as self._run:
+    def opened(self, work, function):
+        """Return `function()`, with threads if the work is worth them.
+
+        Parameters
+        ----------
+        work : int
+            Rows x parameters.
+        function : callable
+        """
+
+        def with_run(run):
+            before, self._run = self._run, run
             try:
-                yield
+                return function()
             finally:
                 self._run = before
 
+        return with_workers(work, self.n_jobs, with_run)
 
-@contextmanager
-def workers(work, n_jobs=None):
-    """A `run(function, items)` that gives the results in the order of the items.
+
+def with_workers(work, n_jobs, function):
+    """Return `function(run)` of an executor.
+
+    `run(function, items)` gives the results in the order of the items.
 
     Parameters
     ----------
@@ -146,23 +204,22 @@ def workers(work, n_jobs=None):
         `MIN_HELD_WORK`, BLAS is not held either.
     n_jobs : int or None
         Threads; None for as many as BLAS may use, -1 for all cores.
+    function : callable
     """
-    if work < MIN_HELD_WORK:
-        yield serial
-        return
-    with blas_held() as budget:
-        if work < MIN_WORK:
-            yield serial
-            return
+
+    def with_budget(budget):
         n_threads = budget if n_jobs is None else n_jobs
         n_threads = cpu_count() if n_jobs == -1 else n_threads
-        if n_threads == 1:
-            yield serial
-            return
+        if work < MIN_WORK or n_threads == 1:
+            return function(serial)
         with ThreadPoolExecutor(
             n_threads - 1, "skce", initializer=_ignore_overflow
         ) as pool:
-            yield partial(share_out, pool, n_threads - 1)
+            return function(partial(share_out, pool, n_threads - 1))
+
+    if work < MIN_HELD_WORK:
+        return function(serial)
+    return with_blas_held(with_budget)
 
 
 def share_out(pool, n_helpers, function, items, on_interrupt=None):

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any
 
-from skce._network.executors import blas_held, serial, share_out
+from skce._network.executors import serial, share_out, with_blas_held
 from skce._support.optional import optional
 from skce.dask._tree import subtree_sums
 
@@ -91,8 +91,9 @@ def _timed_sums(kind, vectors, parts, pool, n_threads):
     """Return `subtree_sums`, and the seconds that it took."""
     start = time.perf_counter()
     run = serial if n_threads == 1 else partial(share_out, pool, n_threads - 1)
-    with blas_held():
-        nodes, sums = subtree_sums(kind, vectors, parts, run, n_threads)
+    nodes, sums = with_blas_held(
+        lambda _: subtree_sums(kind, vectors, parts, run, n_threads)
+    )
     return nodes, sums, time.perf_counter() - start
 
 

@@ -89,8 +89,9 @@ class _Refit:
 
     def with_objective(self, function):
         """Call a function of the objective, with threads if they are worth it."""
-        with self.problem.rows.run.opened(self.problem.work):
-            return function(self.problem.objective().of_parameters_for_rows())
+        objective = self.problem.objective().of_parameters_for_rows()
+        executor, work = self.problem.rows.run, self.problem.work
+        return executor.opened(work, lambda: function(objective))
 
 
 def hessian(

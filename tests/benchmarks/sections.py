@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from timing import exponent, in_turn, once, repeated
 
 from skce import PairedMLPClassifier, pairing_grid
-from skce._network.executors import workers
+from skce._network.executors import with_workers
 
 SKCE = "skce"
 
@@ -74,9 +74,11 @@ def evaluation(scale):
             )
 
             def ours(size=size, X=X, y=y, h=h, q=q, decay=decay, theta=theta):
-                with workers(size) as run:
+                def timed(run):
                     evaluate = peers.ours(X, y, h, q, decay, run)
                     return repeated(lambda: evaluate(theta))
+
+                return with_workers(size, None, timed)
 
             sides = {"bare": peers.bare_products(X, h, q)}
             if peers.HAS_JAX:
@@ -440,9 +442,12 @@ def _evaluation_seconds(rows, features, units, classes):
     y = rng.integers(0, classes, rows)
     n_parameters = peers.network(features, units, classes).n_parameters
     theta = 0.1 * rng.standard_normal(n_parameters)
-    with workers(rows * n_parameters) as run:
+
+    def timed(run):
         evaluate = peers.ours(X, y, units, classes, 1e-6, run)
         return repeated(lambda: evaluate(theta), 0.2)
+
+    return with_workers(rows * n_parameters, None, timed)
 
 
 MEMORY = """
