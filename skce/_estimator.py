@@ -40,6 +40,7 @@ from skce._network.kernels import Network
 from skce._network.objective import Objective
 from skce._network.rows import LocalRows
 from skce._network.standardization import Standardization
+from skce._support.copies import shallow_copy
 from skce._support.documentation import link_template
 from skce._support.warn import warn
 from skce.losses._base import Named
@@ -56,7 +57,7 @@ from skce.losses.penalties import Penalty
 from skce.prediction import Predictions
 from skce.uncertainty._laplace import posterior_covariance
 
-__all__ = ["BasePairedMLP", "unchanged_on_failure"]
+__all__ = ["BasePairedMLP", "replaced_when_whole"]
 
 
 ClassWeight: TypeAlias = (
@@ -200,51 +201,62 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         raise NotImplementedError
 
     def _fit(self, given, checkpoint):
-        """Solve the problem, set the fitted attributes, and return the Fits."""
+        """Fit the estimator, once the fit is whole, and return the Fits."""
         check_parameters(self)
         context = None
         if hasattr(self, "_init_callback_context"):  # from scikit-learn 1.9 on
             context = self._init_callback_context(
                 max_subtasks=max_subtasks(self.max_iter, self.n_init)
             )
-        with unchanged_on_failure(self):
-            random_state = check_random_state(self.random_state)
-            plan = Plan.of(self)
-            if checkpoint is not None:  # the order of evaluations is that of the file
-                plan = replace(plan, sequential_starts=True)
-            problem = self._problem(given, plan.executor, random_state)
-            pairing = problem.network.pairing
-            if pairing.status == "degenerate":
-                warn(why_degenerate(pairing), DegeneratePairingWarning)
-            # the watch needs the network and labels of the problem
-            problem = replace(problem, new_watch=self._watch_maker(problem, plan))
-            if given.validation[0] is not None:
-                warn_of_validation_scale(problem)
-            grow = self._grows(problem)
-            first = first_start(self, problem, given.start)
-            if checkpoint is not None and self.warm_start and given.start[0] is None:
-                # the fit before may have been this one, which was interrupted
-                first = stored_start(checkpoint, problem.network, first)
-            starts = new_starts(self, problem, first, grow, random_state)
-            interrupt = Interrupt()
-            attributes_at = partial(_fitted_parameters, problem)
-            event_data = {"estimator": self, **given.event_data}
-            task = begin_fit(context, event_data, attributes_at)
-            try:
-                with resumable(checkpoint, self, problem, starts, interrupt) as logged:
-                    fits = fit_from_starts(logged, starts, plan, task, interrupt)
-            except NonFiniteObjectiveError as error:
-                raise self._broken_fit(error, problem) from error
-            theta, advice = fits.best.solution.theta, fits.advice(problem)
-            # if the rows are lost, the caller raises an error instead
-            if advice is not None and fits.interrupt.lost is None:
-                warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
-            vars(self).update(attributes_at(theta))
-            self._keep_record(fits, problem)
-            if task is not None:  # callbacks may predict with the fitted attributes
-                task.end(theta)
-            if self.moderated:  # last, so that Ctrl-C loses nothing else
-                self._moderate(problem, theta)
+        # callbacks know an estimator by its identity
+        event_data = {"estimator": self, **given.event_data}
+        with replaced_when_whole(self) as fitted:
+            return fitted._solve(given, checkpoint, context, event_data)
+
+    def _solve(self, given, checkpoint, context, event_data):
+        """Solve the problem, set the fitted attributes of a copy, and return the Fits.
+
+        The estimator itself is still that of the previous fit, or not fitted.
+        """
+        random_state = check_random_state(self.random_state)
+        plan = Plan.of(self)
+        if checkpoint is not None:  # the order of evaluations is that of the file
+            plan = replace(plan, sequential_starts=True)
+        problem = self._problem(given, plan.executor, random_state)
+        pairing = problem.network.pairing
+        if pairing.status == "degenerate":
+            warn(why_degenerate(pairing), DegeneratePairingWarning)
+        # the watch needs the network and labels of the problem
+        problem = replace(problem, new_watch=self._watch_maker(problem, plan))
+        if given.validation[0] is not None:
+            warn_of_validation_scale(problem)
+        grow = self._grows(problem)
+        first = first_start(self, problem, given.start)
+        if checkpoint is not None and self.warm_start and given.start[0] is None:
+            # the fit before may have been this one, which was interrupted
+            first = stored_start(checkpoint, problem.network, first)
+        starts = new_starts(self, problem, first, grow, random_state)
+        interrupt = Interrupt()
+        attributes_at = partial(_fitted_parameters, problem)
+        features = self._of_features
+        task = begin_fit(
+            context, event_data, lambda theta: features | attributes_at(theta)
+        )
+        try:
+            with resumable(checkpoint, self, problem, starts, interrupt) as logged:
+                fits = fit_from_starts(logged, starts, plan, task, interrupt)
+        except NonFiniteObjectiveError as error:
+            raise self._broken_fit(error, problem) from error
+        theta, advice = fits.best.solution.theta, fits.advice(problem)
+        # if the rows are lost, the caller raises an error instead
+        if advice is not None and fits.interrupt.lost is None:
+            warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
+        vars(self).update(attributes_at(theta))
+        self._keep_record(fits, problem)
+        if task is not None:
+            task.end(theta)
+        if self.moderated:  # last, so that Ctrl-C loses nothing else
+            self._moderate(problem, theta)
         return fits
 
     def _architecture(self):
@@ -295,15 +307,19 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         # one for each start, as it has a fitted copy of the estimator
         return lambda: watch(score_of(scorer, self, attributes_at, rows))
 
+    @property
+    def _of_features(self):
+        """The attributes that describe the features, by name."""
+        names = ("n_features_in_", "feature_names_in_")
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+
     def _broken_fit(self, error, problem):
         """Return the error of a fit whose objective overflowed."""
         best, kept = None, "no iteration had ended"
         if error.solution is not None:
             best = clone(self)
-            for name in ("n_features_in_", "feature_names_in_"):
-                if hasattr(self, name):
-                    setattr(best, name, getattr(self, name))
-            vars(best).update(_fitted_parameters(problem, error.solution.theta))
+            parameters = _fitted_parameters(problem, error.solution.theta)
+            vars(best).update(self._of_features | parameters)
             fits = Fits([Outcome(None, error.solution, error.stages)])
             best._keep_record(fits, problem)
             kept = "the error's attribute best is fitted with the last good weights"
@@ -372,12 +388,25 @@ def _fitted_parameters(problem, theta):
 
 
 @contextmanager
-def unchanged_on_failure(estimator):
-    """Put the estimator's attributes back if the body fails or is interrupted."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+def replaced_when_whole(estimator):
+    """Yield a copy to be fitted, whose attributes the estimator then takes over.
+
+    All at once, and none if the body fails or is interrupted: another thread may
+    predict meanwhile.
+    """
+    fitted = shallow_copy(estimator)
+    before = dict(vars(fitted))
+    yield fitted
+    after = vars(fitted)
+    changed = {
+        name: value
+        for name, value in after.items()
+        if name not in before or before[name] is not value
+    }
+    # what others have set meanwhile is kept
+    kept = {
+        name: value
+        for name, value in dict(vars(estimator)).items()
+        if name in after or name not in before
+    }
+    estimator.__dict__ = kept | changed

@@ -1,6 +1,8 @@
 """Predictions: functions of the logits of many rows, block by block."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from skce._network.heads import ArrayOperations, head_of
 from skce._network.kernels import Network, Workspace
 from skce._network.parameters import Layers
 from skce._network.rows import largest
+from skce._support.copies import shallow_copy
 from skce.losses.pairings import Pairing
 from skce.uncertainty._laplace import moderate
 
@@ -78,6 +81,19 @@ def _overflow(X):
     )
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _of_one_fit(method: Method) -> Method:
+    """Predict by a copy, as another thread may fit the estimator meanwhile."""
+
+    @wraps(method)
+    def predicted(self: Any, X: Any) -> Any:
+        return method(shallow_copy(self), X)
+
+    return cast(Method, predicted)
+
+
 class Predictions:
     """Prediction methods of a fitted classifier; a mixin of `PairedMLPClassifier`.
 
@@ -102,6 +118,7 @@ class Predictions:
     _labels: Labels
     _network: Network
 
+    @_of_one_fit
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of each row, or the labels with P > 1/2 (multilabel).
 
@@ -121,6 +138,7 @@ class Predictions:
         best = self._of_logits(X, lambda z: _argmax(head.probabilities(f, z)))
         return self.classes_[best[:, 0]]
 
+    @_of_one_fit
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Predict class probabilities; each row sums to 1.
 
@@ -148,6 +166,7 @@ class Predictions:
             np.clip(probabilities, *inside, out=probabilities)
         return probabilities
 
+    @_of_one_fit
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict the natural logarithms of the class probabilities, from the logits.
 
@@ -166,6 +185,7 @@ class Predictions:
         head, f = self._head
         return self._of_logits(X, lambda z: head.log_probabilities(f, z))
 
+    @_of_one_fit
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute the logits z, or moderated ones with `moderated=True`.
 
@@ -190,6 +210,7 @@ class Predictions:
             return decision
         return decision[:, 0]
 
+    @_of_one_fit
     def predict_outputs(self, X: Any) -> NDArray[Any]:
         """Compute the outputs y = f(z), before they are made probabilities.
 

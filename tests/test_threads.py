@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from multiprocessing import get_context
-from threading import Barrier, Thread, current_thread, main_thread
+from threading import Barrier, Event, Thread, current_thread, main_thread
 
 import numpy as np
 import pytest
@@ -225,6 +225,66 @@ def test_overflow_in_prediction_by_threads_is_an_error():
     fitted.coefs_[0] *= 1e10
     with pytest.raises(ValueError, match="overflows"):
         fitted.predict(X * 1e300)
+
+
+def while_predicting(function, clf, X, allowed):
+    """Call a function while another thread predicts, with one of the allowed results.
+
+    Returns the number of predictions.
+    """
+    done, errors, count = Event(), [], 0
+    allowed = {probabilities.tobytes() for probabilities in allowed}
+
+    def predict():
+        nonlocal count
+        while not done.is_set():
+            try:
+                assert clf.predict_proba(X).tobytes() in allowed
+            except BaseException as error:
+                errors.append(error)
+                return
+            count += 1
+
+    interval = sys.getswitchinterval()
+    thread = Thread(target=predict)
+    try:
+        sys.setswitchinterval(1e-6)
+        thread.start()
+        function()
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join()
+    assert errors == []
+    return count
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fitted_estimator_predicts_while_another_thread_fits_it_in_vain():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    clf = PairedMLPClassifier(hidden_layer_sizes=2, max_iter=3).fit(X, X[:, 0] > 0)
+
+    def fail():
+        for _ in range(150):
+            with pytest.raises(ValueError, match=r"one class only"):
+                clf.fit(X[:, :2], np.ones(20))
+
+    assert while_predicting(fail, clf, X, [clf.predict_proba(X)]) > 50
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_prediction_is_of_one_fit_while_another_thread_fits():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    clf = PairedMLPClassifier(hidden_layer_sizes=2, max_iter=3, random_state=0)
+    two, three = X[:, 0] > 0, np.digitize(X[:, 1], [-0.5, 0.5])
+    allowed = [clf.fit(X, y).predict_proba(X) for y in (two, three)]
+
+    def fit():
+        for _ in range(40):
+            clf.fit(X, two)
+            clf.fit(X, three)
+
+    assert while_predicting(fit, clf, X, allowed) > 20
 
 
 def test_restored_by_the_next_call_wherever_ctrl_c_comes():

@@ -18,7 +18,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import column_or_1d
 
-from skce._estimator import BasePairedMLP, unchanged_on_failure
+from skce._estimator import BasePairedMLP, replaced_when_whole
 from skce._fitting.parameters import check_parameters
 from skce._inputs.labels import check_kind
 from skce._inputs.validation import check_training_rows, is_integer
@@ -328,28 +328,30 @@ class PairedMLPClassifierCV(BasePairedMLP):
             the fit to all rows.
         """
         self._check_own_parameters()
-        with unchanged_on_failure(self):
-            self._forget_refit()
-            rows, labels = check_training_rows(self, X, y)
-            multilabel = check_kind(labels) == "multilabel-indicator"
-            if labels.ndim == 2 and not multilabel:
-                labels = column_or_1d(labels, warn=True)
-            check_weights(sample_weight, rows.shape[0])
-            if sample_weight is not None:  # an array, or one number for all rows
-                weights = np.asarray(sample_weight, dtype=float)
-                sample_weight = np.broadcast_to(weights, rows.shape[:1]).copy()
-            split_params, score_params = self._routed(sample_weight, params)
-            scoring = self._scoring(multilabel)
-            n_classes = len(np.unique(labels))
-            data = SearchData(
-                rows, labels, sample_weight, scoring, score_params, n_classes
-            )
-            search = self._search(data, X, split_params, multilabel)
-            refit = search.run(self._classifier_for(search) if self.refit else None)
-            self._keep_results(search)
-            if refit is not None:
-                self._adopt(refit)
+        with replaced_when_whole(self) as fitted:
+            fitted._choose_and_fit(X, y, sample_weight, params)
         return self
+
+    def _choose_and_fit(self, X, y, sample_weight, params):
+        """Set the fitted attributes of a copy of the estimator."""
+        self._forget_refit()
+        rows, labels = check_training_rows(self, X, y)
+        multilabel = check_kind(labels) == "multilabel-indicator"
+        if labels.ndim == 2 and not multilabel:
+            labels = column_or_1d(labels, warn=True)
+        check_weights(sample_weight, rows.shape[0])
+        if sample_weight is not None:  # an array, or one number for all rows
+            weights = np.asarray(sample_weight, dtype=float)
+            sample_weight = np.broadcast_to(weights, rows.shape[:1]).copy()
+        split_params, score_params = self._routed(sample_weight, params)
+        scoring = self._scoring(multilabel)
+        n_classes = len(np.unique(labels))
+        data = SearchData(rows, labels, sample_weight, scoring, score_params, n_classes)
+        search = self._search(data, X, split_params, multilabel)
+        refit = search.run(self._classifier_for(search) if self.refit else None)
+        self._keep_results(search)
+        if refit is not None:
+            self._adopt(refit)
 
     def _search(self, data, X, split_params, multilabel):
         """Return the Search, with all that can be checked before the first fit."""
