@@ -170,8 +170,10 @@ class Predictions:
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict the natural logarithms of the class probabilities, from the logits.
 
-        Exact where the probability itself underflows; -inf where that of sparsemax or
-        identity is 0.
+        So they are exact for probabilities next to 1 as well. -inf where
+        `predict_proba` is 0, also where it underflows to 0, below 5e-324 (1e-45 in
+        float32): it is its logarithm to all of scikit-learn. `decision_function` has
+        the logits.
 
         Parameters
         ----------
@@ -183,7 +185,14 @@ class Predictions:
         """
         check_is_fitted(self)
         head, f = self._head
-        return self._of_logits(X, lambda z: head.log_probabilities(f, z))
+
+        def logarithms(z):
+            log_p = head.log_probabilities(f, z)
+            if self._labels.multilabel:  # `predict_proba` is nowhere 0
+                return log_p
+            return np.where(head.probabilities(f, z) == 0, -np.inf, log_p)
+
+        return self._of_logits(X, logarithms)
 
     @_of_one_fit
     def decision_function(self, X: Any) -> NDArray[Any]:

@@ -102,6 +102,21 @@ def test_two_classes(names):
     assert np.isfinite(fitted.predict_log_proba(CANCER)[P > 0]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_log_probabilities_are_infinite_where_probabilities_are_0_alone(names, dtype):
+    for X, y in [(IRIS, IRIS_Y), (CANCER, CANCER_Y)]:
+        fitted = small(*names, hidden_activation="relu").fit(X.astype(dtype), y)
+        far = (1e4 * X).astype(dtype)
+        P, log_P = fitted.predict_proba(far), fitted.predict_log_proba(far)
+        assert (P == 0).any()
+        np.testing.assert_array_equal(log_P == -np.inf, P == 0)
+        # to rounding, also where P itself rounds to 1
+        inside = np.finfo(dtype).tiny < P
+        np.testing.assert_allclose(
+            log_P[inside], np.log(P[inside]), rtol=1e-4, atol=10 * np.finfo(dtype).eps
+        )
+
+
 def test_decision_of_two_classes_is_z_or_z_minus_one_half():
     logistic = small("logistic").fit(CANCER, CANCER_Y)
     y = logistic.predict_outputs(CANCER)[:, 0]

@@ -18,9 +18,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skce import PairedMLPClassifier, pairing_grid
 from skce._fitting.solvers import SOLVERS
 from skce.losses.activations import Softmax
-from skce.losses.penalties import LeastSquares
+from skce.losses.hidden import HIDDEN_ACTIVATIONS
+from skce.losses.penalties import Focal, GeneralizedCrossEntropy, LeastSquares
 
 X, y = load_iris(return_X_y=True)
+NATURAL = ("softmax", "logistic", "identity", "sparsemax")
 OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
 
 
@@ -41,6 +43,25 @@ OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
         PairedMLPClassifier(activation, hidden_layer_sizes=hidden, moderated=True)
         for activation in ("softmax", "logistic")
         for hidden in [(), (5,)]
+    ]
+    + [
+        PairedMLPClassifier(hidden_layer_sizes=5, hidden_activation=name)
+        for name in HIDDEN_ACTIVATIONS
+        if name != "relu"
+    ]
+    + [
+        PairedMLPClassifier(activation, hidden_layer_sizes=10, alpha=0)
+        for activation in NATURAL
+    ]
+    + [
+        PairedMLPClassifier(
+            activation, hidden_layer_sizes=10, growing_sample=True, label_smoothing=0.1
+        )
+        for activation in NATURAL
+    ]
+    + [
+        PairedMLPClassifier(penalty=penalty, hidden_layer_sizes=10)
+        for penalty in (Focal(), GeneralizedCrossEntropy(q=0.3), LeastSquares())
     ]
 )
 def test_check_estimator(estimator, check):
