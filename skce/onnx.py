@@ -442,11 +442,12 @@ def _convert(scope, operator, container):
             "moderated=False."
         )
     label, probabilities = operator.outputs
+    network, _ = classifier._fitted_network  # raises where it was tampered with
 
     is_single = all(isinstance(x.type, types.FloatTensorType) for x in inputs)
     of_inputs = np.float32 if is_single else np.float64
     dtype = np.result_type(of_inputs, classifier.coefs_[0])
-    graph = Graph(scope, container, dtype, classifier.n_outputs_)
+    graph = Graph(scope, container, dtype, network.n_outputs)
     computed = _tensor_type(TENSOR_TYPES[dtype.name])
 
     def cast(name, before, after, **output):

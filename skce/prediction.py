@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from itertools import chain, pairwise
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from skce._network.blocks import block_rows, row_slices, shares
 from skce._network.executors import QUIET, with_workers
 from skce._network.heads import ArrayOperations, head_of
 from skce._network.kernels import Network, Workspace
-from skce._network.parameters import Layers
+from skce._network.parameters import Layers, shapes_of
 from skce._network.rows import largest
 from skce._support.copies import shallow_copy
 from skce.losses.pairings import Pairing
@@ -250,23 +251,38 @@ class Predictions:
 
         Of the shapes that `coefs_` and `intercepts_` have now, as units may have been
         removed from them.
+
+        Raises
+        ------
+        ValueError
+            If the fitted attributes were changed so that they do not go together.
         """
-        network = self._network
-        weights, biases = [coef.T for coef in self.coefs_], self.intercepts_
-        sizes = (weights[0].shape[1], *(len(b) for b in biases))
+        network, coefs, biases = self._network, self.coefs_, self.intercepts_
+        n_outputs = self._labels.n_outputs
+        shapes, bias_shapes = shapes_of(coefs), shapes_of(biases)
+        hidden = [shape[-1:] for shape in shapes[:-1]]  # [()] where one has none
+        sizes = (self.n_features_in_, *chain.from_iterable(hidden), n_outputs)
+        wanted, wanted_biases = list(pairwise(sizes)), [(n,) for n in sizes[1:]]
+        if shapes != wanted or bias_shapes != wanted_biases:
+            raise ValueError(
+                f"coefs_ and intercepts_ have the shapes {shapes} and {bias_shapes}, "
+                f"which are not those of a network with {self.n_features_in_} features "
+                f"and {n_outputs} outputs: fit again, or restore them."
+            )
+        if np.shape(self.classes_) != self._labels.classes.shape:
+            raise ValueError(
+                f"classes_ has the shape {np.shape(self.classes_)}; it was fitted with "
+                f"{len(self._labels.classes)} classes: fit again, or restore it."
+            )
         if sizes != network.layer_sizes:
             network = Network(sizes, network.hidden_activation, network.pairing)
-        if [W.shape for W in weights] != network.weight_shapes or (
-            sizes[0] != self.n_features_in_ or sizes[-1] != self.n_outputs_
-        ):
+        theta = network.pack([coef.T for coef in coefs], biases)
+        if not np.isfinite(theta).all():
             raise ValueError(
-                f"coefs_ and intercepts_ have the shapes "
-                f"{[coef.shape for coef in self.coefs_]} and "
-                f"{[b.shape for b in biases]}, which are not those of a network with "
-                f"{self.n_features_in_} features and {self.n_outputs_} outputs: fit "
-                "again, or restore them."
+                "coefs_ or intercepts_ has a value that is not finite: fit again, or "
+                "restore them."
             )
-        return network, network.pack(weights, biases)
+        return network, theta
 
     def _of_logits(self, X, function, moderated=True):
         """Apply a function to the logits (q, n) of the rows of X; (n, columns)."""
@@ -276,10 +292,12 @@ class Predictions:
         covariance = self.posterior_covariance_
         if not (moderated and self.moderated and covariance is not None):
             return _map_logits(network, theta, X, dtype, function, self.n_jobs)
-        if len(covariance) != network.n_parameters:
+        size = network.n_parameters
+        if np.shape(covariance) != (size, size) or not np.isfinite(covariance).all():
             raise ValueError(
-                "posterior_covariance_ is that of the network before units were "
-                "removed: set moderated=False, or fit again."
+                f"posterior_covariance_, of shape {np.shape(covariance)}, is not a "
+                f"finite matrix for the {size} parameters of this network, as where it "
+                "is that before units were removed: set moderated=False, or fit again."
             )
         z = with_workers(
             X.shape[0] * network.n_parameters,

@@ -18,10 +18,17 @@ from sklearn.datasets import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from skce import DegeneratePairingWarning, PairedMLPClassifier, summary
+from skce import (
+    DegeneratePairingWarning,
+    PairedMLPClassifier,
+    hessian,
+    standard_errors,
+    summary,
+)
 from skce._network.blocks import row_slices
-from skce._network.kernels import Network
+from skce._network.kernels import Network, Workspace
 from skce._network.objective import Objective
+from skce._network.parameters import Layers
 from skce.losses.activations import ACTIVATIONS
 from skce.losses.penalties import GeneralizedCrossEntropy
 
@@ -407,10 +414,64 @@ def test_units_can_be_removed_from_a_fitted_network():
     moderated.intercepts_ = [moderated.intercepts_[0][kept], moderated.intercepts_[1]]
     with pytest.raises(ValueError, match=r"before units were removed"):
         moderated.predict_proba(IRIS)
-    fitted = small().fit(IRIS, IRIS_Y)
-    fitted.coefs_[0] = fitted.coefs_[0][:-1]
-    with pytest.raises(ValueError, match=r"with 4 features and 3 outputs"):
-        fitted.predict(IRIS)
+
+
+TAMPERED = {
+    "a feature less": lambda fit: {"coefs_": [fit.coefs_[0][:-1], fit.coefs_[1]]},
+    "a unit less": lambda fit: {"coefs_": [fit.coefs_[0][:, :-1], fit.coefs_[1]]},
+    "flat": lambda fit: {"coefs_": [fit.coefs_[0].ravel(), fit.coefs_[1]]},
+    "empty": lambda fit: {"coefs_": [], "intercepts_": []},
+    "lists": lambda fit: {"coefs_": [coef.tolist() for coef in fit.coefs_]},
+    "not finite": lambda fit: {"coefs_": [np.nan * fit.coefs_[0], fit.coefs_[1]]},
+    "a bias less": lambda fit: {"intercepts_": [b[:1] for b in fit.intercepts_]},
+    "a layer less": lambda fit: {"intercepts_": fit.intercepts_[:1]},
+    "columns": lambda fit: {"intercepts_": [b[:, None] for b in fit.intercepts_]},
+    "numbers": lambda fit: {"intercepts_": [0.0, 0.0]},
+    "a class less": lambda fit: {"classes_": fit.classes_[:-1]},
+    "a class more": lambda fit: {"classes_": np.arange(4)},
+    "classes in a column": lambda fit: {"classes_": fit.classes_[:, None]},
+}
+TAMPERED_COVARIANCE = {
+    "a row less": lambda matrix: matrix[:-1],
+    "a column less": lambda matrix: matrix[:, :-1],
+    "one column": lambda matrix: matrix[:, :1],
+    "one row": lambda matrix: matrix[0],
+    "not finite": lambda matrix: np.inf * matrix,
+}
+METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_an_estimator_that_was_tampered_with_does_not_predict(name):
+    for parameters in ({}, {"moderated": True}):
+        fitted = small(**parameters).fit(IRIS, IRIS_Y)
+        (attribute, *_), changed = TAMPERED[name](fitted), TAMPERED[name](fitted)
+        vars(fitted).update(changed)
+        for method in (*METHODS, "predict_outputs"):
+            with pytest.raises(ValueError, match=attribute):
+                getattr(fitted, method)(IRIS)
+        for function in (standard_errors, hessian, summary):
+            with pytest.raises(ValueError, match=attribute):
+                function(fitted, IRIS, IRIS_Y)
+        with pytest.raises(ValueError, match="warm_start"):
+            fitted.set_params(warm_start=True).fit(IRIS, IRIS_Y)
+
+
+@pytest.mark.parametrize("name", TAMPERED_COVARIANCE)
+def test_a_covariance_that_was_tampered_with_moderates_nothing(name):
+    fitted = small(moderated=True).fit(IRIS, IRIS_Y)
+    covariance = fitted.posterior_covariance_
+    fitted.posterior_covariance_ = TAMPERED_COVARIANCE[name](covariance)
+    for method in METHODS:
+        with pytest.raises(ValueError, match="posterior_covariance_"):
+            getattr(fitted, method)(IRIS)
+
+
+def test_the_kernel_does_not_take_a_wider_x_for_one_with_a_column_of_ones():
+    network, theta = small().fit(IRIS, IRIS_Y)._fitted_network
+    wider, buffers = IRIS[:, [0, 1, 2, 3, 3]], Workspace(network, float).buffers(150)
+    with pytest.raises(ValueError, match="mismatch"):
+        network.forward(Layers(network, theta), wider, buffers)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_start_preserves_the_variance_at_depth_12(name):
     (block,) = cut(data, Encoding(3), 300)
     work = Workspace(network, float)
     buffers, parameters = work.buffers(300), Layers(network, theta)
-    network.forward(parameters, block.X, buffers)
+    network.forward(parameters, block.X, buffers, block.has_ones)
     sizes = [np.mean(y**2) for y in buffers.hidden]
     # each layer has the second moment of the first, and none dies out or explodes
     assert max(sizes) < 4 * min(sizes)

@@ -248,7 +248,7 @@ def test_the_core_network_has_the_logits_of_the_network(f, hidden):
     z = network.forward(Layers(network, theta), X, buffers)
     np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
     with_ones = np.column_stack([X, np.ones(N)])
-    z = network.forward(Layers(network, theta), with_ones, buffers)
+    z = network.forward(Layers(network, theta), with_ones, buffers, has_ones=True)
     np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
 
 
@@ -395,7 +395,8 @@ def test_jacobian_of_the_logits_against_central_differences(f, hidden, form):
         theta = network.pack([coef.T for coef in changed[0]], changed[1])
         return network.forward(Layers(network, theta), X, buffers).T.copy()
 
-    found = network.jacobian(Layers(network, theta), given, buffers)
+    parameters, has_ones = Layers(network, theta), form == "with ones"
+    found = network.jacobian(parameters, given, buffers, has_ones)
     h = 1e-6
     for k, e in enumerate(np.eye(network.n_parameters)):
         slope = (logits(h * e) - logits(-h * e)) / (2 * h)

@@ -7,7 +7,7 @@ from skce._fitting.problem import Start
 from skce._fitting.solvers import SOLVERS
 from skce._network.executors import QUIET
 from skce._network.kernels import Workspace
-from skce._network.parameters import Layers
+from skce._network.parameters import Layers, shapes_of
 from skce._network.standardization import column_moments
 from skce._support.warn import warn
 
@@ -62,20 +62,23 @@ def given_parameters(network, coefs, intercepts):
         raise ValueError("coefs_init and intercepts_init must be given together.")
     coefs = [np.asarray(coef, dtype=np.float64) for coef in coefs]
     intercepts = [np.asarray(b, dtype=np.float64) for b in intercepts]
-    wanted = [(n_in, n_out) for n_out, n_in in network.weight_shapes]
-    wanted_biases = [(n_out,) for _, n_out in wanted]
-    shapes = [coef.shape for coef in coefs]
-    if shapes != wanted or [b.shape for b in intercepts] != wanted_biases:
+    shapes, wanted = (shapes_of(coefs), shapes_of(intercepts)), _shapes(network)
+    if shapes != wanted:
         raise ValueError(
-            f"coefs_init and intercepts_init have the shapes {shapes} and "
-            f"{[b.shape for b in intercepts]}; for this network they must be {wanted} "
-            f"and {wanted_biases}."
+            f"coefs_init and intercepts_init have the shapes {shapes[0]} and "
+            f"{shapes[1]}; for this network they must be {wanted[0]} and {wanted[1]}."
         )
     if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
         raise ValueError(
             "coefs_init or intercepts_init has a value that is not finite."
         )
     return network.pack([coef.T for coef in coefs], intercepts)
+
+
+def _shapes(network):
+    """Return the shapes of `coefs_` and of `intercepts_`."""
+    coefs = [(n_in, n_out) for n_out, n_in in network.weight_shapes]
+    return coefs, [(n_out,) for _, n_out in coefs]
 
 
 def first_start(estimator, problem, given):
@@ -194,19 +197,25 @@ def resumed_parameters(network, labels, estimator):
     ValueError
         If it was fitted to other features, layers, classes or labels.
     """
-    weights = [coef.T for coef in estimator.coefs_]
-    shapes = [weight.shape for weight in weights]
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    shapes, wanted = (shapes_of(coefs), shapes_of(intercepts)), _shapes(network)
     same_kind = estimator._labels.multilabel == labels.multilabel
     same_labels = same_kind and np.array_equal(estimator.classes_, labels.classes)
-    if same_labels and shapes == network.weight_shapes:
-        return network.pack(weights, estimator.intercepts_)
+    if same_labels and shapes == wanted:
+        theta = network.pack([coef.T for coef in coefs], intercepts)
+        if not np.isfinite(theta).all():
+            raise ValueError(
+                "warm_start=True, but coefs_ or intercepts_ has a value that is not "
+                "finite: set warm_start=False to start afresh."
+            )
+        return theta
     noun = {False: "classes", True: "labels"}
-    layers = (shapes[0][1], *(n_out for n_out, _ in shapes))
     raise ValueError(
         "warm_start=True needs the features, classes and layers of the previous fit: "
         f"that had {noun[estimator._labels.multilabel]} {estimator.classes_} and "
-        f"layers {layers}, this one has {noun[labels.multilabel]} {labels.classes} "
-        f"and layers {network.layer_sizes}. Set warm_start=False to start afresh."
+        f"coefs_ and intercepts_ of the shapes {shapes[0]} and {shapes[1]}, this one "
+        f"has {noun[labels.multilabel]} {labels.classes} and the shapes {wanted[0]} "
+        f"and {wanted[1]}. Set warm_start=False to start afresh."
     )
 
 

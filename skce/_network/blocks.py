@@ -32,13 +32,14 @@ class Block:
 
     Attributes
     ----------
-    X : ndarray or CSR of shape (n, p) or (n, p + 1)
-        The latter with a last column of ones, that of the biases.
+    X : ndarray or CSR of shape (n, p), or (n, p + 1) with `has_ones`
     codes : ndarray of shape (n,) or (n, q)
         Stored targets; see `Data`.
     weights : ndarray of shape (n,) or None
         With a mean of 1 over all rows of the data.
     encoding : Encoding
+    has_ones : bool
+        Whether X has a last column of ones, that of the biases.
     kept_targets : ndarray of shape (q, n) or None
         The targets, where they are worth their memory.
     n_rows : int
@@ -50,6 +51,7 @@ class Block:
     codes: np.ndarray
     weights: np.ndarray | None
     encoding: Encoding
+    has_ones: bool = False
     kept_targets: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self):
@@ -97,11 +99,14 @@ def row_slices(n_rows, max_rows):
 def cut(data, encoding, max_rows=MAX_BLOCK_ROWS):
     """Cut data into a list of blocks, in the order of the rows."""
     X, codes, weights = data.X, data.codes, data.weights
-    if X.shape[0] <= MAX_EXACT_ROWS and isinstance(X, np.ndarray):
+    has_ones = X.shape[0] <= MAX_EXACT_ROWS and isinstance(X, np.ndarray)
+    if has_ones:
         # a copy is cheap, and the column of ones saves two operations per block
         X = np.column_stack([X, np.ones(len(X), dtype=X.dtype)])
     return [
-        Block(X[s], codes[s], None if weights is None else weights[s], encoding)
+        Block(
+            X[s], codes[s], None if weights is None else weights[s], encoding, has_ones
+        )
         for s in row_slices(X.shape[0], max_rows)
     ]
 

@@ -99,23 +99,24 @@ class Network(Parametrisation):
     def __setstate__(self, state):
         self.__init__(**state)
 
-    def forward(self, parameters, X, buffers):
+    def forward(self, parameters, X, buffers, has_ones=False):
         """Compute the logits (q, n) in `buffers.logits`, and the hidden outputs.
 
         Parameters
         ----------
         parameters : Layers
             Of the dtype of X.
-        X : ndarray or CSR of shape (n, p) or (n, p + 1)
-            The latter with a last column of ones.
+        X : ndarray or CSR of shape (n, p), or (n, p + 1) with `has_ones`
         buffers : Buffers
+        has_ones : bool
+            Whether X has a last column of ones.
         """
         last = len(parameters.matrices) - 1
         for layer, A in enumerate(parameters.matrices):
             a = buffers.logits if layer == last else buffers.hidden[layer]
             if layer > 0:
                 np.matmul(A, buffers.inputs[layer - 1], out=a)
-            elif X.shape[1] == A.shape[1]:
+            elif has_ones:
                 np.matmul(A, X.T, out=a)
             else:
                 _matmul(parameters.weights[0], X.T, a)
@@ -157,7 +158,7 @@ class Network(Parametrisation):
             np.matmul(parameters.transposed[layer], delta, out=back)
             self._multiply_slope(buffers.kept[layer - 1], back)
             delta = back
-        _first_gradient(delta, block.X, buffers, gradient)
+        _first_gradient(delta, block, buffers, gradient)
         return loss
 
     def loss(self, parameters, block, buffers):
@@ -166,7 +167,7 @@ class Network(Parametrisation):
 
     def _loss_and_delta(self, parameters, block, buffers):
         """Sum of w_i loss_i, and delta (q, n) without the weights."""
-        z = self.forward(parameters, block.X, buffers)
+        z = self.forward(parameters, block.X, buffers, block.has_ones)
         t = block.targets()
         loss, delta = self.pairing.loss_and_delta(z, t, block.hard, out=z)
         if block.weights is not None:
@@ -206,10 +207,10 @@ class Network(Parametrisation):
         """
         f, weights = self.core, parameters.weights
         R_weights, R_biases = direction.weights, direction.biases
-        z = self.forward(parameters, block.X, buffers)
+        z = self.forward(parameters, block.X, buffers, block.has_ones)
 
         R_hidden, R_inputs = [], []
-        if block.X.shape[1] == direction.matrices[0].shape[1]:
+        if block.has_ones:
             R_a = direction.matrices[0] @ block.X.T
         else:
             R_a = _matmul(R_weights[0], block.X.T)
@@ -249,10 +250,10 @@ class Network(Parametrisation):
             delta = back * slope
             R_delta = R_back * slope
             R_delta += back * f.second_derivative(kept) * R_inputs[layer - 1]
-        _first_gradient(R_delta, block.X, buffers, product)
+        _first_gradient(R_delta, block, buffers, product)
         return 0.0
 
-    def jacobian(self, parameters, X, buffers):
+    def jacobian(self, parameters, X, buffers, has_ones=False):
         """dz / d parameters of each row, (n, q, n_parameters), after `forward`.
 
         The backward pass of `loss_and_gradient` for a delta of each unit vector, row by
@@ -260,7 +261,7 @@ class Network(Parametrisation):
         order coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
         """
         n, q = X.shape[0], self.n_outputs
-        self.forward(parameters, X, buffers)
+        self.forward(parameters, X, buffers, has_ones)
         X = X if isinstance(X, np.ndarray) else X.toarray()
         outputs = [X[:, : self.layer_sizes[0]].T, *buffers.hidden]
         J = np.empty((n, q, self.n_parameters))
@@ -289,13 +290,13 @@ class Network(Parametrisation):
         return J
 
 
-def _first_gradient(delta, X, buffers, gradient):
+def _first_gradient(delta, block, buffers, gradient):
     """The gradients in W_1 and b_1, from those in the first pre-activations."""
     A = gradient.matrices[0]
-    if X.shape[1] == A.shape[1]:
-        np.matmul(delta, X, out=A)
+    if block.has_ones:
+        np.matmul(delta, block.X, out=A)
         return
-    _matmul(delta, X, gradient.weights[0])
+    _matmul(delta, block.X, gradient.weights[0])
     A[:, -1] = np.dot(delta, buffers.ones)
 
 

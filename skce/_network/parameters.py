@@ -23,7 +23,12 @@ import numpy as np
 
 from skce.losses.hidden import HiddenActivation
 
-__all__ = ["Layers", "Parametrisation"]
+__all__ = ["Layers", "Parametrisation", "shapes_of"]
+
+
+def shapes_of(arrays):
+    """Return the shape of each array of a list; () for what is no array."""
+    return [getattr(array, "shape", ()) for array in arrays]
 
 
 class Layers:

@@ -241,6 +241,7 @@ def summary(
         )
     if (X is None) != (y is None):
         raise ValueError("X and y must be given together, or not at all.")
+    network, _ = clf._fitted_network
     record = clf.solver_result_
     stages = clf.stages_
     found = None
@@ -251,7 +252,6 @@ def summary(
             clf._labels.multilabel,
             sample_weight,
         )
-    network, _ = clf._fitted_network
     return Summary(
         pairing=str(clf.pairing_),
         status=clf.pairing_.status,
@@ -339,7 +339,7 @@ def _targets(clf: Any, y: Any) -> NDArray[np.float64]:
     codes = (labels if soft else replace(labels, columns=None)).code(y, "y")
     if codes.ndim == 1:
         return np.eye(len(clf.classes_))[codes]
-    if labels.multilabel or clf.n_outputs_ > 1:
+    if labels.multilabel or labels.n_outputs > 1:
         return codes.astype(float)
     return np.hstack([1 - codes, codes])
 

@@ -76,7 +76,7 @@ def posterior_covariance(problem, theta, run):
     A = np.zeros((size, size))
     columns = [slice(s[0], s[-1] + 1) for s in shares(range(size))]
     for block in rows.blocks(_max_rows(network)):
-        z, J = _logits_and_jacobian(network, theta, block.X)
+        z, J = _logits_and_jacobian(network, theta, block.X, block.has_ones)
         t = block.targets().astype(float)
         units = np.eye(q)[:, :, np.newaxis] * np.ones(block.n_rows)
         H = np.array([network.pairing.delta_derivative(z.T, t, u) for u in units])
@@ -162,12 +162,12 @@ def moderate(network, theta, X, covariance, run):
     return result
 
 
-def _logits_and_jacobian(network, theta, X):
+def _logits_and_jacobian(network, theta, X, has_ones=False):
     """Logits (n, q) and dz / d parameters (n, q, n_parameters), in float64.
 
     The parameters are in the order of `posterior_covariance`.
     """
     X = X.astype(float, copy=False)
     buffers = Workspace(network, float).buffers(X.shape[0])
-    J = network.jacobian(Layers(network, theta), X, buffers)
+    J = network.jacobian(Layers(network, theta), X, buffers, has_ones)
     return buffers.logits.T, J

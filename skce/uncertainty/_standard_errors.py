@@ -412,7 +412,8 @@ def _deltas(refit):
         network, replace(rows.data, weights=None), rows.encoding
     ).blocks(rows.n_rows)
     buffers = Workspace(network, float).buffers(rows.n_rows)
-    z = network.forward(Layers(network, refit.theta), block.X, buffers)
+    parameters = Layers(network, refit.theta)
+    z = network.forward(parameters, block.X, buffers, block.has_ones)
     hard = rows.encoding.hard
     _, delta = network.pairing.loss_and_delta(z, block.targets(), hard)
     weights = rows.data.weights
