@@ -25,6 +25,8 @@ RAW, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(RAW)
 PROPER = [names for names in NAMES if names != ("logistic", "cross_entropy")]
 
+LEAST_SQUARES = [names for names in PROPER if names[1] == "least_squares"]
+
 
 def classifier(*names, **parameters):
     return PairedMLPClassifier(*names, **{"random_state": 0} | parameters)
@@ -82,6 +84,24 @@ def test_sparsemax_with_least_squares_learns_rare_classes(n_of_others):
     for seed in range(5):
         fit = classifier("sparsemax", "least_squares", random_state=seed)
         assert fit.fit(features, labels).predict(features)[:10].sum() >= 7
+
+
+@pytest.mark.parametrize("names", LEAST_SQUARES, ids=" x ".join)
+def test_no_fit_ends_above_the_class_frequencies_without_a_word(names):
+    rng = np.random.RandomState(0)
+    features = rng.normal(size=(2010, 5))
+    features[:10] += 2.5
+    labels = np.r_[[1] * 10, [0] * 2000]
+    n_learned = 0
+    for seed in range(5):
+        fit = classifier(*names, random_state=seed)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            n_learned += fit.fit(features, labels).predict(features)[:10].sum() >= 7
+        constant = 10 * 2000 / 2010**2 / (2 if fit.n_outputs_ == 1 else 1)
+        if fit.loss_ > constant:
+            assert "lower tol" in str(caught[0].message)
+    assert n_learned >= (0 if names[0] == "logistic" else 4)
 
 
 @pytest.mark.parametrize("names", PROPER, ids=" x ".join)

@@ -143,6 +143,12 @@ class Fits:
                 "has changed nothing: at the random start no component of the gradient "
                 "is over tol: lower tol"
             )
+        if best.watch is None and not _gains(problem, best.solution.value):
+            return (
+                f"is stuck: the objective, {best.solution.value:.4g}, is no better "
+                f"than that of the class frequencies, {problem.constant_loss:.4g}: "
+                f"{_against_stuck(problem, best)}"
+            )
         if best.watch is not None and _beaten_by_constant(problem, best.watch):
             return (
                 f"keeps the best validation score, {best.watch.best_score:.4g}, which "
@@ -261,14 +267,14 @@ def max_subtasks(max_iter, n_starts=1):
 
 
 def _restart_if_stuck(problem, outcome, plan, interrupt, task):
-    """If the fit has learned nothing, restart it from constant outputs.
+    """If the class frequencies have no higher objective, restart from these outputs.
 
     With what is left of max_iter and max_fun; not after a stop of another kind, nor
     from a start without slope.
     """
     record = outcome.solution.record
     stuck = record["success"] and record["nit"] > 0
-    if not stuck or outcome.watch or not learned_nothing(problem, outcome.solution):
+    if not stuck or outcome.watch or _gains(problem, outcome.solution.value):
         return
     n = problem.rows.n_rows
     iterations = sum(stage.n_iter * stage.n_rows / n for stage in outcome.stages)
@@ -289,10 +295,15 @@ def _loss_of_rows(problem, solution):
     return solution.value - problem.full_objective.l2_term(solution.theta)
 
 
+def _gains(problem, value):
+    """Whether a loss, or an objective, is below that of the class frequencies."""
+    constant = problem.constant_loss
+    return not value > constant - MIN_GAIN * abs(constant)  # NaN where it is not known
+
+
 def learned_nothing(problem, solution):
     """Whether the loss of the rows is not below that of the class frequencies."""
-    constant = problem.constant_loss
-    return _loss_of_rows(problem, solution) > constant - MIN_GAIN * abs(constant)
+    return not _gains(problem, _loss_of_rows(problem, solution))
 
 
 def _beaten_by_constant(problem, watch):
@@ -317,12 +328,19 @@ def _why_nothing(problem, outcome):
             f"the weights, {rows.total_weight:.3g}: multiply sample_weight by a "
             "constant to a mean of 1, or lower alpha"
         )
+    return text + f"the fit is stuck: {_against_stuck(problem, outcome)}"
+
+
+def _against_stuck(problem, outcome):
+    """Advice for a fit that is no better than the class frequencies."""
     advice = ["lower alpha"] if problem.alpha > 0 else []
     if len(problem.network.layer_sizes) > 3:
         advice.append("use fewer hidden layers")
     if problem.network.pairing.status == "workable":
         advice.append("use penalty='natural', which is nowhere flat")
-    if problem.standardization is None and not is_scaled(rows.sample):
+    if problem.standardization is None and not is_scaled(problem.rows.sample):
         advice.append("set standardize=True")
+    if outcome.solution.record["reason"] == "tolerance":
+        advice.append("lower tol")
     advice.append("use another random_state")
-    return text + f"the fit is stuck: {', or '.join(advice)}"
+    return ", or ".join(advice)
