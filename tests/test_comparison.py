@@ -268,10 +268,21 @@ def test_convergence_of_a_search_is_that_of_the_chosen_classifier(sign):
         cv=2,
         scoring=lambda estimator, *_: sign * estimator["clf"].alpha,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with pytest.warns(ConvergenceWarning) as caught:
         found = compare_pairings(search, X, y, pairings=TWO[:1], cv=2)
     assert (found.converged == (sign == 1)).all()
+    # the warning counts what the table counts, or says that it counts other fits
+    (text,) = [str(warning.message) for warning in caught]
+    assert "cross_entropy 2 of 2)" in text
+    assert ("though the fit that is scored converged" in text) == (sign == 1)
+
+
+def test_a_pair_that_learns_nothing_is_told_though_it_converged():
+    with pytest.warns(ConvergenceWarning, match="converged. The first: .* learned not"):
+        found = compare_pairings(
+            pipeline(), np.ones((len(y), 2)), y, pairings=TWO[:1], scoring="accuracy"
+        )
+    assert found.converged.all()
 
 
 def test_early_stopping_counts_as_convergence():

@@ -315,6 +315,9 @@ def compare_pairings(
     -----
     ConvergenceWarning and others
         Each category that the fits issued, once, with the number of folds per pair.
+        A ConvergenceWarning counts the folds that the table has as not converged;
+        another one those on which only fits within a search did not converge, or
+        where the fit converged without having learned anything.
 
     Notes
     -----
@@ -450,17 +453,25 @@ def _checked_scoring(scoring: Any, estimator: Any, multilabel: bool) -> Any:
 
 
 def _warn_once(names: list[str], results: Iterable[_FoldResult], n_folds: int) -> None:
-    """Issue one warning per category, with the number of folds for each pair."""
-    by_category: dict[type[Warning], list[_FoldResult]] = {}
+    """Issue one warning per category, with the number of folds for each pair.
+
+    Of ConvergenceWarning two: one for the folds that the table counts, and one for
+    those on which only fits within a search, or other reasons, gave it.
+    """
+    by_kind: dict[tuple[type[Warning], str], list[_FoldResult]] = {}
     for result in results:
         for category in result.warnings:
-            by_category.setdefault(category, []).append(result)
-    for category, having in by_category.items():
+            # a table that counts the fits that are scored must not seem to contradict
+            within = result.converged and issubclass(category, ConvergenceWarning)
+            note = ", though the fit that is scored converged" if within else ""
+            by_kind.setdefault((category, note), []).append(result)
+    for (category, note), having in by_kind.items():
         counts = Counter(result.name for result in having)
         per_pair = ", ".join(
             f"{name} {counts[name]} of {n_folds}" for name in names if counts[name]
         )
-        text = f"On some folds ({per_pair}). The first: {having[0].warnings[category]}"
+        first = having[0].warnings[category]
+        text = f"On some folds ({per_pair}){note}. The first: {first}"
         try:
             warn(text, category)
         except TypeError:  # a category that cannot be made from a text
