@@ -145,7 +145,7 @@ class Fits:
             )
         if best.watch is None and not _gains(problem, best.solution.value):
             return (
-                f"is stuck: the objective, {best.solution.value:.4g}, is no better "
+                f"ended where the objective, {best.solution.value:.4g}, is no better "
                 f"than that of the class frequencies, {problem.constant_loss:.4g}: "
                 f"{_against_stuck(problem, best)}"
             )
