@@ -5,10 +5,11 @@ Forty per cent wrong labels
 Train on digits of which 40 % have a wrong label, and test on correct labels. The
 cross-entropy of a mislabelled row is unbounded; generalized cross-entropy (Zhang &
 Sabuncu 2018) and least squares are bounded, which limits the influence of a wrong
-label. They lose less accuracy where alpha is too small, and generalized cross-entropy
-at its best alpha is the best of all. The best alphas are far above the default of 2,
-and that of least squares is below that of cross-entropy: a bounded loss weighs less
-against the L2 term.
+label. They lose far less accuracy where alpha is too small. At its best alpha each of
+the three comes to about 0.93, with a standard error of 0.012 for 450 test rows: these
+rows do not tell them apart. The best alphas are far above the default of 2, and a
+bounded loss, which weighs less against the L2 term, breaks down sooner where alpha is
+too large.
 """
 
 import matplotlib.pyplot as plt
@@ -25,20 +26,28 @@ rng = np.random.default_rng(0)
 wrong = rng.uniform(size=len(y)) < 0.4
 y = np.where(wrong, (y + rng.integers(1, 10, size=len(y))) % 10, y)
 
-alphas = [1, 3, 10, 30]
+# From too small to too large for each of the penalties
+alphas = [0.3, 1, 3, 10, 20, 40]
+accuracies = {}
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 penalties = ["cross_entropy", "least_squares", GeneralizedCrossEntropy(q=0.7)]
 for penalty, style in zip(penalties, ("o-", "s--", "^-."), strict=True):
-    scores = []
-    for alpha in alphas:
-        classifier = PairedMLPClassifier(
-            penalty=penalty, hidden_layer_sizes=30, alpha=alpha, random_state=0
-        )
-        scores.append(classifier.fit(X, y).score(X_test, y_test))
-    print(f"{penalty}: best accuracy {max(scores):.3f}")
-    ax.plot(alphas, scores, style, label=str(penalty))
+    classifier = PairedMLPClassifier(
+        penalty=penalty, hidden_layer_sizes=30, random_state=0
+    )
+    accuracy = np.array(
+        [
+            classifier.set_params(alpha=alpha).fit(X, y).score(X_test, y_test)
+            for alpha in alphas
+        ]
+    )
+    error = np.sqrt(accuracy * (1 - accuracy) / len(y_test))
+    best = accuracy.argmax()
+    print(f"{penalty}: {accuracy[best]:.3f} ({error[best]:.3f}) at {alphas[best]}")
+    ax.errorbar(alphas, accuracy, error, fmt=style, capsize=2, label=str(penalty))
+    accuracies[str(penalty)] = accuracy
 ax.set(xscale="log", xlabel="alpha", ylabel="accuracy on correct labels")
-ax.set(title="Digits with 40 % wrong labels")
+ax.set(title="Digits with 40 % wrong labels (bars: standard errors)")
 ax.set_xticks(alphas, alphas)
 ax.minorticks_off()
 ax.legend()

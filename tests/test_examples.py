@@ -29,6 +29,21 @@ def test_pairing_grid_prints_tables_and_saves_a_figure(tmp_path, monkeypatch, ca
     assert "100%" in printed.err
 
 
+def check_label_noise(found):
+    """Check what the text of the example says of its figure."""
+    cross_entropy, *bounded = found["accuracies"].values()
+    best = [accuracy.max() for accuracy in found["accuracies"].values()]
+    for accuracy in (cross_entropy, *bounded):
+        # at no end, so that the grid holds the best alpha
+        assert 0 < accuracy.argmax() < len(accuracy) - 1
+    assert min(accuracy[0] for accuracy in bounded) > cross_entropy[0] + 0.1
+    assert max(accuracy[-1] for accuracy in bounded) < cross_entropy[-1]
+    assert 0.91 < min(best) < max(best) < min(best) + 2 * 0.012
+
+
+CLAIMS = {"plot_label_noise": check_label_noise}
+
+
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 @pytest.mark.parametrize(
     "example",
@@ -37,10 +52,11 @@ def test_pairing_grid_prints_tables_and_saves_a_figure(tmp_path, monkeypatch, ca
 )
 def test_example_draws_a_figure(example):
     plt.close("all")
-    runpy.run_path(str(example))
+    found = runpy.run_path(str(example))
     assert len(plt.get_fignums()) == 1
     assert all(ax.get_title() and ax.get_xlabel() for ax in plt.gcf().axes)
     plt.close("all")
+    CLAIMS.get(example.stem, lambda _: None)(found)
 
 
 def test_large_file_converts_csv_and_parquet(tmp_path, capsys):
