@@ -17,10 +17,12 @@ The operators of the activations are registered in `PROBABILITIES`, `MARGINALS`,
 >>> onnx.HIDDEN[SoftSign] = lambda graph, activation, a: graph("Softsign", a)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -96,6 +98,8 @@ def to_onnx(
         is `moderated`.
     RuntimeError, NameError
         Raised by skl2onnx if it cannot convert another step or an option is unknown.
+        RuntimeError also where onnxruntime, if it is installed, cannot run the graph,
+        as it has the operators of some other steps in float32 only.
 
     Notes
     -----
@@ -120,16 +124,40 @@ def to_onnx(
     True
     """
     register()
-    return optional("skl2onnx", PURPOSE).to_onnx(
+    model = optional("skl2onnx", PURPOSE).to_onnx(
         _without_searches(estimator),
         X,
         options={"zipmap": False} | (options or {}),
         **kwargs,
     )
+    _check_runs(model)
+    return model
+
+
+def _check_runs(model):
+    """Raise a RuntimeError if onnxruntime is installed and cannot run the graph."""
+    try:
+        runtime = optional("onnxruntime", PURPOSE)
+    except ImportError:  # it is to run elsewhere
+        return
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # the error says it all
+    try:
+        runtime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # of many classes, which it does not export
+        raise RuntimeError(
+            f"onnxruntime cannot run the graph: {error}. If that is an operator of "
+            "another step which it does not have for float64, fit on float32 and give "
+            "X as float32; else leave that step out."
+        ) from error
 
 
 def register() -> None:
     """Register PairedMLPClassifier with skl2onnx, to call `skl2onnx.to_onnx` directly.
+
+    And a SimpleImputer of float64, as skl2onnx's own is one that onnxruntime lacks.
 
     Raises
     ------
@@ -159,6 +187,53 @@ def register() -> None:
             "output_class_labels": [False, True],
         },
     )
+    _register_imputer()
+
+
+IMPUTER = "SklearnSimpleImputer"  # skl2onnx's name
+
+
+def _register_imputer():
+    """Register a converter of SimpleImputer for float64.
+
+    skl2onnx converts it to an operator that onnxruntime has for float32 only.
+    """
+    registry = optional("skl2onnx.common._registration", PURPOSE)
+    before = registry.get_converter(IMPUTER)
+    if isinstance(before, _ImputerConverter):
+        return
+    optional("skl2onnx", PURPOSE).update_registered_converter(
+        SimpleImputer,
+        IMPUTER,
+        registry.get_shape_calculator(IMPUTER),
+        _ImputerConverter(before),
+    )
+
+
+@dataclass(frozen=True)
+class _ImputerConverter:
+    """Converts SimpleImputer for float64 itself, and else by another converter."""
+
+    other: Callable[..., None]
+
+    def __call__(self, scope, operator, container):
+        types = optional("skl2onnx.common.data_types", PURPOSE)
+        imputer, inputs = operator.raw_operator, operator.inputs
+        marker = imputer.missing_values
+        if (
+            not all(isinstance(x.type, types.DoubleTensorType) for x in inputs)
+            or not (isinstance(marker, float) and np.isnan(marker))
+            or imputer.add_indicator
+            or not np.isfinite(imputer.statistics_).all()
+        ):
+            self.other(scope, operator, container)
+            return
+        graph = Graph(scope, container, np.dtype(np.float64), 1)
+        columns = [x.full_name for x in inputs]
+        X = graph("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
+        missing = graph("IsNaN", X)
+        output = operator.outputs[0].full_name
+        graph("Where", missing, imputer.statistics_, X, output=output)
 
 
 def _without_searches(estimator):

@@ -1,5 +1,10 @@
 """Load stored classifiers with skops, which constructs trusted types only."""
 
+from typing import Any
+
+from sklearn import model_selection
+from sklearn.metrics import get_scorer, get_scorer_names
+
 from skce._fitting.stages import Stage
 from skce._inputs.labels import Labels
 from skce._network.kernels import Network
@@ -13,14 +18,35 @@ from skce.search import PairedMLPClassifierCV
 
 __all__ = ["trusted_types"]
 
+# Classes of NumPy and scikit-learn beside those that skops trusts by itself, in
+# searches, calibration and ensembles, and in transformers of columns. Each holds plain
+# values, or calls what is trusted itself. (Not a ScoringMonitor: it holds the address
+# of a socket, from which it would unpickle.)
+OF_OTHERS = {
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
+    "sklearn.callback._progressbar.ProgressBar",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.metrics._scorer._MultimetricScorer",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.utils._bunch.Bunch",
+}
+
 
 def trusted_types() -> list[str]:
-    """Return the names of all skce classes that a fitted classifier can contain.
+    """Return the names of the types that a file with a fitted classifier can contain.
 
-    Everything else in a fitted classifier is arrays, numbers, strings, and lists and
-    dicts of them. The list does not depend on the file that is loaded, so that a file
-    cannot have other parts of skce constructed. Add the names of user-defined
-    activations and penalties to it.
+    The classes of skce, and those of scikit-learn and NumPy in pipelines, searches,
+    calibration and ensembles with a classifier that skops does not trust by itself:
+    scorers and their metrics, splitters and the like. The list does not depend on the
+    file that is loaded, so that a file cannot have other things constructed. Add the
+    names of user-defined activations and penalties to it. A ScoringMonitor is not in
+    it: remove it by `set_callbacks()` before storing.
+
+    skops is installed by `python -m pip install skops`.
 
     Returns
     -------
@@ -47,8 +73,20 @@ def trusted_types() -> list[str]:
     ]
     for base in (Activation, HiddenActivation, Penalty, Pairing):
         kinds += _with_subclasses(base)
+    splitters = [
+        kind
+        for kind in vars(model_selection).values()
+        if isinstance(kind, type) and hasattr(kind, "split")
+    ]
+    metrics = [get_scorer(name)._score_func for name in get_scorer_names()]
+    return sorted(
+        _names(kinds, "skce.") | _names(splitters + metrics, "sklearn.") | OF_OTHERS
+    )
+
+
+def _names(kinds: list[Any], start: str) -> set[str]:
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in kinds}
-    return sorted(name for name in names if name.startswith("skce."))
+    return {name for name in names if name.startswith(start)}
 
 
 def _with_subclasses(kind: type) -> list[type]:

@@ -10,15 +10,18 @@ from problems import (
     BUILT_IN_HIDDEN,
     Exponential,
 )
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.ensemble import BaggingClassifier, StackingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skce import PairedMLPClassifier
+from skce import PairedMLPClassifier, PairedMLPClassifierCV
 from skce import onnx as skce_onnx
 from skce.losses.activations import ACTIVATIONS, Logistic, Softmax
 from skce.losses.hidden import HIDDEN_ACTIVATIONS, HiddenActivation, HiddenTanh
@@ -204,6 +207,50 @@ def test_searches_and_data_frames_are_exported():
     assert_same(small().fit(mixed, Y), mixed)
     singles = frame.astype(np.float32)
     assert_same(small().fit(singles, Y), singles)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_pipeline_of_the_guide_is_exported(dtype):
+    frame = pd.DataFrame(X.astype(dtype), columns=["a", "b", "c", "d / e"])
+    frame.iloc[::7, 1] = np.nan
+    frame["colour"] = np.where(X[:, 2] > 4, "deep", "pale")
+    prepare = make_column_transformer(
+        (SimpleImputer(), make_column_selector(dtype_include="number")),
+        remainder=OneHotEncoder(handle_unknown="ignore"),
+    )
+    search = PairedMLPClassifierCV(alphas=[1], hidden_layer_sizes=5, random_state=0)
+    other = frame.replace({"colour": {"deep": "unseen"}})
+    for classifier in (small(), search):
+        model = make_pipeline(clone(prepare), classifier).fit(frame, NAMES[Y])
+        exported = to_onnx(model, frame[:1])
+        inputs = [value.name for value in exported.graph.input]
+        for rows in (frame, other):
+            renamed = rows.set_axis(inputs, axis=1)  # skl2onnx changes "d / e"
+            label, probabilities = run(exported, renamed)
+            expected = model.predict_proba(rows)
+            np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+            assert (label == model.predict(rows)).mean() > 0.98
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_missing_numbers_are_imputed_in_their_own_precision(dtype):
+    rows = (1e6 + X).astype(dtype)
+    rows[::5, 2] = np.nan
+    for imputer in (SimpleImputer(), SimpleImputer(strategy="most_frequent")):
+        fitted = make_pipeline(imputer, StandardScaler(), small()).fit(rows, Y)
+        _, probabilities = run(to_onnx(fitted, rows[:1]), rows)
+        atol = 1e-5 if dtype == np.float64 else 0.1
+        expected = fitted.predict_proba(rows)
+        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=atol)
+
+
+def test_a_graph_that_onnxruntime_cannot_run_is_an_error_at_export(monkeypatch):
+    fitted = make_pipeline(SimpleImputer(missing_values=-1.0), small()).fit(X, Y)
+    with pytest.raises(RuntimeError, match=r"cannot run .* Imputer.* fit on float32"):
+        to_onnx(fitted, X[:1])
+    run(to_onnx(fitted.fit(X32, Y), X32[:1]), X32)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # it is to run elsewhere
+    to_onnx(fitted.fit(X, Y), X[:1])
 
 
 @pytest.mark.parametrize("labels", [Y, Y == 0], ids=["several", "two"])

@@ -1,18 +1,32 @@
 """Stored estimators: skops loads them, and later versions read them."""
 
 import pickle
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from problems import BUILT_IN, BUILT_IN_HIDDEN
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_iris, make_multilabel_classification
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.ensemble import VotingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    RandomizedSearchCV,
+    ShuffleSplit,
+    StratifiedKFold,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skce
-from skce import PairedMLPClassifier
+from skce import PairedMLPClassifier, PairedMLPClassifierCV, pairing_grid
 from skce._fitting.solvers import SOLVERS
 from skce.losses.penalties import Focal, GeneralizedCrossEntropy
 from skce.persistence import trusted_types
@@ -69,11 +83,69 @@ def test_skops_needs_to_trust_no_types_but_those_listed(name):
     np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 
 
-def test_trusted_types_are_classes_of_this_package():
-    assert all(name.startswith("skce.") for name in trusted_types())
+def wrapped():
+    """Estimators with a classifier in them, by name, to be fitted to three columns."""
+    classifier = small(max_iter=10)
+    prepare = make_column_transformer(
+        (SimpleImputer(), make_column_selector(dtype_include="number")),
+        remainder=OneHotEncoder(handle_unknown="ignore"),
+    )
+    pipeline = Pipeline([("prepare", prepare), ("clf", classifier)])
+    chooser = PairedMLPClassifierCV(
+        alphas=[1], hidden_layer_sizes=3, cv=StratifiedKFold(2)
+    )
+    grid = [pair | {"clf__alpha": [0.1, 1]} for pair in pairing_grid("clf__")[:2]]
+    several = {"scoring": ["accuracy", "roc_auc_ovr"], "refit": "accuracy"}
+    alphas = {"clf__alpha": [0.1, 1]}
+    return {
+        "the pipeline of the guide": pipeline,
+        "its search": Pipeline([("prepare", prepare), ("clf", chooser)]),
+        "its grid": GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=2),
+        "metrics": GridSearchCV(pipeline, alphas, cv=KFold(2, shuffle=True), **several),
+        "default": RandomizedSearchCV(pipeline, alphas, n_iter=2, cv=ShuffleSplit(2)),
+        "sigmoid": CalibratedClassifierCV(pipeline, cv=2),
+        "isotonic": CalibratedClassifierCV(pipeline, cv=2, method="isotonic"),
+        "votes": VotingClassifier([("a", pipeline)], voting="soft"),
+    }
+
+
+@pytest.mark.parametrize("name", wrapped())
+def test_what_scikit_learn_wraps_around_a_classifier_can_be_stored(name):
+    io = pytest.importorskip("skops.io")
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    frame["c"] = np.where(X[:, 2] > 0, "deep", "pale")
+    fitted = wrapped()[name].fit(frame, LABELS[y])
+    stored = io.dumps(fitted)
+    assert set(io.get_untrusted_types(data=stored)) <= set(trusted_types())
+    loaded = io.loads(stored, trusted=trusted_types())
+    expected = fitted.predict_proba(frame)
+    np.testing.assert_array_equal(loaded.predict_proba(frame), expected)
+    loaded.fit(frame, LABELS[y])
+
+
+def test_a_progress_bar_is_trusted_and_the_address_of_a_socket_is_not():
+    io = pytest.importorskip("skops.io")
+    callback = pytest.importorskip("sklearn.callback")
+    with redirect_stdout(StringIO()):
+        fitted = small().set_callbacks(callback.ProgressBar()).fit(X, y)
+    loaded = io.loads(io.dumps(fitted), trusted=trusted_types())
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    fitted = small().set_callbacks(monitor).fit(X, y)
+    stored = io.dumps(fitted)
+    refused = set(io.get_untrusted_types(data=stored)) - set(trusted_types())
+    assert "sklearn.callback._transport.ListenerHandle" in refused
+    fitted.set_callbacks()
+    io.loads(io.dumps(fitted), trusted=trusted_types())
+
+
+def test_trusted_types_are_fixed_and_of_this_package_scikit_learn_or_numpy():
     for name in trusted_types():
-        module, _, kind = name.rpartition(".")
-        assert isinstance(getattr(__import__(module, fromlist=[kind]), kind), type)
+        package, _, kind = name.rpartition(".")
+        assert package.split(".")[0] in ("skce", "sklearn") or name == "numpy.dtype"
+        if package.startswith("skce"):
+            found = getattr(__import__(package, fromlist=[kind]), kind)
+            assert isinstance(found, type)
 
 
 def stored_cases():
