@@ -28,6 +28,7 @@ from skce._fitting.fits import (
     max_subtasks,
 )
 from skce._fitting.listeners import Interrupt
+from skce._fitting.memory import check_memory
 from skce._fitting.parameters import check_parameters
 from skce._fitting.problem import MIN_GROWING_ROWS, Plan
 from skce._fitting.solvers import NonFiniteObjectiveError
@@ -223,6 +224,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         if checkpoint is not None:  # the order of evaluations is that of the file
             plan = replace(plan, sequential_starts=True)
         problem = self._problem(given, plan.executor, random_state)
+        check_memory(problem.network, problem.rows, self.solver)
         pairing = problem.network.pairing
         if pairing.status == "degenerate":
             warn(why_degenerate(pairing), DegeneratePairingWarning)

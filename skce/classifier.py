@@ -185,10 +185,10 @@ class PairedMLPClassifier(BasePairedMLP):
         nfev (evaluations of the objective with its gradient), nhev (Hessian products),
         gradient_norm (the largest absolute component), seconds and reason: "tolerance"
         or "plateau" (both a success), "stopped" (early, or by a callback),
-        "interrupted", "max_iter", "max_fun",
-        "breakdown", "precision" or "overflow" (of `BrokenFitError.best`). With the
-        solver, tol and alpha of the fit, and learned: whether the loss of the training
-        rows is below that of the class frequencies.
+        "interrupted", "max_iter", "max_fun", "memory", "breakdown", "precision" or
+        "overflow" (of `BrokenFitError.best`). With the solver, tol and alpha of the
+        fit, and learned: whether the loss of the training rows is below that of the
+        class frequencies.
     init_losses_ : ndarray of shape (n_init,)
         The final objective of each start; inf where it overflowed, NaN where Ctrl-C or
         a callback's stop came before it.

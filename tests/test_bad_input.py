@@ -67,8 +67,14 @@ BAD_PARAMETERS = {
     "text size": ({"hidden_layer_sizes": "5"}, "hidden_layer_sizes='5'"),
     "True": ({"hidden_layer_sizes": True}, "hidden_layer_sizes=True"),
     "None": ({"hidden_layer_sizes": None}, "hidden_layer_sizes=None"),
-    "vast": ({"hidden_layer_sizes": 10**15}, "more memory than there is"),
-    "vaster": ({"hidden_layer_sizes": 10**400}, "more memory than there is"),
+    "vast": (
+        {"hidden_layer_sizes": 10**15},
+        "GB of memory, but .* GB are free.*fewer hidden units",
+    ),
+    "vaster": (
+        {"hidden_layer_sizes": 10**400},
+        "GB of memory, but .* GB are free.*fewer hidden units",
+    ),
     "dense": ({"hidden_layer_sizes": 10**6, "solver": "bfgs"}, "solver='lbfgs'"),
     "alpha 10^400": ({"alpha": 10**400}, "must be a finite number"),
     "n_jobs": ({"n_jobs": 0}, "n_jobs=0 must be None, -1"),

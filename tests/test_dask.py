@@ -131,7 +131,6 @@ def local_fit(clf, X, y, weights=None):
     theta = start_parameters(
         network,
         init=clf.init,
-        solver=clf.solver,
         random_state=np.random.RandomState(0),
     )
     # of all rows at once, not merged from the partitions

@@ -36,7 +36,7 @@ def classifier(*names, **parameters):
 def test_the_start_preserves_the_variance_at_depth_12(name):
     sizes = (50, *(200,) * 12, 3)
     network = Network(sizes, HIDDEN_ACTIVATIONS[name], pair("softmax", "natural"))
-    theta = start_parameters(network, init="glorot", solver="lbfgs", random_state=0)
+    theta = start_parameters(network, init="glorot", random_state=0)
     rng = np.random.default_rng(0)
     data = Data(rng.normal(size=(300, 50)), rng.integers(0, 3, 300))
     (block,) = cut(data, Encoding(3), 300)

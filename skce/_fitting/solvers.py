@@ -15,6 +15,7 @@ from scipy import optimize
 from skce._fitting.listeners import Interrupt, Iteration, Listeners, Printer
 from skce._network.executors import QUIET
 from skce._network.standardization import is_scaled
+from skce._support.memory import free_memory, gigabytes
 
 __all__ = [
     "SOLVERS",
@@ -41,6 +42,17 @@ class NonFiniteObjectiveError(ValueError):
     stages = ()
 
 
+# Pairs of L-BFGS: 20 are within a third of the fastest setting from 30 to 80 000
+# parameters (docs/benchmarks.md), but beyond 800 000 they would take more than this
+MAX_PAIRS, MIN_PAIRS, PAIRS_BYTES = 20, 5, 2**28
+
+# Vectors of the parameters that every method takes at least, and matrices of BFGS
+N_VECTORS, N_MATRICES = 5, 6
+
+# Bytes of the directions that a solver keeps before memory is looked at
+FREE_DIRECTIONS = 2**28
+
+
 @dataclass(frozen=True)
 class Solver:
     """A method of `scipy.optimize.minimize` and how it is called.
@@ -57,6 +69,8 @@ class Solver:
         Whether it asks for Hessian-vector products.
     dense_hessian : bool
         Whether it keeps a parameters x parameters matrix.
+    keeps_directions : bool
+        Whether it keeps all directions of the Hessian products since its last step.
     factor : float
         What the objective is multiplied by before the method sees it.
     """
@@ -66,7 +80,17 @@ class Solver:
     max_fun_option: str | None = None
     uses_hessian: bool = False
     dense_hessian: bool = False
+    keeps_directions: bool = False
     factor: float = 1.0
+
+    def options_for(self, n_parameters):
+        """Return the options for so many parameters."""
+        return self.options
+
+    def n_bytes(self, n_parameters):
+        """Return the bytes of its matrices and vectors, the monitor's included."""
+        n_vectors = N_MATRICES * n_parameters if self.dense_hessian else N_VECTORS
+        return 8 * n_parameters * n_vectors
 
     def run(self, monitor, theta, callback, plan):
         """Minimise from theta.
@@ -90,7 +114,7 @@ class Solver:
         result : scipy.optimize.OptimizeResult
             With x, status, message and success.
         """
-        options = {"maxiter": plan.max_iter, **self.options}
+        options = {"maxiter": plan.max_iter, **self.options_for(len(theta))}
         if self.max_fun_option is not None:
             options[self.max_fun_option] = plan.max_fun
 
@@ -119,19 +143,30 @@ class Solver:
         )
 
 
+class LBFGS(Solver):
+    """L-BFGS-B, with fewer stored pairs for very many parameters."""
+
+    def options_for(self, n_parameters):
+        """Return the options for so many parameters."""
+        n_pairs = max(MIN_PAIRS, min(MAX_PAIRS, PAIRS_BYTES // (16 * n_parameters)))
+        return self.options | {"maxcor": n_pairs}
+
+    def n_bytes(self, n_parameters):
+        """Return the bytes of its vectors, the monitor's included."""
+        n_pairs = self.options_for(n_parameters)["maxcor"]
+        return 8 * n_parameters * (2 * n_pairs + N_VECTORS)
+
+
 # The methods measure convergence in several norms, and in the parameters of the core
 # network (see `_network/parameters.py`). So `tol` is applied after each iteration here,
 # and not by SciPy.
 SOLVERS = {
-    "lbfgs": Solver(
+    "lbfgs": LBFGS(
         "L-BFGS-B",
         {
             "gtol": 0.0,
             # SciPy's default ftol = 2.2e-9 would end most fits long before the gradient
             "ftol": np.finfo(float).eps,
-            # within a third of the fastest setting from 30 to 80 000 parameters:
-            # docs/benchmarks.md
-            "maxcor": 20,
             "maxls": 50,
         },
         max_fun_option="maxfun",
@@ -147,7 +182,7 @@ SOLVERS = {
         factor=2.0**10,
     ),
     "trust-ncg": Solver("trust-ncg", uses_hessian=True),
-    "trust-krylov": Solver("trust-krylov", uses_hessian=True),
+    "trust-krylov": Solver("trust-krylov", uses_hessian=True, keeps_directions=True),
 }
 
 
@@ -192,6 +227,7 @@ REASONS = (
     "interrupted",
     "max_iter",
     "max_fun",
+    "memory",
     "breakdown",
     "precision",
     "overflow",
@@ -201,7 +237,7 @@ REASONS = (
 PLATEAU_ITERATIONS = 10
 
 # Status where the solver itself failed (`_BrokenDirection`), or Ctrl-C came
-BROKEN = -1
+BROKEN, OUT_OF_MEMORY = -1, -2
 INTERRUPTED = "Interrupted (Ctrl-C)."
 ENDED_AT_START = {
     "tolerance": "The start is a stationary point.",
@@ -212,6 +248,10 @@ ENDED_AT_START = {
 
 class _BudgetSpent(Exception):
     """max_fun evaluations were made."""
+
+
+class _OutOfMemory(Exception):
+    """The directions that the solver keeps would not fit into memory."""
 
 
 class _Stop(StopIteration):
@@ -240,6 +280,8 @@ class Monitor:
         self.max_fun = plan.max_fun
         self.n_evaluations = 0
         self.n_hessian_products = 0
+        self._keeps_directions = SOLVERS[plan.solver].keeps_directions
+        self._n_directions = 0
         self.history = {name: [] for name in COLUMNS}
         self.began = perf_counter()
         self.trial = self.accepted = None
@@ -292,11 +334,23 @@ class Monitor:
             raise _BrokenDirection
         if self.budget_spent:
             raise _BudgetSpent
+        if self._keeps_directions:
+            self._keep_direction(len(v))
         self.n_hessian_products += 1
         product = self.objective.hessian_product(theta, v)
         if not np.isfinite(product).all():
             raise NonFiniteObjectiveError("a Hessian product is not finite")
         return product
+
+    def _keep_direction(self, n_parameters):
+        """Raise an error if all since the last step would not fit into memory."""
+        self._n_directions += 1
+        n_bytes = 8 * n_parameters * self._n_directions
+        if n_bytes > FREE_DIRECTIONS and n_bytes > (free := free_memory()):
+            raise _OutOfMemory(
+                f"The {self._n_directions} directions that {self.plan.solver} keeps "
+                f"for one step take {gigabytes(n_bytes)}; {gigabytes(free)} are left."
+            )
 
     def accept(self, theta):
         """Make `theta` the accepted point.
@@ -306,6 +360,7 @@ class Monitor:
         """
         if _same(theta, self.trial[0]):
             self.accepted = self.trial
+            self._n_directions = 0
         elif not _same(theta, self.accepted[0]):
             value, gradient = self.objective.value_and_gradient(theta)
             self._check_finite(value, gradient)
@@ -433,6 +488,8 @@ def _run(monitor, theta, listener, interrupt):
         status, message, success = 1, "The callback stopped the solver.", False
     except _BudgetSpent:
         status, message, success = 1, f"{plan.max_fun} evaluations were made.", False
+    except _OutOfMemory as error:
+        status, message, success = OUT_OF_MEMORY, str(error), False
     except _BrokenDirection:
         status, success = BROKEN, False
         message = "The solver's direction is not a number."
@@ -471,6 +528,8 @@ def _reason(monitor, status, listener, interrupt):
         return "max_iter"
     if monitor.budget_spent:
         return "max_fun"
+    if status == OUT_OF_MEMORY:
+        return "memory"
     if status == BROKEN:
         return "breakdown"
     # at a kink no gradient vanishes: that no lower point is found is the end of the fit
@@ -511,6 +570,11 @@ def _advice(monitor, reason):
         "max_fun": (
             f"stopped after max_fun={limits['max_fun']} evaluations{early} "
             f"({reached}): raise max_fun, {scale}raise alpha or tol{other}"
+        ),
+        "memory": (
+            f"stopped, as the directions that it keeps for one step do not fit into "
+            f"memory ({reached}): use solver='newton-cg', which keeps none, or raise "
+            "alpha"
         ),
         "breakdown": (
             f"broke down in its own arithmetic ({reached}), as it can where the "

@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skce._fitting.problem import Start
-from skce._fitting.solvers import SOLVERS
 from skce._network.executors import QUIET
 from skce._network.kernels import Workspace
 from skce._network.parameters import Layers, shapes_of
@@ -125,7 +124,6 @@ def new_starts(estimator, problem, first, grow, random_state):
             start_parameters(
                 network,
                 init=estimator.init,
-                solver=estimator.solver,
                 random_state=random_state,
             )
         )
@@ -141,7 +139,7 @@ def new_starts(estimator, problem, first, grow, random_state):
     ]
 
 
-def start_parameters(network, *, init, solver, random_state):
+def start_parameters(network, *, init, random_state):
     """Draw a new flat float64 theta, (n_parameters,).
 
     Parameters
@@ -153,30 +151,14 @@ def start_parameters(network, *, init, solver, random_state):
         layer; for logistic units, those of the tanh units that they are run as. All 0
         without hidden units, where there is no symmetry to break. "uniform": all
         uniform on (-1, 1), as in the paper.
-    solver : str
-        A name in `SOLVERS`, for the memory that it needs.
     random_state : int, RandomState instance or None
-
-    Raises
-    ------
-    ValueError
-        If the parameters do not fit into memory.
     """
-    n_parameters = network.n_parameters
-    try:
-        np.empty((n_parameters, n_parameters if SOLVERS[solver].dense_hessian else 1))
-    except (MemoryError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"hidden_layer_sizes={network.layer_sizes[1:-1]} with solver={solver!r} "
-            "asks for more memory than there is: use fewer units, or solver='lbfgs' "
-            "if it is another."
-        ) from error
     random_state = check_random_state(random_state)
     if init == "uniform":
         weights = [random_state.uniform(-1, 1, s) for s in network.weight_shapes]
         biases = [random_state.uniform(-1, 1, n) for n in network.layer_sizes[1:]]
         return network.pack(weights, biases)
-    theta = np.zeros(n_parameters)
+    theta = np.zeros(network.n_parameters)
     matrices = network.unpack(theta)
     if len(matrices) > 1:
         gain = network.core.gain

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from skce._estimator import _fitted_parameters
 from skce._fitting.fits import fit_from_starts
+from skce._fitting.memory import check_memory
 from skce._fitting.problem import Given, Plan
 from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.starts import new_starts
@@ -159,6 +160,7 @@ class _Run:
         state = check_random_state(self.template.random_state)
         executor = self.plan.executor
         self.problem = self.template._problem(given, executor, state)
+        check_memory(self.problem.network, self.problem.rows, self.template.solver)
         # of several starts, one that loses does not mean that the next will; and
         # moderated probabilities are known at the end alone
         one_start = self.template.n_init == 1 and not self.template.moderated

@@ -20,6 +20,7 @@ from skce._inputs.weights import (
     class_totals,
     weigh_data,
 )
+from skce._network.blocks import row_slices
 from skce._network.data import Data
 from skce._network.executors import Executor
 from skce._network.kernels import Workspace
@@ -34,6 +35,9 @@ from skce.uncertainty._curvature import check_size, flat, hessian_matrix
 __all__ = ["CoefficientTable", "hessian", "standard_errors"]
 
 KINDS = ("model", "sandwich")
+
+# Gradients of a block of rows
+MAX_VALUES = 2**21
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class _Refit:
         network, theta = estimator._fitted_network
         labels = estimator._labels
         check_size(network)
-        X = dense_if_small(check_rows(estimator, X)).astype(np.float64)
+        X = dense_if_small(check_rows(estimator, X)).astype(np.float64, copy=False)
         codes = labels.code(y, "y")
         check_consistent_length(X, codes)
         data = Data(X, codes, *check_weights(sample_weight, X.shape[0]))
@@ -427,12 +431,16 @@ def _outer_products(refit, delta, counts):
     A class weight is a factor of the loss, and so of each of the two gradients; a
     weight of the user counts rows.
     """
-    X = refit.problem.rows.data.X
-    X = X if isinstance(X, np.ndarray) else X.toarray()
-    X = np.column_stack([X, np.ones(len(X))])
+    X, size = refit.problem.rows.data.X, refit.problem.network.n_parameters
     by = counts if refit.class_weights is None else counts * refit.class_weights
-    gradients = (X[:, :, np.newaxis] * delta[:, np.newaxis]).reshape(len(X), -1)
-    return (gradients * by[:, np.newaxis]).T @ gradients
+    total = np.zeros((size, size))
+    for rows in row_slices(X.shape[0], max(1, MAX_VALUES // size)):
+        part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
+        part = np.column_stack([part, np.ones(len(part))])
+        gradients = part[:, :, np.newaxis] * delta[rows, np.newaxis]
+        gradients = gradients.reshape(len(part), size)
+        total += (gradients * by[rows, np.newaxis]).T @ gradients
+    return total
 
 
 def _inverse(A):
