@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from threading import Timer
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread, Timer
 
 import joblib
 import numpy as np
@@ -41,15 +42,18 @@ from skce._network.standardization import Standardization, column_moments
 from skce.losses.activations import get_activation
 from skce.losses.hidden import get_hidden_activation
 from skce.losses.pairings import pair
+from skce.losses.penalties import LeastSquares
 
 pytest.importorskip("distributed")
 
 import dask
 import dask.array as da
 import dask.dataframe as dd
+import distributed
 from distributed import Client, LocalCluster, wait
 
 from skce.dask import ClusterLostError, DaskPairedMLPClassifier
+from skce.dask._cluster import Evaluations
 from skce.dask._partitions import (
     Expected,
     Part,
@@ -746,6 +750,199 @@ def test_a_fit_waits_for_the_nanny_to_restart_its_only_worker(
         at_evaluation(9, lambda: os.kill(pid, signal.SIGKILL))
         clf = classifier(client=alone, worker_timeout=60).fit(cut(X), cut(y))
     same_bits(clf, expected)
+
+
+@pytest.fixture
+def separate(tmp_path):
+    """A client, the process of its scheduler, and those of two workers."""
+    file = tmp_path / "scheduler.json"
+    # what is imported later keeps a process from answering
+    options = ["--scheduler-file", file, "--no-dashboard", "--preload", "skce.dask"]
+    own = {
+        "scheduler": ["--host", "127.0.0.1", "--port", "0"],
+        "worker": ["--no-nanny", "--nthreads", "2"],
+    }
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                f"distributed.cli.dask_{kind}",
+                *own[kind],
+                *options,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for kind in ("scheduler", "worker", "worker")
+    ]
+    try:
+        end = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        client = Client(scheduler_file=str(file), timeout=60)
+        client.wait_for_workers(2, timeout=60)
+        yield client, processes[0], processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+        client.close(timeout=2)
+
+
+def error_of(fit, *arguments):
+    """The error of a call that may hang; None if it succeeds."""
+    errors = []
+
+    def run():
+        try:
+            errors.append(fit(*arguments) and None)
+        except Exception as error:
+            errors.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive(), "hangs"
+    return errors[0]
+
+
+def slow_penalty(seconds):
+    """A penalty of evaluations so long that the scheduler is asked for its workers."""
+
+    class Slow(LeastSquares):
+        def value(self, t, y):
+            time.sleep(seconds)
+            return super().value(t, y)
+
+    return Slow()
+
+
+def test_a_stopped_scheduler_ends_a_fit(separate, data):
+    X, y, _ = data
+    client, scheduler, _ = separate
+    given = cut(X, 1500), cut(y, 1500)
+    clf = classifier(client=client, worker_timeout=2.0, penalty=slow_penalty(1.2))
+
+    def lost(when):
+        Timer(when, scheduler.send_signal, [signal.SIGSTOP]).start()
+        error = error_of(clf.fit, *given)
+        scheduler.send_signal(signal.SIGCONT)
+        assert isinstance(error, ClusterLostError)
+        assert "no scheduler, for 2 seconds (worker_timeout)" in str(error)
+
+    lost(0.0)
+    lost(1.5)
+    # its answer comes as soon as it goes on
+    Timer(1.0, scheduler.send_signal, [signal.SIGCONT]).start()
+    scheduler.send_signal(signal.SIGSTOP)
+    clf.set_params(max_iter=1, worker_timeout=30.0)
+    assert error_of(clf.fit, *given) is None
+    scheduler.send_signal(signal.SIGSTOP)
+    clf.worker_timeout = 2.0
+    error = error_of(clf.score, *given)
+    assert isinstance(error, ClusterLostError)
+
+
+def test_a_killed_scheduler_ends_a_fit_and_keeps_the_best(
+    separate, data, at_evaluation
+):
+    X, y, _ = data
+    client, scheduler, _ = separate
+    given = cut(X, 1500), cut(y, 1500)
+    clf = classifier(client=client, worker_timeout=2.0, penalty=slow_penalty(1.2))
+    at_evaluation(4, scheduler.kill)
+    error = error_of(clf.fit, *given)
+    assert isinstance(error, ClusterLostError)
+    assert error.best.n_iter_ >= 1
+    again = error_of(clone(clf).fit, *given)  # it is gone before this fit begins
+    assert isinstance(again, ClusterLostError)
+    assert again.best is None
+
+
+def test_a_worker_stopped_and_then_killed_changes_no_bit(client, separate, data):
+    X, y, _ = data
+    expected = classifier(client=client).fit(cut(X), cut(y))
+    _, _, (stopped, _) = separate
+    stopped.send_signal(signal.SIGSTOP)
+    Timer(1.0, stopped.kill).start()
+    clf = classifier(client=separate[0])
+    assert error_of(clf.fit, cut(X), cut(y)) is None
+    same_bits(clf, expected)
+
+
+def test_a_retired_worker_changes_no_bit(data, at_evaluation):
+    X, y, _ = data
+    parameters = {"penalty": slow_penalty(0.1), "max_iter": 4}
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=2, dashboard_address=":0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        expected = classifier(client=client, **parameters).fit(cut(X), cut(y))
+        at_evaluation(3, Timer(0.1, cluster.scale, [1]).start)
+        clf = classifier(client=client, **parameters)
+        assert error_of(clf.fit, cut(X), cut(y)) is None
+        assert len(client.nthreads()) == 1
+    same_bits(clf, expected)
+
+
+def test_a_worker_whose_threads_are_gone_answers_as_without_partitions():
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as cluster:
+        (worker,) = cluster.workers.values()
+        evaluations = Evaluations()
+        evaluations.setup(worker)
+        worker.data["part"] = None
+        pool = ThreadPoolExecutor(1)
+        pool.shutdown()
+        worker.executors["default"], own = pool, worker.executors["default"]
+
+        async def answer(status):
+            worker.status, before = status, worker.status
+            try:
+                return await evaluations.sums("loss", [], ["part"], 1)
+            finally:
+                worker.status = before
+
+        closing = answer(distributed.Status.closing_gracefully)
+        assert cluster.sync(lambda: closing)["missing"] == ["part"]
+        running = answer(distributed.Status.running)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            cluster.sync(lambda: running)
+        worker.executors["default"] = own
+        del worker.data["part"]
+
+
+def test_a_failed_fit_leaves_nothing_on_the_cluster(client, data):
+    X, y, _ = data
+    there = client.persist([cut(X), cut(y)])
+    wait(there)
+    of_the_user = dict(client.refcount)
+    tries = [
+        ((cut(spoilt(X, 2000, np.nan)), cut(y)), {}),
+        ((cut(X), cut(0 * y)), {}),
+        ((there[0], cut(0 * y)), {}),
+        (there, {"alpha": 1e300}),
+        ((cut(X), cut(y)), {"coefs_init": [np.zeros(3)], "intercepts_init": [0.0]}),
+    ]
+    errors = []  # whose frames refer to what the fit has computed
+    for given, options in tries:
+        clf = classifier(alpha=options.pop("alpha", 1.0))
+        with pytest.raises(ValueError) as caught:  # noqa: PT011, of any kind
+            clf.fit(*given, **options)
+        errors.append(caught.value)
+    classifier(max_iter=2).fit(*there)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        keys = {key for held in client.has_what().values() for key in held}
+        if client.refcount == of_the_user and keys == set(of_the_user):
+            break
+        time.sleep(0.1)
+    assert client.refcount == of_the_user
+    assert keys == set(of_the_user)
 
 
 def test_ctrl_c_keeps_the_best_weights(client, data, at_evaluation):

@@ -1,4 +1,4 @@
-"""Futures held on a cluster, and requests to its workers.
+"""Requests to a cluster, all of which end, and the futures that a fit holds there.
 
 dask computes the partitions, keeps them, and computes them again where a worker is
 lost.
@@ -6,7 +6,7 @@ lost.
 
 import asyncio
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,9 @@ __all__ = [
     "BROKEN",
     "LOOK_EVERY",
     "OPERATION",
+    "Cluster",
     "ClusterLostError",
     "Evaluations",
-    "Holders",
 ]
 
 # Name under which workers offer `Evaluations.sums`; called by `ClusterRows`
@@ -76,9 +76,15 @@ class Evaluations(distributed.WorkerPlugin):  # type: ignore[name-defined]
         # the threads of its tasks, so that neither takes the cores of the other
         pool = worker.executors["default"]
         n_threads = min(n_threads or worker.state.nthreads, worker.state.nthreads)
-        nodes, sums, seconds = await asyncio.get_running_loop().run_in_executor(
-            pool, _timed_sums, kind, vectors, parts, pool, n_threads
-        )
+        try:
+            nodes, sums, seconds = await asyncio.get_running_loop().run_in_executor(
+                pool, _timed_sums, kind, vectors, parts, pool, n_threads
+            )
+        except Exception:
+            if worker.status in (distributed.Status.running, distributed.Status.paused):
+                raise
+            # it retires, and its threads are gone: others will have its partitions
+            return {"status": "OK", "missing": list(keys)}
         return {
             "status": "OK",
             "nodes": nodes,
@@ -97,8 +103,12 @@ def _timed_sums(kind, vectors, parts, pool, n_threads):
     return nodes, sums, time.perf_counter() - start
 
 
-class Holders:
-    """Futures that are kept on the workers: waits for them, and finds their workers.
+class Cluster:
+    """The cluster as one fit sees it.
+
+    No call waits for longer than `timeout` without a worker or an answer of the
+    scheduler. On exit its futures are released, also those that the frames of an error
+    still refer to.
 
     Parameters
     ----------
@@ -110,6 +120,115 @@ class Holders:
     def __init__(self, client, timeout):
         self.client = client
         self.timeout = timeout
+        self._futures = {}  # by id, as futures of the same key are equal
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for future in self._futures.values():
+            future.release()
+
+    def check_open(self):
+        """Raise a ClusterLostError if the client is closed."""
+        if self.client.status in ("closing", "closed"):
+            raise ClusterLostError(
+                "The client is closed: by close(), or as it has lost the scheduler."
+            )
+
+    def futures_of(self, collection):
+        """Return the futures in a collection, or in nested lists."""
+        try:
+            return distributed.futures_of(collection)
+        except CancelledError as error:
+            raise _lost_partition(error) from error
+
+    def hold(self, function, *arguments, **options):
+        """Return what a method of the client returns; its futures are held.
+
+        Raises
+        ------
+        ClusterLostError
+            If the client is closed, or what it is to compute from is lost.
+        """
+        try:
+            made = function(*arguments, **options)
+        except CancelledError as error:
+            raise _lost_partition(error) from error
+        except Exception:
+            self.check_open()
+            raise
+        self._futures |= {id(future): future for future in self.futures_of(made)}
+        return made
+
+    def release(self, collection):
+        """Release the futures of a collection that was held."""
+        for future in self.futures_of(collection):
+            self._futures.pop(id(future), None)
+            future.release()
+
+    def call(self, function, *arguments, workers=(), **options):
+        """Return what a coroutine function returns, run in the loop of the client.
+
+        Raises
+        ------
+        ClusterLostError
+            If the cluster is gone before.
+        ConnectionError
+            If one of `workers`, addresses, is gone.
+        """
+        running = self._start(function, *arguments, **options)
+        try:
+            while not wait([running], LOOK_EVERY).done:
+                # a connection to a dead machine can stay silent for long
+                if not self.workers().issuperset(workers):
+                    raise ConnectionError("A worker is gone.")
+            return running.result()
+        except RuntimeError:  # of the connections of a client that is being closed
+            self.check_open()
+            raise
+        finally:
+            running.cancel()
+
+    def ask(self, function, *arguments, **options):
+        """Return what `call` returns, called again if the connection breaks."""
+        broken_since = None
+        while True:
+            try:
+                return self.call(function, *arguments, **options)
+            except CancelledError as error:
+                self.check_open()
+                raise _lost_partition(error) from error
+            except BROKEN as error:
+                self.workers()
+                now = time.monotonic()
+                broken_since = broken_since or now
+                if now - broken_since >= self.timeout:
+                    raise ClusterLostError(
+                        f"The connections of the cluster have been broken for "
+                        f"{self.timeout:g} seconds (worker_timeout): {error}"
+                    ) from error
+            time.sleep(0.05)  # dask is about to learn what is lost
+
+    def workers(self):
+        """Return the addresses of the workers, as soon as there is one."""
+        end = time.monotonic() + self.timeout
+        while True:
+            asked = self._start(self.client.scheduler.ncores)
+            try:
+                wait([asked], max(0, end - time.monotonic()))
+                if asked.done() and asked.result():
+                    return set(asked.result())
+            except BROKEN:
+                pass
+            finally:
+                asked.cancel()
+            if time.monotonic() >= end:
+                raise ClusterLostError(
+                    f"The cluster has had no worker, or no scheduler, for "
+                    f"{self.timeout:g} seconds (worker_timeout)."
+                )
+            time.sleep(0.1)
 
     def wait(self, futures):
         """Wait until all are in memory.
@@ -121,85 +240,54 @@ class Holders:
         Exception
             What a task has raised.
         """
-        alone_since = None
-        while True:
-            try:
-                with self.client.as_current():  # wait() has no client argument
-                    distributed.wait(futures, timeout=LOOK_EVERY)
-                break
-            except BROKEN as error:
-                self._raise_if_cancelled(futures, error)
-                alone_since = self._alone_since(alone_since)
-        for future in futures:
-            if future.status == "error":
-                cause = future.exception()
-                if isinstance(cause, distributed.KilledWorker):
-                    raise ClusterLostError(
-                        f"Several workers died while computing a partition: {cause}"
-                    ) from cause
+
+        async def exceptions():
+            return await asyncio.gather(*(future.exception() for future in futures))
+
+        for cause in self.call(exceptions):
+            if isinstance(cause, distributed.KilledWorker):
+                raise ClusterLostError(
+                    f"Several workers died while computing a partition: {cause}"
+                ) from cause
+            if cause is not None:
                 raise cause
+        if any(future.cancelled() for future in futures):
+            self.check_open()
+            raise _lost_partition()
 
     def gather(self, futures):
-        """Return their results."""
+        """Return the results of futures that are held, and release these."""
         futures = list(futures)
         self.wait(futures)
-
-        async def results():
-            return await self.client.gather(futures, asynchronous=True)
-
-        alone_since = None
-        while True:
-            try:
-                return self.client.sync(results, callback_timeout=10 * LOOK_EVERY)
-            except BROKEN as error:
-                self._raise_if_cancelled(futures, error)
-                alone_since = self._alone_since(alone_since)
-
-    def _of_scheduler(self, call, **arguments):
-        """Return the scheduler's answer; a TimeoutError if there is none."""
-        return self.client.sync(call, callback_timeout=10 * LOOK_EVERY, **arguments)
+        # in the loop, the client gives an awaitable
+        results = self.ask(self.client.gather, futures)
+        self.release(futures)
+        return results
 
     def who_has(self, futures):
         """Return the workers that hold each future: key to addresses."""
-        alone_since = None
+        keys = [future.key for future in futures]
         while True:
             self.wait(futures)
-            try:
-                keys = [future.key for future in futures]
-                ask = self.client.scheduler.who_has
-                holders = self._of_scheduler(ask, keys=keys)
-            except BROKEN:
-                holders = {}
-            if all(holders.get(future.key) for future in futures):
+            holders = self.ask(self.client.scheduler.who_has, keys=keys)
+            if all(holders.get(key) for key in keys):
                 return holders
-            alone_since = self._alone_since(alone_since)
             time.sleep(0.05)  # dask is about to learn that they are lost
 
-    def _raise_if_cancelled(self, futures, error):
-        if any(future.cancelled() for future in futures):
-            raise ClusterLostError(
-                "A partition is lost and cannot be computed again: its data were sent "
-                "to the cluster by scatter(), or the client was closed or cut off. "
-                "Build X and y from files or dask.array.from_array, which dask can "
-                "read again."
-            ) from error
+    def _start(self, function, *arguments, **options):
+        """Return a concurrent Future of a coroutine function."""
+        self.check_open()
 
-    def _alone_since(self, since):
-        """Return when the last worker was seen; raise if that is too long ago."""
-        try:
-            if self.client.status == "running" and self._of_scheduler(
-                self.client.scheduler.ncores
-            ):
-                return None
-        except (*BROKEN, RuntimeError):
-            pass
-        now = time.monotonic()
-        since = now if since is None else since
-        if now - since >= self.timeout:
-            raise ClusterLostError(
-                f"The cluster has had no worker, or no scheduler, for "
-                f"{self.timeout:g} seconds (worker_timeout)."
-            )
-        if self.client.status != "running":
-            time.sleep(LOOK_EVERY)
-        return since
+        async def answer():
+            return await function(*arguments, **options)
+
+        return asyncio.run_coroutine_threadsafe(answer(), self.client.loop.asyncio_loop)
+
+
+def _lost_partition(error=None):
+    return ClusterLostError(
+        "A partition is lost and cannot be computed again: its data were sent to the "
+        "cluster by scatter(), or the client was cut off"
+        f"{'' if error is None else f' ({error})'}. Build X and y from files or "
+        "dask.array.from_array, which dask can read again."
+    )

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skce._support.optional import optional
-from skce.dask._cluster import Evaluations, distributed
+from skce.dask._cluster import Evaluations
 from skce.dask._partitions import Expected, merged, summarise
 
 dask = optional("dask", "skce.dask")
@@ -25,7 +25,7 @@ class Partitions:
     ----------
     estimator : DaskPairedMLPClassifier
         Whose `n_features_in_` is set.
-    holders : Holders
+    cluster : Cluster
     X, y, weights : dask collections or array-like
         Weights may be None.
 
@@ -39,9 +39,9 @@ class Partitions:
         Whether the user keeps X on the workers anyway.
     """
 
-    def __init__(self, estimator, holders, X, y, weights):
-        self.holders = holders
-        client = holders.client
+    def __init__(self, estimator, cluster, X, y, weights):
+        self.cluster = cluster
+        client = cluster.client
         if not dask.is_dask_collection(X) or not hasattr(X, "to_delayed"):
             raise TypeError(
                 f"X is {type(X).__name__}; DaskPairedMLPClassifier fits dask arrays "
@@ -49,26 +49,29 @@ class Partitions:
                 "memory use PairedMLPClassifier."
             )
         self.expected = _expected(estimator, X)
-        client.register_plugin(Evaluations())
+        # in the loop, the client gives an awaitable
+        cluster.ask(client.register_plugin, Evaluations())
         given = [rows for rows in _aligned(X, y, weights) if rows is not None]
-        there = {future.key for future in distributed.futures_of(given)}
+        there = {future.key for future in cluster.futures_of(given)}
         self.kept = there.issuperset(dask.core.flatten(given[0].__dask_keys__()))
         # all at once, as dask then optimises X and y together
-        self.held = client.persist(given)
+        self.held = cluster.hold(client.persist, given)
         lists = delayed_partitions(*self.held)
         if there:
             keys = list(dask.core.flatten(self.held[0].__dask_keys__()))
         else:
-            self.held = lists = _spread(client, lists)
+            persisted, self.held = self.held, _spread(cluster, lists)
+            cluster.release(persisted)
+            lists = self.held
             keys = [future.key for future in lists[0]]
         self.partitions = list(zip(*lists, strict=True))
-        who_has = holders.who_has(distributed.futures_of(self.held))
+        who_has = cluster.who_has(cluster.futures_of(self.held))
         self.places = [who_has.get(key) for key in keys]
         n_sample = -(-SAMPLE_ROWS // len(self.partitions))
         summaries = self.each(
             partial(summarise, expected=self.expected, n_sample=n_sample)
         )
-        self.summary = merged(holders.gather(summaries))
+        self.summary = merged(cluster.gather(summaries))
 
     def each(self, function, of_labels=False):
         """Return futures of `function(number, X, y, weights)`, or of y and weights."""
@@ -81,20 +84,24 @@ class Partitions:
             with dask.annotate(**near):
                 arguments = partition[1:] if of_labels else partition
                 delayed.append(task(number, *arguments))
-        return self.holders.client.compute(delayed, optimize_graph=False)
+        return self.cluster.hold(
+            self.cluster.client.compute, delayed, optimize_graph=False
+        )
 
     def release(self):
         """Release what the fit itself has persisted; dask can compute it again."""
+        self.cluster.release(self.held)
         del self.held, self.partitions
 
 
-def _spread(client, lists):
+def _spread(cluster, lists):
     """Compute lists of futures of the partitions, neighbours on the same worker.
 
     So that the sums of a worker are those of few subtrees. What the user has persisted
     is left where it is.
     """
-    n_threads = client.nthreads()
+    # in the loop, the client gives an awaitable
+    n_threads = cluster.ask(cluster.client.nthreads)
     # each worker once per thread
     slots = [worker for worker, n in sorted(n_threads.items()) for _ in range(n)]
     n = len(lists[0])
@@ -108,7 +115,7 @@ def _spread(client, lists):
             near = [slots[i * len(slots) // n]]
             with dask.annotate(workers=near, allow_other_workers=True):
                 delayed.append(here(part))
-    futures = client.compute(delayed, optimize_graph=False)
+    futures = cluster.hold(cluster.client.compute, delayed, optimize_graph=False)
     return [futures[i : i + n] for i in range(0, len(futures), n)]
 
 

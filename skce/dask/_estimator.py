@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import fsum
 from os import PathLike
 from typing import Any, Self
@@ -21,7 +21,7 @@ from skce._inputs.weights import class_factors
 from skce._network.standardization import Standardization
 from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
-from skce.dask._cluster import ClusterLostError, Holders, distributed
+from skce.dask._cluster import Cluster, ClusterLostError, distributed
 from skce.dask._collections import (
     Partitions,
     delayed_partitions,
@@ -36,6 +36,13 @@ da = optional("dask.array", "skce.dask")
 __all__ = ["DaskPairedMLPClassifier"]
 
 OWN = {"client": None, "worker_timeout": 30.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenOnCluster(Given):
+    """The arguments of `fit`, and the cluster that has the rows."""
+
+    cluster: Cluster
 
 
 class DaskPairedMLPClassifier(BasePairedMLP):
@@ -60,8 +67,8 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         The cluster. None is the current client. It is not pickled, and not copied by
         `clone`.
     worker_timeout : float, default=30.0
-        Seconds without any worker, or without the scheduler, after which a fit ends
-        with a ClusterLostError.
+        Seconds without any worker, or without an answer of the scheduler, after which
+        a fit or score ends with a ClusterLostError.
 
     Attributes
     ----------
@@ -220,8 +227,12 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             As PairedMLPClassifier.
         """
         validation = X_val, y_val, sample_weight_val
-        given = Given(X, y, sample_weight, validation, (coefs_init, intercepts_init))
-        lost = self._fit(given, checkpoint).interrupt.lost
+        start = coefs_init, intercepts_init
+        with Cluster(self._client(), self.worker_timeout) as cluster:
+            given = GivenOnCluster(
+                X, y, sample_weight, validation, start, cluster=cluster
+            )
+            lost = self._fit(given, checkpoint).interrupt.lost
         if lost is not None:
             error = ClusterLostError(
                 f"{lost} The fit ended after {self.n_iter_} iterations; the estimator "
@@ -249,8 +260,8 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         """Make the Problem of rows on the cluster."""
         self._check_available(given)
         pairing, network_for = self._architecture()
-        holders = Holders(self._client(), self.worker_timeout)
-        partitions = Partitions(self, holders, given.X, given.y, given.sample_weight)
+        X, y, weights = given.X, given.y, given.sample_weight
+        partitions = Partitions(self, given.cluster, X, y, weights)
         summary = partitions.summary
         if summary.n_columns:
             shape = (summary.n_rows, summary.n_columns)
@@ -309,7 +320,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             )
 
     def _client(self):
-        if hasattr(distributed.worker.thread_state, "execution_state"):
+        if in_task():
             raise ValueError(
                 "A fit cannot run in a task of dask (as a search does in "
                 "joblib.parallel_config('dask')): it would wait forever for the "
@@ -320,6 +331,14 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             return self.client_
         except AttributeError as error:
             raise ValueError(str(error)) from error.__cause__
+
+    @staticmethod
+    def _client_of_dask():
+        """Return the client that dask.compute would use; None where it needs none."""
+        if in_task():  # which dask.compute lets go of its thread
+            return None
+        owner = getattr(dask.base.get_scheduler(), "__self__", None)
+        return owner if isinstance(owner, distributed.Client) else None
 
     def predict(self, X: Any) -> Any:
         """Predict the class of each row; see PairedMLPClassifier.
@@ -406,10 +425,12 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         model = dask.delayed(local)
         parts = zip(*delayed_partitions(X, y, sample_weight), strict=True)
         sums = [right(model, number, *part) for number, part in enumerate(parts)]
-        if self.client is not None:
-            sums = self.client.gather(self.client.compute(sums))
-        else:
+        client = self.client or self._client_of_dask()
+        if client is None:
             sums = dask.compute(*sums)
+        else:
+            with Cluster(client, self.worker_timeout) as cluster:
+                sums = cluster.gather(cluster.hold(client.compute, sums))
         hits, total = (fsum(column) for column in zip(*sums, strict=True))
         if not 0 < total < np.inf:
             raise ValueError(
@@ -417,6 +438,11 @@ class DaskPairedMLPClassifier(BasePairedMLP):
                 "number."
             )
         return hits / total
+
+
+def in_task():
+    """Return whether this thread runs a task of a worker."""
+    return hasattr(distributed.worker.thread_state, "execution_state")
 
 
 def _predict_part(X, model, method):

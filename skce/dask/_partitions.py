@@ -25,7 +25,7 @@ __all__ = [
     "Recipe",
     "digest_of_part",
     "merged",
-    "moments_of",
+    "moments_of_part",
     "prepare",
     "summarise",
     "weight_sums",
@@ -242,14 +242,14 @@ def weight_sums(number, y, weights, recipe):
     return float(weights.sum()), float(weights.min()), float(weights.max()), sums
 
 
-def moments_of(number, X, y, weights, recipe):
-    """Moments of the columns of X, with the weights of rows and classes."""
-    X, y, weights = _checked(number, X, y, weights, recipe.expected)
-    if X.shape[0] == 0:
-        return no_moments(recipe.expected.n_features)
-    return column_moments(
-        X, _weights(_codes(number, y, recipe.labels), weights, recipe)
-    )
+def moments_of_part(part):
+    """Weighted moments of the columns of X."""
+    n_features = part.network.layer_sizes[0]
+    moments = no_moments(n_features)
+    for block in (block for share in part.shares for block in share):
+        X = block.X[:, :n_features]  # without a column of ones
+        moments = moments.merged(column_moments(X, block.weights))
+    return moments
 
 
 def digest_of_part(part):

@@ -8,7 +8,7 @@ worker is lost, the evaluation is repeated, with the same bits.
 import asyncio
 import time
 from dataclasses import replace
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from math import fsum
 
 import numpy as np
@@ -19,7 +19,12 @@ from skce._network.rows import RowsLost, digest_of
 from skce._network.standardization import Moments
 from skce._support.optional import optional
 from skce.dask._cluster import BROKEN, LOOK_EVERY, OPERATION, ClusterLostError
-from skce.dask._partitions import digest_of_part, moments_of, prepare, weight_sums
+from skce.dask._partitions import (
+    digest_of_part,
+    moments_of_part,
+    prepare,
+    weight_sums,
+)
 from skce.dask._tree import root_sum
 
 distributed = optional("distributed", "skce.dask")
@@ -57,22 +62,20 @@ class ClusterRows:
         self.dtype = expected.dtype
         self.sample, self.largest = summary.sample, summary.largest
         self.seconds = {}
-        self._holders = partitions.holders
+        self._cluster = partitions.cluster
         self._n_threads = None if n_jobs in (None, -1) else n_jobs
         self._assigned = None
         self._direct = None
         total, recipe = self._weigh(partitions, recipe)
         with np.errstate(over="ignore"):
             self.total_weight = float(np.ldexp(total, recipe.exponent))
-        parts = partitions.each(partial(moments_of, recipe=recipe))
-        self.moments = reduce(Moments.merged, self._holders.gather(parts))
         self._parts = partitions.each(partial(prepare, recipe=recipe))
-        self._holders.wait(self._parts)
+        self._cluster.wait(self._parts)
         partitions.release()
 
     def _weigh(self, partitions, recipe):
         """Return the sum of the scaled weights, and the recipe with their mean."""
-        sums = self._holders.gather(
+        sums = self._cluster.gather(
             partitions.each(partial(weight_sums, recipe=recipe), of_labels=True)
         )
         totals, minima, maxima, targets = zip(*sums, strict=True)
@@ -87,9 +90,20 @@ class ClusterRows:
 
     def digest(self):
         """Return a fingerprint of the rows, for checkpoints."""
-        digests = self._holders.client.map(digest_of_part, self._parts, pure=False)
-        texts = "".join(self._holders.gather(digests)).encode()
+        texts = "".join(self._of_parts(digest_of_part)).encode()
         return digest_of(np.frombuffer(texts, dtype=np.uint8))
+
+    @cached_property
+    def moments(self):
+        """Weighted moments of the columns of X."""
+        return reduce(Moments.merged, self._of_parts(moments_of_part))
+
+    def _of_parts(self, function):
+        """Return the results of a function of a `Part`, of all in their order."""
+        client = self._cluster.client
+        return self._cluster.gather(
+            self._cluster.hold(client.map, function, self._parts, pure=False)
+        )
 
     def sums(self, kind, vectors):
         """Return [loss, vector...] summed over the rows; see `Rows`."""
@@ -102,15 +116,13 @@ class ClusterRows:
 
     def _nodes(self, kind, vectors):
         """Return the sums of the workers; ask again until none of them is lost."""
-        client = self._holders.client
+        cluster = self._cluster
         message = {
             "kind": kind,
             "vectors": [distributed.protocol.to_serialize(v) for v in vectors],
             "n_threads": self._n_threads,
         }
         while True:
-            if client.status in ("closing", "closed"):
-                raise ClusterLostError("The client was closed.")
             try:
                 if self._assigned is None:
                     self._assigned = self._assign()
@@ -121,12 +133,8 @@ class ClusterRows:
                     f"A partition is lost and cannot be computed again: {error!r}"
                 ) from error
             try:
-                answers = client.sync(self._ask, message)
+                answers = cluster.call(self._ask, message, workers=self._assigned)
             except BROKEN:
-                answers = None
-            except RuntimeError:
-                if client.status == "running":
-                    raise
                 answers = None
             if answers is not None and not any("missing" in a for a in answers):
                 break
@@ -145,54 +153,37 @@ class ClusterRows:
     def _assign(self):
         """Assign to each worker the keys of the parts that it sums, in their order."""
         plan = {}
-        holders = self._holders.who_has(self._parts)
+        holders = self._cluster.who_has(self._parts)
         for future in self._parts:
             # of several that hold it, the one with the least to do
             address = min(holders[future.key], key=lambda a: (len(plan.get(a, ())), a))
             plan.setdefault(address, []).append(future.key)
-        self._direct = self._holders.client.sync(self._reachable, next(iter(plan)))
+        self._direct = self._cluster.call(self._reachable, next(iter(plan)))
         return plan
 
     async def _reachable(self, address):
         """Return whether the client reaches a worker without the scheduler."""
         try:
-            call = self._holders.client.rpc(address).identity()
+            call = self._cluster.client.rpc(address).identity()
             await asyncio.wait_for(call, 5 * LOOK_EVERY)
         except (OSError, TimeoutError):
             return False
         return True
 
     async def _ask(self, message):
-        """Return the answers of all workers; None if one of them is lost."""
-        client = self._holders.client
+        """Return the answers of all workers, in the order of `_assigned`."""
         calls = [
-            asyncio.ensure_future(self._call(address, {**message, "keys": keys}))
+            asyncio.ensure_future(self._call(address, message | {"keys": keys}))
             for address, keys in self._assigned.items()
         ]
         try:
-            while True:
-                done, waiting = await asyncio.wait(
-                    calls, timeout=LOOK_EVERY, return_when=asyncio.FIRST_EXCEPTION
-                )
-                broken = [call for call in done if call.exception() is not None]
-                if broken:
-                    error = broken[0].exception()
-                    if isinstance(error, OSError):
-                        return None
-                    raise error
-                if not waiting:
-                    return [call.result() for call in calls]
-                # a connection to a dead machine can stay silent for long
-                ask = client.scheduler.ncores()
-                there = await asyncio.wait_for(ask, 10 * LOOK_EVERY)
-                if not set(self._assigned) <= set(there):
-                    return None
+            return await asyncio.gather(*calls)
         finally:
             for call in calls:
                 call.cancel()
 
     async def _call(self, address, message):
-        client = self._holders.client
+        client = self._cluster.client
         if self._direct:
             return await getattr(client.rpc(address), OPERATION)(**message)
         message = {"op": OPERATION, **message}
