@@ -48,6 +48,7 @@ pytest.importorskip("distributed")
 
 import dask
 import dask.array as da
+import dask.bag as db
 import dask.dataframe as dd
 import distributed
 from distributed import Client, LocalCluster, wait
@@ -123,7 +124,7 @@ def local_fit(clf, X, y, weights=None):
     )
     mean = None if weights is None else weights.mean()
     encoding = labels.encoding(pairing.activation)
-    expected = Expected(X.shape[1], None, X.dtype)
+    expected = Expected(X.shape[1], None, X.dtype, weights is not None)
     recipe = Recipe(expected, network, labels, encoding, mean_weight=mean)
     blocks = []
     for i in range(0, len(X), CHUNK):
@@ -439,6 +440,69 @@ def test_frames_with_other_columns_text_or_partitions_are_refused(client, data):
     y = collection([parts[0][["y"]], missing, parts[2][["y"]]])["y"]
     with pytest.raises(ValueError, match="Partition 1"):
         classifier().fit(collection(good), y)
+
+
+def test_nullable_columns_without_na_are_predicted_as_others(client, data):
+    plain = frame(data).round(0).assign(b=lambda table: table["b"] > 0)
+    plain["c"] = plain["c"].astype(np.float32)
+    nullable = plain.convert_dtypes().astype({"b": "boolean", "c": "Float32"})
+    ddf = dd.from_pandas(nullable, npartitions=3)
+    X, table = ddf[list("abcde")], plain[list("abcde")]
+    clf = classifier(max_iter=5).fit(X, ddf["y"])
+    local = clf.to_local()
+    np.testing.assert_array_equal(clf.predict(X).compute(), local.predict(table))
+    probabilities = clf.predict_proba(X)
+    np.testing.assert_array_equal(probabilities.compute(), local.predict_proba(table))
+    assert list(probabilities.dtypes) == list(probabilities.compute().dtypes)
+    assert clf.score(X, ddf["y"]) == local.score(table, plain["y"])
+
+
+def test_what_is_neither_an_array_nor_a_frame_is_refused(client, data):
+    X, y, _ = data
+    clf = classifier(max_iter=2).fit(cut(X), cut(y))
+    delayed, future = dask.delayed(X), client.scatter(X)
+    rows, labels = cut(X), cut(y)
+    for lazy in (db.from_sequence([[1.0, 2.0]]), delayed, future):
+        calls = [(clf.fit, lazy, labels), (clf.fit, rows, lazy)]
+        calls += [(clf.fit, rows, labels, lazy), (clf.predict, lazy)]
+        calls += [(clf.score, lazy, labels), (clf.score, rows, lazy)]
+        for call, *given in calls:
+            with pytest.raises(TypeError, match=f"is a {type(lazy).__name__} of dask"):
+                call(*given)
+    for other in ("tcp://localhost", client.cluster):
+        clf.client = other
+        with pytest.raises(ValueError, match=r"client=.* must be None or a dist"):
+            clf.fit(cut(X), cut(y))
+        with pytest.raises(AttributeError, match=r"client=.* must be None or a dist"):
+            clf.score(cut(X), cut(y))
+
+
+@pytest.mark.parametrize("block", [None, [[1.0] * 5] * 1500, 3.0, {"a": 1}])
+def test_blocks_that_are_no_arrays_are_refused(client, data, block):
+    X, y, _ = data
+    name = type(block).__name__
+
+    def with_block(array):
+        first = da.from_delayed(
+            dask.delayed(lambda: block)(), (1500, *array.shape[1:]), array.dtype
+        )
+        return da.concatenate([first, cut(array[1500:], 1500)])
+
+    clf = classifier(max_iter=2).fit(cut(X, 1500), cut(y, 1500))
+    with pytest.raises(ValueError, match=f"Partition 0: X is {name}"):
+        clf.fit(with_block(X), cut(y, 1500))
+    with pytest.raises(ValueError, match=f"Partition 0: X is {name}"):
+        clf.score(with_block(X), cut(y, 1500))
+    with pytest.raises(ValueError, match=f"A block of X is {name}"):
+        clf.predict_proba(with_block(X)).partitions[0].compute()
+    if name == "list":  # of labels and weights, as good as an array
+        return
+    with pytest.raises(ValueError, match="Partition 0: y is "):
+        clf.fit(cut(X, 1500), with_block(y))
+    with pytest.raises(ValueError, match="Partition 0: y is "):
+        clf.score(cut(X, 1500), with_block(y))
+    with pytest.raises(ValueError, match="Partition 0: "):
+        clf.fit(cut(X, 1500), cut(y, 1500), with_block(y))
 
 
 def test_unsupported_parameters_are_refused(client, data):

@@ -1,5 +1,6 @@
 """dask collections: partitions of X, y and weights that belong together."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,8 +12,15 @@ from skce.dask._partitions import Expected, merged, summarise
 
 dask = optional("dask", "skce.dask")
 da = optional("dask.array", "skce.dask")
+distributed = optional("distributed", "skce.dask")
 
-__all__ = ["Partitions", "delayed_partitions", "one_chunk_of_columns"]
+__all__ = [
+    "Partitions",
+    "check_collection",
+    "delayed_partitions",
+    "meta_row",
+    "one_chunk_of_columns",
+]
 
 # Rows that the client looks at for a ScaleWarning
 SAMPLE_ROWS = 1000
@@ -42,13 +50,14 @@ class Partitions:
     def __init__(self, estimator, cluster, X, y, weights):
         self.cluster = cluster
         client = cluster.client
-        if not dask.is_dask_collection(X) or not hasattr(X, "to_delayed"):
+        check_collection("X", X)
+        if not dask.is_dask_collection(X):
             raise TypeError(
                 f"X is {type(X).__name__}; DaskPairedMLPClassifier fits dask arrays "
                 "and data frames: dask.array.from_array(X, chunks=...). For data in "
                 "memory use PairedMLPClassifier."
             )
-        self.expected = _expected(estimator, X)
+        self.expected = replace(_expected(estimator, X), weighted=weights is not None)
         # in the loop, the client gives an awaitable
         cluster.ask(client.register_plugin, Evaluations())
         given = [rows for rows in _aligned(X, y, weights) if rows is not None]
@@ -132,13 +141,30 @@ def _expected(estimator, X):
         example = np.ones((1, X.shape[1]))
     else:
         columns, dtypes = list(X.columns), list(X.dtypes)
-        example = X._meta_nonempty
+        example = meta_row(X)
     if X.shape[1] == 0:
         raise ValueError("X has 0 features; at least one is needed.")
     validate_data(estimator, example, skip_check_array=True)
     all_float32 = all(dtype == np.float32 for dtype in dtypes)
     dtype = np.dtype(np.float32 if all_float32 else np.float64)
     return Expected(X.shape[1], columns, dtype)
+
+
+def check_collection(name, rows):
+    """Raise a TypeError for what is lazy, but neither an array nor a data frame."""
+    lazy = dask.is_dask_collection(rows) or isinstance(rows, distributed.Future)
+    # of the type, as a Delayed has any attribute; a Bag has none
+    if lazy and not hasattr(type(rows), "ndim"):
+        raise TypeError(
+            f"{name} is a {type(rows).__name__} of dask, but must be one of its arrays "
+            "or data frames: make one by dask.array.from_delayed, "
+            "dask.dataframe.from_delayed or Bag.to_dataframe."
+        )
+
+
+def meta_row(X):
+    """Return a row with the columns and types of a dask data frame."""
+    return X._meta_nonempty.iloc[:1]  # of nullable columns, the second row is NA
 
 
 def one_chunk_of_columns(X):
@@ -169,6 +195,7 @@ def _aligned(X, y, weights):
 
 def _cut_as(X, name, values):
     """Return `values` as a collection, in the chunks of X if these are known."""
+    check_collection(name, values)
     chunks = X.chunks[0] if isinstance(X, da.Array) else (np.nan,)
     known = not np.isnan(chunks).any()
     if not dask.is_dask_collection(values):

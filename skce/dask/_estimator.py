@@ -24,10 +24,12 @@ from skce.classifier import PairedMLPClassifier
 from skce.dask._cluster import Cluster, ClusterLostError, distributed
 from skce.dask._collections import (
     Partitions,
+    check_collection,
     delayed_partitions,
+    meta_row,
     one_chunk_of_columns,
 )
-from skce.dask._partitions import Recipe
+from skce.dask._partitions import Recipe, check_block
 from skce.dask._rows import ClusterRows
 
 dask = optional("dask", "skce.dask")
@@ -152,6 +154,11 @@ class DaskPairedMLPClassifier(BasePairedMLP):
                     "Client(LocalCluster())`, for a running cluster with "
                     "`Client('tcp://address:8786')`, or pass client=."
                 ) from error
+        if not isinstance(client, distributed.Client):
+            raise AttributeError(
+                f"client={client!r} must be None or a distributed.Client, such as "
+                "Client('tcp://address:8786') or Client(cluster)."
+            )
         if client.status in ("closing", "closed"):
             raise AttributeError("The client is closed: pass one that is not.")
         if client.asynchronous:
@@ -375,6 +382,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
     def _predicted(self, method, X):
         check_is_fitted(self)
         local = self.to_local()
+        check_collection("X", X)
         if not dask.is_dask_collection(X):
             return getattr(local, method)(X)
         if X.ndim != 2:
@@ -386,7 +394,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             X = one_chunk_of_columns(X)
             example = np.ones((1, X.shape[1]), dtype=X.dtype)
         else:
-            example = X._meta_nonempty
+            example = meta_row(X)
         meta = _predict_part(example, local, method)[:0]
         model = dask.delayed(local)
         if not isinstance(X, da.Array):
@@ -416,6 +424,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         -------
         score : float
         """
+        check_collection("X", X)
         if not dask.is_dask_collection(X):
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
@@ -425,7 +434,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         model = dask.delayed(local)
         parts = zip(*delayed_partitions(X, y, sample_weight), strict=True)
         sums = [right(model, number, *part) for number, part in enumerate(parts)]
-        client = self.client or self._client_of_dask()
+        client = self._client_of_dask() if self.client is None else self.client_
         if client is None:
             sums = dask.compute(*sums)
         else:
@@ -447,6 +456,7 @@ def in_task():
 
 def _predict_part(X, model, method):
     """Predict a partition: for a frame, a frame or series with its index."""
+    check_block("A block of X", X)
     if X.shape[0]:
         predicted = getattr(model, method)(X)
     else:
@@ -469,6 +479,8 @@ def _predict_part(X, model, method):
 def _right(model, number, X, y, weights):
     """Weight of the rows that are predicted correctly, and of all."""
     y = np.asarray(y)
+    check_block(f"Partition {number}: X", X)
+    check_block(f"Partition {number}: y", y)
     if len(y) != X.shape[0]:
         raise ValueError(
             f"Partition {number}: X has {X.shape[0]} rows and y has {len(y)}."

@@ -23,6 +23,7 @@ __all__ = [
     "Part",
     "PartitionSummary",
     "Recipe",
+    "check_block",
     "digest_of_part",
     "merged",
     "moments_of_part",
@@ -46,11 +47,14 @@ class Expected:
         Names of the features, of a data frame.
     dtype : dtype
         In which X is computed.
+    weighted : bool
+        Whether sample_weight was given.
     """
 
     n_features: int
     columns: list | None
     dtype: np.dtype
+    weighted: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,15 @@ class Recipe:
     kept: bool = False
 
 
+def check_block(name, block):
+    """Raise a ValueError if a block or partition is no array or frame."""
+    if not getattr(block, "shape", ()):
+        raise ValueError(
+            f"{name} is {type(block).__name__}; a block must be an array (of X, or a "
+            "CSR matrix) or a pandas object."
+        )
+
+
 def _checked(number, X, y, weights, expected):
     """Validate X, y and the weights (or None); errors name the partition."""
     try:
@@ -127,6 +140,7 @@ def _checked(number, X, y, weights, expected):
 
 
 def _check(X, y, weights, expected):
+    check_block("X", X)
     columns = getattr(X, "columns", None)
     if expected.columns is not None and list(columns) != expected.columns:
         raise ValueError(
@@ -140,6 +154,7 @@ def _check(X, y, weights, expected):
         )
     X = check_part(X, expected.dtype)
     y = np.asarray(y)
+    check_block("y", y)
     if len(y) != X.shape[0]:
         raise ValueError(
             f"X has {X.shape[0]} rows and y has {len(y)}: partition both alike."
@@ -148,9 +163,10 @@ def _check(X, y, weights, expected):
         y = column_or_1d(y)
     if len(y):
         check_kind(y)
-    if weights is None:
+    if not expected.weighted:
         return X, y, None
-    weights = np.asarray(weights, dtype=np.float64)
+    weights = np.asarray(weights, dtype=None if weights is None else np.float64)
+    check_block("sample_weight", weights)
     if weights.shape == (len(y), 1):
         weights = weights[:, 0]
     # no rows, or weights of 0 alone, are no error in a part of the data
