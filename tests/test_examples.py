@@ -1,6 +1,8 @@
 """Every example of the gallery runs and draws its figure."""
 
+import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 
 
 def test_pairing_grid_prints_tables_and_saves_a_figure(tmp_path, monkeypatch, capsys):
@@ -74,3 +77,21 @@ def test_large_file_converts_csv_and_parquet(tmp_path, capsys):
         assert (y == rows["kind"]).all()
     namespace["main"](tmp_path / "rows.csv", "kind")
     assert "softmax x cross_entropy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cluster.md"])
+def test_the_first_cluster_of_a_page_runs_as_a_script(page, tmp_path):
+    pytest.importorskip("distributed")
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    script = tmp_path / "script.py"
+    script.write_text(next(b for b in blocks if "LocalCluster(" in b))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0.95
