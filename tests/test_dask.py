@@ -63,6 +63,7 @@ from skce.dask._partitions import (
     prepare,
     summarise,
 )
+from skce.dask._rows import ClusterRows
 from skce.dask._tree import root_sum, subtree_sums
 
 pytestmark = [
@@ -190,6 +191,18 @@ def test_features_are_standardized_over_all_partitions(client, data):
     raw = classifier(standardize=False, max_iter=2)
     with pytest.warns(ScaleWarning, match="saturated.*set standardize=True"):
         raw.fit(cut(X), cut(y))
+
+
+def test_moments_are_computed_only_for_standardized_features(client, data, monkeypatch):
+    X, y, _ = data
+
+    def moments(rows):
+        raise ZeroDivisionError("asked for the moments")
+
+    monkeypatch.setattr(ClusterRows, "moments", property(moments))
+    classifier(standardize=False, max_iter=2).fit(cut(X), cut(y))
+    with pytest.raises(ZeroDivisionError):
+        classifier(max_iter=2).fit(cut(X), cut(y))
 
 
 @pytest.mark.parametrize("names", NAMES, ids=" x ".join)
