@@ -507,7 +507,7 @@ def test_blocks_that_are_no_arrays_are_refused(client, data, block):
     with pytest.raises(ValueError, match=f"Partition 0: X is {name}"):
         clf.score(with_block(X), cut(y, 1500))
     with pytest.raises(ValueError, match=f"A block of X is {name}"):
-        clf.predict_proba(with_block(X)).partitions[0].compute()
+        clf.predict(with_block(X)).partitions[0].compute()
     if name == "list":  # of labels and weights, as good as an array
         return
     with pytest.raises(ValueError, match="Partition 0: y is "):

@@ -400,17 +400,18 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         if not isinstance(X, da.Array):
             return X.map_partitions(_predict_part, model, method, meta=meta)
         one_dimensional = meta.ndim == 1
-        return X.map_blocks(
+        if one_dimensional:  # as a column: dask concatenates what loses a dimension
+            meta = meta[:, None]
+        predicted = X.map_blocks(
             _predict_part,
             model,
             method,
             dtype=meta.dtype,
             meta=meta,
-            drop_axis=1 if one_dimensional else None,
-            chunks=(X.chunks[0],)
-            if one_dimensional
-            else (X.chunks[0], (meta.shape[1],)),
+            chunks=(X.chunks[0], (meta.shape[1],)),
+            as_column=one_dimensional,
         )
+        return predicted[:, 0] if one_dimensional else predicted
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy; of a multilabel y, that all labels of a row are right.
@@ -454,7 +455,7 @@ def in_task():
     return hasattr(distributed.worker.thread_state, "execution_state")
 
 
-def _predict_part(X, model, method):
+def _predict_part(X, model, method, as_column=False):
     """Predict a partition: for a frame, a frame or series with its index."""
     check_block("A block of X", X)
     if X.shape[0]:
@@ -467,7 +468,7 @@ def _predict_part(X, model, method):
             )
         predicted = getattr(model, method)(row)[:0]
     if not hasattr(X, "columns"):
-        return predicted
+        return predicted[:, None] if as_column else predicted
     pandas = optional("pandas", "A dask DataFrame")
     if predicted.ndim == 1:
         return pandas.Series(predicted, index=X.index, name=method)
