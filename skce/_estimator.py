@@ -41,6 +41,7 @@ from skce._network.kernels import Network
 from skce._network.objective import Objective
 from skce._network.rows import LocalRows
 from skce._network.standardization import Standardization
+from skce._support.callers import within_another_fit
 from skce._support.copies import shallow_copy
 from skce._support.documentation import link_template
 from skce._support.warn import warn
@@ -344,6 +345,8 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                 lambda run: posterior_covariance(problem, theta, run),
             )
         except KeyboardInterrupt:
+            if within_another_fit():
+                raise
             warn(
                 "The fit is complete, but Ctrl-C came before the covariance that "
                 "moderated=True needs: probabilities are not moderated.",

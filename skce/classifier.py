@@ -13,7 +13,7 @@ from skce._fitting.callbacks import with_callbacks
 from skce._fitting.problem import Given, Problem
 from skce._inputs.duplicates import dense_if_small, merge_duplicates
 from skce._inputs.labels import encode, encode_targets
-from skce._inputs.sampling import given_validation, split_data
+from skce._inputs.sampling import given_validation, split_data, warn_if_cut
 from skce._inputs.validation import check_training_rows
 from skce._inputs.weights import (
     check_weights,
@@ -331,8 +331,11 @@ class PairedMLPClassifier(BasePairedMLP):
             If the fit ended before it had converged and was not stopped early; or if it
             has learned nothing, that is, if its loss is no better than that of the
             class frequencies. Ctrl-C ends the fit with this warning and the best
-            weights so far (a search continues with the next fit); before the first
-            iteration it is raised.
+            weights so far; before the first iteration, and within a search or an
+            ensemble, it is raised.
+        UserWarning
+            If a search, calibration or ensemble of scikit-learn hands over as many rows
+            of X_val as of X: it gives each fit a part of every array as long as X.
 
         Examples
         --------
@@ -449,6 +452,8 @@ class PairedMLPClassifier(BasePairedMLP):
         )
         network = network_for(X.shape[1], labels)
         held_out = given_validation(self, given.validation, labels)
+        if held_out is not None and held_out.data.n_rows == X.shape[0]:
+            warn_if_cut(X.shape[0])
         if self.early_stopping and held_out is None:
             # else the weights of `data` count duplicates
             weighted = given.sample_weight is not None

@@ -1,13 +1,18 @@
 """The classifier inside scikit-learn's meta-estimators, displays and inspection."""
 
+from functools import partial
+from itertools import chain, repeat
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SequentialFeatureSelector
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import (
@@ -15,14 +20,21 @@ from sklearn.inspection import (
     PartialDependenceDisplay,
     permutation_importance,
 )
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_val_score,
+)
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
-from skce import PairedMLPClassifier
+from skce import PairedMLPClassifier, compare_pairings
+from skce._fitting.solvers import Monitor
+from skce._support.fitted import innermost
 
 X, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -103,3 +115,70 @@ def test_polars_frames_give_the_results_of_pandas(classifier):
     assert list(fitted.feature_names_in_) == list("abcd")
     expected = fitted.predict_proba(pd.DataFrame(X, columns=list("abcd")))
     np.testing.assert_array_equal(fitted.predict_proba(frame), expected)
+
+
+WITHIN = {
+    "search": lambda c: GridSearchCV(c, {"alpha": [1, 10]}, cv=2, refit=False).fit,
+    "cross-validation": lambda c: partial(cross_val_score, c, cv=3),
+    "comparison": lambda c: partial(compare_pairings, c, pairings=PAIRS[:1], cv=3),
+    "calibration": lambda c: CalibratedClassifierCV(c, cv=3).fit,
+    "bagging": lambda c: BaggingClassifier(c, n_estimators=3).fit,
+    "voting": lambda c: VotingClassifier([("a", c), ("b", c)]).fit,
+    "pipeline in a search": lambda c: GridSearchCV(
+        Pipeline([("c", c)]), {"c__alpha": [1, 10]}, cv=2
+    ).fit,
+}
+ALONE = {
+    "classifier": lambda c: c.fit,
+    "pipeline": lambda c: make_pipeline(StandardScaler(), c).fit,
+    "refit": lambda c: GridSearchCV(c, {"alpha": [1]}, cv=2).fit,
+}
+
+
+@pytest.fixture
+def press(monkeypatch):
+    """Return a function that makes Ctrl-C come in the n-th iteration from now on."""
+    original = Monitor.record_iteration
+
+    def at(n):
+        presses = chain([False] * (n - 1), [True], repeat(False))
+
+        def record_iteration(self, theta):
+            if next(presses):
+                raise KeyboardInterrupt
+            return original(self, theta)
+
+        monkeypatch.setattr(Monitor, "record_iteration", record_iteration)
+
+    return at
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_ctrl_c_ends_what_scikit_learn_makes_several_fits_for(name, press):
+    fit = WITHIN[name](PairedMLPClassifier(hidden_layer_sizes=4, random_state=0))
+    press(5)  # a fit cut after four iterations must not be scored as a whole one
+    with pytest.raises(KeyboardInterrupt):
+        fit(X, y)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_ctrl_c_keeps_the_best_weights_of_a_fit_by_itself(name, press):
+    clf = PairedMLPClassifier(hidden_layer_sizes=4, alpha=1, random_state=0)
+    n_before = 0
+    if name == "refit":
+        halves = StratifiedKFold(2).split(X, y)
+        n_before = sum(clone(clf).fit(X[i], y[i]).n_iter_ for i, _ in halves)
+    press(n_before + 5)
+    with pytest.warns(ConvergenceWarning, match="was interrupted"):
+        fitted = ALONE[name](clf)(X, y)
+    assert innermost(fitted).solver_result_["reason"] == "interrupted"
+
+
+def test_validation_rows_that_a_search_has_cut_are_told():
+    clf = PairedMLPClassifier(hidden_layer_sizes=4, early_stopping=True)
+    search = GridSearchCV(clf, {"alpha": [1]}, cv=3)
+    rows, labels = X[::2], y[::2]
+    with pytest.warns(UserWarning, match="X_val has 50 rows, as many as X.* leave a"):
+        search.fit(rows, labels, X_val=X[1::2], y_val=y[1::2])
+    search.fit(rows, labels, X_val=X[3::2], y_val=y[3::2])  # of another length
+    clf.fit(rows, labels, X_val=X[1::2], y_val=y[1::2])  # by itself

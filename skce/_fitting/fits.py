@@ -13,6 +13,7 @@ from skce._fitting.stopping import ValidationWatch
 from skce._inputs.sampling import MAX_COPIED_BYTES
 from skce._network.executors import with_workers
 from skce._network.standardization import is_scaled
+from skce._support.callers import within_another_fit
 
 __all__ = [
     "BrokenFitError",
@@ -183,7 +184,7 @@ def fit_from_starts(problem, starts, plan, task=None, interrupt=None):
     NonFiniteObjectiveError
         If all starts lead to one.
     KeyboardInterrupt
-        If it came before the first iteration.
+        If it came before the first iteration, or within a search or an ensemble.
     """
     interrupt = Interrupt() if interrupt is None else interrupt
     outcomes = [Outcome(start) for start in starts]
@@ -218,6 +219,8 @@ def fit_from_starts(problem, starts, plan, task=None, interrupt=None):
         stage.n_iter for outcome in outcomes for stage in outcome.stages
     ):
         raise interrupt.lost or KeyboardInterrupt  # there is nothing to keep
+    if interrupt.is_set() and interrupt.lost is None and within_another_fit():
+        raise KeyboardInterrupt  # its score would count as that of a whole fit
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if errors and all(outcome.solution is None for outcome in outcomes):
         raise min(errors, key=_value_of)

@@ -8,6 +8,8 @@ from sklearn.utils.validation import check_consistent_length
 from skce._inputs.validation import check_rows
 from skce._inputs.weights import ClassFactors, check_weights, weigh_data
 from skce._network.data import Data, n_bytes
+from skce._support.callers import within_another_fit
+from skce._support.warn import warn
 
 __all__ = [
     "MAX_COPIED_BYTES",
@@ -18,6 +20,7 @@ __all__ = [
     "split",
     "split_data",
     "stratified_order",
+    "warn_if_cut",
 ]
 
 # Copies of a sample and its fresh rows, in bytes. A larger X may be a file, which is
@@ -248,3 +251,21 @@ def given_validation(estimator, given, labels):
     except ValueError as error:
         raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
     return HeldOut(Data(X, codes, *weights), weighted=sample_weight is not None)
+
+
+def warn_if_cut(n):
+    """Warn that a search of scikit-learn may have cut X_val to the rows of a fold.
+
+    Parameters
+    ----------
+    n : int
+        Rows of X, and of X_val.
+    """
+    if within_another_fit():
+        warn(
+            f"X_val has {n} rows, as many as X. A search, calibration or ensemble of "
+            "scikit-learn gives each fit a part of every array that is as long as X, "
+            "and so of an X_val as long as all rows: leave a row of X_val and y_val "
+            "out.",
+            UserWarning,
+        )
