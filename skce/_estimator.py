@@ -62,6 +62,9 @@ from skce.uncertainty._laplace import posterior_covariance
 __all__ = ["BasePairedMLP", "replaced_when_whole"]
 
 
+# Of larger values a standardisation is lost to overflow or rounding
+MAX_STANDARDIZABLE = 1e12
+
 ClassWeight: TypeAlias = (
     str | Mapping[Any, float] | Sequence[Mapping[Any, float]] | None
 )
@@ -327,10 +330,15 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             best._keep_record(fits, problem)
             kept = "the error's attribute best is fitted with the last good weights"
         rows = problem.rows
+        if problem.standardization is None:
+            remedy = "set standardize=True, or raise alpha"
+        elif rows.largest > MAX_STANDARDIZABLE:
+            remedy = "divide its large columns by a constant"
+        else:
+            remedy = "raise alpha"
         return BrokenFitError(
             f"The fit broke off: {error}. X reaches {rows.largest:.3g} in absolute "
-            f"value, as {rows.dtype}: scale the features to mean 0 and variance 1 "
-            "(StandardScaler), or raise alpha; of a user-defined penalty or "
+            f"value, as {rows.dtype}: {remedy}; of a user-defined penalty or "
             "activation, look at its domain or range. This estimator is as it was; "
             f"{kept}.",
             best,

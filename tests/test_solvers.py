@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
+from skce import PairedMLPClassifier
 from skce._fitting.solvers import SOLVERS, Solver
 
 X, y = load_iris(return_X_y=True)
@@ -228,3 +229,23 @@ def test_a_solver_that_works_in_place_does_not_change_the_start(monkeypatch):
         clf.fit(X, y, X_val=X, y_val=y, **start)
     assert clf.best_validation_score_ == pytest.approx(-np.log(3))
     assert not clf.coefs_[0].any()
+
+
+class Silent(Solver):
+    """A user-defined solver, gradient descent, that never calls back."""
+
+    def run(self, monitor, theta, callback, plan):
+        for _ in range(50):
+            theta = theta - 0.5 * monitor.evaluate(theta)[1]
+        return optimize.OptimizeResult(x=theta, status=0, message="done", success=True)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_solver_that_never_calls_back_is_not_thrown_away(early_stopping, monkeypatch):
+    monkeypatch.setitem(SOLVERS, "silent", Silent("silent"))
+    X, y = load_iris(return_X_y=True)
+    clf = PairedMLPClassifier(
+        solver="silent", early_stopping=early_stopping, random_state=0
+    ).fit(X, y)
+    assert clf.score(X, y) > 0.9
+    assert clf.n_iter_ == len(clf.loss_curve_) == 1

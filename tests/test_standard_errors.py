@@ -289,3 +289,11 @@ def test_labels_may_be_a_column_and_unknown_ones_are_refused():
     np.testing.assert_array_equal(hessian(clf, X3, Y3[:, None]), hessian(clf, X3, Y3))
     with pytest.raises(ValueError, match=r"^y has the labels \[3\]"):
         hessian(clf, X3, Y3 + 1)
+
+
+@pytest.mark.parametrize("kind", ["model", "sandwich"])
+def test_weights_whose_sum_overflows_are_named(kind):
+    X, y = load_iris(return_X_y=True)
+    clf = PairedMLPClassifier(hidden_layer_sizes=(), alpha=1, max_iter=5000).fit(X, y)
+    with pytest.raises(ValueError, match="multiply sample_weight by a constant"):
+        standard_errors(clf, X, y, np.full(len(y), 1e308), kind=kind)

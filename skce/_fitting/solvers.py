@@ -475,6 +475,9 @@ def _run(monitor, theta, listener, interrupt):
         listener.begin()
         result = SOLVERS[plan.solver].run(monitor, theta.copy(), callback, plan)
         monitor.accept(result.x)
+        if monitor.n_iter == 0 and not _same(monitor.accepted[0], theta):
+            # a user-defined solver may not call back: all of it is one iteration
+            listener.after(monitor.record_iteration(result.x))
         status, message, success = result.status, result.message, result.success
     except NonFiniteObjectiveError as error:
         if monitor.n_iter > 0:

@@ -63,7 +63,8 @@ def alpha_path(
     if "alpha" not in estimator.get_params(deep=False):
         raise TypeError(
             f"alpha_path takes the PairedMLPClassifier itself, not "
-            f"{type(estimator).__name__}: scale X before, instead of in a pipeline."
+            f"{type(estimator).__name__}: of a pipeline, pass the last step, and X as "
+            "the steps before transform it. (Scaling is done within the fit.)"
         )
     if fit_params.get("checkpoint") is not None:
         raise ValueError(

@@ -344,7 +344,9 @@ def _covariance(refit, basis, kind):
         lambda F: (F.value_and_gradient(theta)[1], hessian_matrix(F, theta))
     )
     free = np.kron(np.eye(p1), basis)
-    inverse = _inverse(total_weight * free.T @ A @ free)
+    with np.errstate(over="ignore", invalid="ignore"):  # found by `_inverse`
+        summed = total_weight * free.T @ A @ free
+    inverse = _inverse(summed)
     gradient = gradient.reshape(q, p1).T.ravel()
     step = free @ inverse @ (total_weight * free.T @ gradient)
     if kind == "model" and not _is_linear_regression(network.pairing):
@@ -449,8 +451,13 @@ def _inverse(A):
     Raises
     ------
     ValueError
-        If it is singular to rounding, or has a negative eigenvalue.
+        If it is not finite, is singular to rounding, or has a negative eigenvalue.
     """
+    if not np.isfinite(A).all():
+        raise ValueError(
+            "The Hessian of the summed objective overflows, as a weight k counts as k "
+            "rows: multiply sample_weight by a constant."
+        )
     scale = 1 / np.sqrt(np.maximum(np.diag(A), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(scale[:, np.newaxis] * A * scale)
     if not values[0] > 100 * len(A) * np.finfo(float).eps:
