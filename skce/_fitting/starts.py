@@ -99,6 +99,13 @@ def first_start(estimator, problem, given):
     return None
 
 
+def _layers(shapes, bias_shapes):
+    """Describe the layers of some weights and biases."""
+    sizes = [n for shape in shapes for n in shape[:1]]
+    sizes += [n for shape in shapes[-1:] for n in shape[1:]]
+    return f"layers {tuple(sizes)} with biases {bias_shapes}"
+
+
 def new_starts(estimator, problem, first, grow, random_state):
     """Make the starts of a fit, `estimator.n_init` of them.
 
@@ -195,9 +202,8 @@ def resumed_parameters(network, labels, estimator):
     raise ValueError(
         "warm_start=True needs the features, classes and layers of the previous fit: "
         f"that had {noun[estimator._labels.multilabel]} {estimator.classes_} and "
-        f"coefs_ and intercepts_ of the shapes {shapes[0]} and {shapes[1]}, this one "
-        f"has {noun[labels.multilabel]} {labels.classes} and the shapes {wanted[0]} "
-        f"and {wanted[1]}. Set warm_start=False to start afresh."
+        f"{_layers(*shapes)}, this one has {noun[labels.multilabel]} {labels.classes} "
+        f"and {_layers(*wanted)}. Set warm_start=False to start afresh."
     )
 
 
