@@ -47,15 +47,16 @@ class PairedMLPClassifier(BasePairedMLP):
     Parameters
     ----------
     activation : str or Activation, default="softmax"
-        Activation of the output units: "identity", "logistic", "softmax", "sparsemax"
-        or another name in `skce.losses.ACTIVATIONS`. (That of the hidden units is
-        `hidden_activation`.)
+        Activation of the output units: "identity", "logistic", "softmax", "entmax",
+        "sparsemax" or another name in `skce.losses.ACTIVATIONS`. (That of the hidden
+        units is `hidden_activation`.)
     penalty : str or Penalty, default="natural"
         Training loss: "natural", "least_squares", "cross_entropy",
         "binary_cross_entropy" or another name in `skce.losses.PENALTIES`. "natural" is
         the natural loss of the activation: least squares for identity, binary
-        cross-entropy for logistic, cross-entropy for softmax and the sparsemax loss for
-        sparsemax. identity and sparsemax cannot be paired with a logarithmic penalty;
+        cross-entropy for logistic, cross-entropy for softmax; those of entmax and
+        sparsemax have no other name. These two and identity, whose outputs reach 0,
+        cannot be paired with a logarithmic penalty;
         logistic with cross_entropy can, but the pair is degenerate.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer. () has no hidden layer: the classifier is then

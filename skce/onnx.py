@@ -30,7 +30,14 @@ from skce._network.heads import head_of
 from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
 from skce.losses._base import same_attributes
-from skce.losses.activations import Activation, Identity, Logistic, Softmax, Sparsemax
+from skce.losses.activations import (
+    Activation,
+    Entmax,
+    Identity,
+    Logistic,
+    Softmax,
+    Sparsemax,
+)
 from skce.losses.hidden import (
     HiddenGELU,
     HiddenIdentity,
@@ -409,6 +416,34 @@ def _gelu(graph, activation, a):
     return graph("Mul", a, graph("Mul", graph("Add", erf, 1.0), 0.5))
 
 
+# Steps of Newton's method from s = 0: more than `Entmax.value` takes to its last digit
+# for any alpha, up to 1000 classes, whether the logits are close, far apart or mixed
+ENTMAX_STEPS = 10
+
+
+def _entmax(graph, activation, z):
+    """`Entmax.value`, unrolled; float32 leaves an error of 1e-7 / (alpha - 1)."""
+    b = float(activation.alpha) - 1
+    ones = np.ones((graph.n_outputs, 1))
+    z = graph("Sub", z, graph("TopK", z, [1], axis=1, spare=1))
+
+    def outputs(s):
+        x = graph("Mul", graph("Sub", z, s), b)
+        w = graph("Relu", graph("Add", x, 1.0))
+        y = graph("Pow", w, 1 / b)
+        return w, y, graph("MatMul", y, ones)
+
+    s = 0.0
+    for _ in range(ENTMAX_STEPS):
+        w, y, total = outputs(s)
+        r = graph("Mul", graph("Pow", w, 1 / b - 1), graph("Sign", w))  # 0^0 is 1
+        rest = graph("Sub", total, graph("Pow", total, 1 - b))
+        step = graph("Div", rest, graph("MatMul", graph("Mul", r, b), ones))
+        s = graph("Add", s, step)
+    _, y, total = outputs(s)
+    return graph("Div", y, total)
+
+
 # The four registries map the class of an activation to a function of (graph,
 # activation, name of its input) that adds the operators and returns the name of the
 # result. An entry also serves the subclasses that do not override the method it
@@ -419,6 +454,7 @@ PROBABILITIES = {
     Identity: lambda graph, activation, z: project_on_simplex(graph, z),
     Logistic: _normalised_logistic,
     Softmax: _softmax,
+    Entmax: _entmax,
     Sparsemax: lambda graph, activation, z: project_on_simplex(graph, z),
 }
 

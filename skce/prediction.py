@@ -143,11 +143,11 @@ class Predictions:
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Predict class probabilities; each row sums to 1.
 
-        softmax and sparsemax outputs are taken as they are, logistic outputs are
-        divided by their sum (in the logarithm), identity outputs are projected on
-        the simplex. After a multilabel fit, the probability of each label. With
-        `moderated`, averaged over the Laplace approximation of the posterior of the
-        weights.
+        Outputs that sum to 1 (`on_simplex`, as of softmax) are taken as they are,
+        logistic outputs are divided by their sum (in the logarithm), identity outputs
+        are projected on the simplex. After a multilabel fit, the probability of each
+        label. With `moderated`, averaged over the Laplace approximation of the
+        posterior of the weights.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class Predictions:
         """Compute the logits z, or moderated ones with `moderated=True`.
 
         For two classes one column: z (logistic) or z - 1/2 (identity) of the only
-        unit, or the difference of the two logits (softmax, sparsemax); it is
+        unit, or the difference of the two logits where the outputs sum to 1; it is
         positive where class 1 is predicted. After a multilabel fit, z or z - 1/2 of
         each label.
 

@@ -3,10 +3,16 @@
 import numpy as np
 
 from skce import PairedMLPClassifier
-from skce.losses.activations import ACTIVATIONS, ElementwiseActivation
+from skce.losses.activations import ACTIVATIONS, ElementwiseActivation, Entmax
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.intervals import Interval
-from skce.losses.pairings import ComposedPairing, pair, pairing_grid, pairing_status
+from skce.losses.pairings import (
+    ComposedPairing,
+    legal_penalties,
+    pair,
+    pairing_grid,
+    pairing_status,
+)
 from skce.losses.penalties import PENALTIES, Penalty
 
 # Every pair that can be fitted, the degenerate one included
@@ -15,10 +21,13 @@ NAMES = [
     for grid in pairing_grid(include_degenerate=True)
 ]
 PAIRINGS = [pair(*names) for names in NAMES]
+# Instances with other parameters than those of the registry, for properties of formulas
+INSTANCES = [Entmax(1.001), Entmax(1.2), Entmax(2)]
+PAIRINGS += [pair(f, penalty) for f in INSTANCES for penalty in legal_penalties(f)]
 DEGENERATE = [names for names in NAMES if pairing_status(*names) == "degenerate"]
 # ... and those of the package, where a test has the formulas of each: the registries
 # can have more entries than these
-BUILT_IN_ACTIVATIONS = ("identity", "logistic", "softmax", "sparsemax")
+BUILT_IN_ACTIVATIONS = ("identity", "logistic", "softmax", "entmax", "sparsemax")
 BUILT_IN_PENALTIES = ("least_squares", "cross_entropy", "binary_cross_entropy")
 BUILT_IN_HIDDEN = tuple(HIDDEN_ACTIVATIONS)
 BUILT_IN = [

@@ -1,7 +1,7 @@
 import mpmath
 import numpy as np
 import pytest
-from problems import central_differences
+from problems import INSTANCES, central_differences
 from scipy.special import expit
 
 from skce.losses._numerics import project_on_simplex
@@ -9,7 +9,7 @@ from skce.losses.activations import ACTIVATIONS
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 
 
-@pytest.fixture(params=ACTIVATIONS.values(), ids=ACTIVATIONS)
+@pytest.fixture(params=[*ACTIVATIONS.values(), *INSTANCES], ids=lambda f: f.name)
 def activation(request):
     return request.param
 

@@ -133,8 +133,8 @@ class PenaltyDisplay:
         if isinstance(penalty, str) and penalty == "natural":
             raise ValueError(
                 "penalty='natural' is another one for each activation: name it (the "
-                "natural loss of sparsemax is no function of the outputs and cannot be "
-                "drawn here)."
+                "natural loss of sparsemax or entmax is no function of the outputs and "
+                "cannot be drawn here)."
             )
         penalty = get_penalty(penalty)
         if targets is None:

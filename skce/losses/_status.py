@@ -83,9 +83,11 @@ def pairing_grid(
 ) -> list[dict[str, list[Any]]]:
     """List all pairs of the registries that can be fitted, as a grid for GridSearchCV.
 
-    A pair is named by its penalty, or by "natural" where the natural loss is not a
-    registered penalty (sparsemax). The built-in activations and penalties make eight
-    pairs.
+    One pair for each name in `ACTIVATIONS` and each name in `PENALTIES` that can be
+    paired with it. A pair is named by its penalty, or by "natural" where the natural
+    loss is not a registered penalty (entmax, sparsemax). Instances with other
+    parameters, such as `Entmax(1.2)` or `Focal(2)`, are not listed: they would multiply
+    the fits of a search, and can be added as dicts of the same form.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from skce.losses._activation import Activation, ElementwiseActivation
 from skce.losses._base import Array, look_up, own_name, valid_for
+from skce.losses._entmax import Entmax
 from skce.losses._numerics import log_expit, log_sum_exp, negentropy, project_on_simplex
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.intervals import REAL_LINE, Interval
@@ -29,6 +30,7 @@ __all__ = [
     "ACTIVATIONS",
     "Activation",
     "ElementwiseActivation",
+    "Entmax",
     "Identity",
     "Logistic",
     "Softmax",
@@ -352,7 +354,7 @@ class Sparsemax(Activation):
 
 ACTIVATIONS = {
     activation.name: activation
-    for activation in (Identity(), Logistic(), Softmax(), Sparsemax())
+    for activation in (Identity(), Logistic(), Softmax(), Entmax(), Sparsemax())
 }
 
 

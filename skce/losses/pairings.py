@@ -64,7 +64,8 @@ class Pairing:
     ----------
     activation : Activation
     penalty : Penalty or None
-        None for a natural loss that is not a function of the outputs (sparsemax).
+        None for a natural loss that is not a function of the outputs (entmax,
+        sparsemax).
     status : {"natural", "workable", "degenerate"}
 
     Examples

@@ -294,13 +294,13 @@ def _penalty_hint(penalty: object) -> str:
             ". Here the penalty is the training loss, as in the paper; the strength "
             "of the L2 regularisation is alpha (alpha=0 for none)."
         )
-    if penalty in ("sparsemax", "sparsemax_loss"):
-        return ". The sparsemax loss is activation='sparsemax', penalty='natural'."
+    own = str(penalty).lower().removesuffix("_loss")
+    if own in ("sparsemax", "entmax"):
+        return f". The {own} loss is activation={own!r}, penalty='natural'."
     with_parameters = {"focal": "Focal(gamma=2)"} | dict.fromkeys(
         ("generalized_cross_entropy", "gce"), "GeneralizedCrossEntropy(q=0.7)"
     )
-    name = str(penalty).lower().removesuffix("_loss")
-    if name in with_parameters:
-        return f". It has a parameter: write skce.losses.{with_parameters[name]}."
+    if own in with_parameters:
+        return f". It has a parameter: write skce.losses.{with_parameters[own]}."
     meant = SYNONYMS.get(str(penalty).lower())
     return f". Did you mean {meant!r}?" if meant else "."

@@ -259,10 +259,10 @@ def standard_errors(
         The rows of the fit. A weight k counts as k rows.
     kind : {"model", "sandwich"}, default="model"
     reference : label, optional
-        For softmax and sparsemax, whose outputs do not change if the coefficients of
-        all classes are shifted alike: the class whose coefficients are set to 0, as in
-        nnet::multinom, so that the others are log odds against it. By default they are
-        shifted to a sum of 0.
+        For activations such as softmax, whose outputs do not change if the
+        coefficients of all classes are shifted alike: the class whose coefficients are
+        set to 0, as in nnet::multinom, so that the others are log odds against it. By
+        default they are shifted to a sum of 0.
 
     Returns
     -------
@@ -395,7 +395,7 @@ def _contrasts(network, classes, reference):
     if f.elementwise or not np.allclose(f.value(z + 1), f.value(z)):
         if reference is not None:
             raise ValueError(
-                f"reference={reference!r} is for softmax and sparsemax; each output of "
+                f"reference={reference!r} is for outputs that sum to 1; each output of "
                 f"{f.name} has coefficients of its own."
             )
         return np.eye(q), np.eye(q), classes[-q:]
