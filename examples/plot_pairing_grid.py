@@ -160,8 +160,8 @@ def main():
         )
     print("\n".join(tables))
     print(
-        "\nscikit-learn's log loss clips a probability of 0 (sparsemax, identity) for "
-        "the correct class to 2e-16, which costs 36 nats."
+        "\nscikit-learn's log loss clips a probability of 0 (entmax, sparsemax, "
+        "identity) for the correct class to 2e-16, which costs 36 nats."
     )
     picture = options.output / "pairing_grid.png"
     draw(all_scores, picture)

@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skce import PairedMLPClassifier, PairedMLPClassifierCV
 from skce import onnx as skce_onnx
-from skce.losses.activations import ACTIVATIONS, Logistic, Softmax
+from skce.losses.activations import ACTIVATIONS, Entmax, Logistic, Softmax
 from skce.losses.hidden import HIDDEN_ACTIVATIONS, HiddenActivation, HiddenTanh
 from skce.onnx import HIDDEN, MARGINALS, PROBABILITIES, register, to_onnx
 
@@ -148,6 +148,15 @@ def test_large_logits(activation, n_classes, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_classes", [2, 3, 300])
+@pytest.mark.parametrize("alpha", [1.01, 1.2, 1.5, 1.8, 2])
+def test_entmax_of_any_alpha(alpha, n_classes, dtype):
+    y = np.arange(600) % n_classes
+    fitted = of_logits(Entmax(alpha), y, n_classes, dtype)
+    assert_same(fitted, far_logits(n_classes, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", ELEMENTWISE)
 def test_large_logits_of_labels(activation, dtype):
     fitted = of_logits(activation, MULTI_Y, MULTI_Y.shape[1], dtype)
@@ -184,7 +193,7 @@ def test_integer_inputs_are_accepted():
     assert probabilities.dtype == np.float32
 
 
-@pytest.mark.parametrize("activation", ["softmax", "sparsemax", "logistic"])
+@pytest.mark.parametrize("activation", ["softmax", "entmax", "sparsemax", "logistic"])
 @pytest.mark.parametrize("target_opset", [11, 13, 18, None])
 def test_older_opsets_give_the_same_results(activation, target_opset):
     fitted = small(activation).fit(X, Y)

@@ -127,9 +127,10 @@ def independent_objective(model, X, T, weights):
     elif model.activation == "identity":
         out = z
     else:
-        out = np.array([bisected_projection(row) for row in z])
-    if name == ("sparsemax", "None"):
-        losses = 0.5 * (T**2).sum(1) - (T * z).sum(1) + (out * z - 0.5 * out**2).sum(1)
+        a = {"sparsemax": 2, "entmax": 1.5}[model.activation]
+        out = np.array([bisected_entmax(row, a) for row in z])
+    if name[1] == "None":
+        losses = ((T**a - out**a) / (a * (a - 1)) + (out - T) * z).sum(1)
     elif name[1] == "least_squares":
         losses = 0.5 * ((T - out) ** 2).sum(1)
     elif name[1] == "cross_entropy":
@@ -140,12 +141,15 @@ def independent_objective(model, X, T, weights):
     return (weights @ losses + model.alpha / 2 * squares) / weights.sum()
 
 
-def bisected_projection(z):
-    low, high = z.min() - 1, z.max()
+def bisected_entmax(z, a):
+    def outputs(tau):
+        return np.maximum((a - 1) * z - tau, 0) ** (1 / (a - 1))
+
+    low, high = (a - 1) * z.max() - 1, (a - 1) * z.max()
     for _ in range(200):
         tau = (low + high) / 2
-        low, high = (tau, high) if np.maximum(z - tau, 0).sum() > 1 else (low, tau)
-    return np.maximum(z - tau, 0)
+        low, high = (tau, high) if outputs(tau).sum() > 1 else (low, tau)
+    return outputs(tau)
 
 
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
@@ -159,6 +163,8 @@ def bisected_projection(z):
         ("softmax", "natural"),
         ("softmax", "least_squares"),
         ("softmax", "binary_cross_entropy"),
+        ("entmax", "natural"),
+        ("entmax", "least_squares"),
         ("sparsemax", "natural"),
         ("sparsemax", "least_squares"),
     ],

@@ -59,6 +59,10 @@ class Entmax(Activation):
            [0.   ]])
     """
 
+    # As for sparsemax. Least squares on digits (30 logistic units, raw features, alpha
+    # 0.1, 6 seeds): mean recall 0.93 and at worst 0.80 from a gain of 1, 1.00 from 0.1;
+    # relu units and the natural loss are not affected.
+    start_gain = 0.1
     range = Interval(0, 1, True, True)
     on_simplex = True
     alpha: float
