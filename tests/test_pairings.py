@@ -238,6 +238,18 @@ def test_results_are_finite_at_large_logits_and_keep_their_dtype(pairing, kind, 
         assert np.isfinite(array).all()
 
 
+def test_targets_that_are_known_to_be_labels_give_the_same_loss(pairing):
+    rng = np.random.default_rng(10)
+    z = rng.normal(size=(4, 50)) * rng.choice([1, 800], 50)
+    t = random_targets(rng, z.shape, "one-of-q")
+    for ours, general in zip(
+        pairing.loss_and_delta(z, t, labels=True),
+        pairing.loss_and_delta(z, t),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, general, rtol=1e-13, atol=1e-13)
+
+
 def test_natural_delta_is_mass_times_output_minus_target():
     rng = np.random.default_rng(5)
     z, t = rng.normal(size=(4, 50)), rng.uniform(0, 1, (4, 50))

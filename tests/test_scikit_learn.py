@@ -17,12 +17,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skce import PairedMLPClassifier, pairing_grid
 from skce._fitting.solvers import SOLVERS
-from skce.losses.activations import Softmax
+from skce.losses.activations import ACTIVATIONS, Softmax
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.penalties import Focal, GeneralizedCrossEntropy, LeastSquares
 
 X, y = load_iris(return_X_y=True)
-NATURAL = ("softmax", "logistic", "identity", "sparsemax")
+NATURAL = tuple(ACTIVATIONS)
 OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
 
 
