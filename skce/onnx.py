@@ -19,6 +19,7 @@ The operators of the activations are registered in `PROBABILITIES`, `MARGINALS`,
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -200,6 +201,7 @@ def register() -> None:
 IMPUTER = "SklearnSimpleImputer"  # skl2onnx's name
 
 
+@cache  # skl2onnx wraps what it registers: a second time would wrap the first
 def _register_imputer():
     """Register a converter of SimpleImputer for float64.
 
@@ -207,8 +209,6 @@ def _register_imputer():
     """
     registry = optional("skl2onnx.common._registration", PURPOSE)
     before = registry.get_converter(IMPUTER)
-    if isinstance(before, _ImputerConverter):
-        return
     optional("skl2onnx", PURPOSE).update_registered_converter(
         SimpleImputer,
         IMPUTER,

@@ -295,6 +295,12 @@ def test_raw_scores_are_those_of_decision_function(activation):
         np.testing.assert_allclose(scores, fitted.decision_function(MULTI), atol=1e-12)
 
 
+def test_registering_often_is_harmless():
+    for _ in range(600):
+        register()
+    assert_same(make_pipeline(SimpleImputer(), small()).fit(X32, Y), X32)
+
+
 def test_options_of_skl2onnx_are_supported():
     fitted = small().fit(X, NAMES[Y])
     register()
