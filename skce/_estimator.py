@@ -86,6 +86,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     init_losses_: NDArray[np.float64]
     validation_scores_: list[float] | None
     best_validation_score_: float | None
+    best_loss_: float | None
     n_layers_: int
     out_activation_: str
     _standardization: Standardization | None = None
@@ -119,7 +120,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         n_init: int = 1,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: float = 10,
         scoring: str | Callable[..., float] = "penalty",
         moderated: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -379,6 +380,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         watch = best.watch
         self.validation_scores_ = None if watch is None else watch.scores
         self.best_validation_score_ = None if watch is None else watch.best_score
+        self.best_loss_ = min([self.loss_, *self.loss_curve_]) if not watch else None
 
 
 def _fitted_parameters(problem, theta):

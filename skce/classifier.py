@@ -12,7 +12,7 @@ from skce._estimator import BasePairedMLP
 from skce._fitting.callbacks import with_callbacks
 from skce._fitting.problem import Given, Problem
 from skce._inputs.duplicates import dense_if_small, merge_duplicates
-from skce._inputs.labels import encode, encode_targets
+from skce._inputs.labels import as_labels, encode, encode_targets
 from skce._inputs.sampling import given_validation, split_data, warn_if_cut
 from skce._inputs.validation import check_training_rows
 from skce._inputs.weights import (
@@ -122,8 +122,8 @@ class PairedMLPClassifier(BasePairedMLP):
         Fraction of the training rows that is held out for validation. With at most 2048
         rows, duplicates are kept in the same split. If X exceeds 128 MB, runs of
         neighbouring rows are held out, at most 32 MB in all.
-    n_iter_no_change : int, default=10
-        See `early_stopping`.
+    n_iter_no_change : int or inf, default=10
+        See `early_stopping`; inf for no stop, but still going back to the best.
     scoring : "penalty", str or callable, default="penalty"
         What is watched: "penalty" is minus the mean penalty of the validation rows,
         with class weights and smoothed labels as in training; others are scorers of
@@ -149,9 +149,11 @@ class PairedMLPClassifier(BasePairedMLP):
     n_jobs : int or None, default=None
         Threads over blocks of rows, in fit and predict. None: as many as BLAS may use
         (OMP_NUM_THREADS, threadpoolctl and joblib's limits are obeyed); -1: all
-        cores. The result is bit-identical for any number.
+        cores, -2: all but one, and so on. The result is bit-identical for any number.
     verbose : bool or int, default=False
-        Whether to print one line per iteration.
+        0 or False: nothing is printed. 1 or True: why each start ended, and a line for
+        each of the first ten iterations, then for every tenth, from the hundredth on
+        for every hundredth, and for the last. 2 and more: a line per iteration.
 
     Attributes
     ----------
@@ -198,6 +200,8 @@ class PairedMLPClassifier(BasePairedMLP):
         is better.
     best_validation_score_ : float or None
         Validation score of the weights that are kept.
+    best_loss_ : float or None
+        The lowest objective of the last stage; None with early stopping.
     posterior_covariance_ : ndarray of shape (n_parameters, n_parameters) or None
         With `moderated`, that of coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(),
         and so on.
@@ -362,6 +366,7 @@ class PairedMLPClassifier(BasePairedMLP):
         events = {"X": X, "y": y, "metadata": weights}
         validation = X_val, y_val, sample_weight_val
         start = coefs_init, intercepts_init
+        y = as_labels(y)
         given = Given(X, y, sample_weight, validation, start, encode, events)
         self._fit(given, checkpoint)
         return self

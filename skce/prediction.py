@@ -6,10 +6,10 @@ from itertools import chain, pairwise
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skce._inputs.labels import Labels
+from skce._inputs.labels import Labels, as_labels
 from skce._inputs.validation import check_rows
 from skce._network.blocks import block_rows, row_slices, shares
 from skce._network.executors import QUIET, with_workers
@@ -219,6 +219,25 @@ class Predictions:
         if self._labels.multilabel or decision.shape[1] > 1:
             return decision
         return decision[:, 0]
+
+    def score(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Compute the accuracy; of a multilabel y, that all labels of a row are right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels of every dtype that `fit` takes.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        right = super().score  # type: ignore[misc]
+        return float(right(X, as_labels(y), sample_weight))
 
     @_of_one_fit
     def predict_outputs(self, X: Any) -> NDArray[Any]:

@@ -35,7 +35,7 @@ BAD_DATA = {
     "no y": ((X, None), "requires y to be passed"),
     "one class": ((X, np.zeros(150)), "one class only.*at least two"),
     "float y": ((X, X[:, 0]), "Unknown label type: continuous"),
-    "y with nan": ((X, np.where(y == 0, np.nan, y)), "Input y contains NaN"),
+    "y with nan": ((X, np.where(y == 0, np.nan, y)), "y has missing labels.*in row 0:"),
     "multilabel": ((X, Y | np.eye(3, dtype=int)[(y + 1) % 3]), "activation='logistic'"),
     "-1 and 1": ((X, 2 * Y - 1), r"values \[-1, 1\].*indicators, 0 or 1"),
     "1 and 2": ((X, 1 + Y), r"values \[1, 2\]"),
@@ -48,7 +48,17 @@ BAD_DATA = {
     "zero weights": ((X, y, 0 * ONES), "zero for every row"),
     "nan weight": ((X, y, np.where(y == 0, np.nan, 1)), "sample_weight contains NaN"),
     "inf weight": ((X, y, np.where(y == 0, np.inf, 1)), "contains infinity"),
-    "short weights": ((X, y, ONES[:-1]), "inconsistent numbers of samples"),
+    "short weights": ((X, y, ONES[:-1]), "sample_weight has 149 weights.*150 rows"),
+    "object integers": ((X, y.astype(object)), r"y.astype\(int\)"),
+    "object floats": ((X, (y + 0.0).astype(object)), r"y.astype\(float\)"),
+    "object bools": ((X, (y == 0).astype(object)), r"y.astype\(bool\)"),
+    "object indicators": ((X, Y.astype(object)), r"y.astype\(int\)"),
+    "bytes": ((X, y.astype("S")), "y has bytes as labels.*np.char.decode"),
+    "object bytes": ((X, y.astype("S").astype(object)), "y has bytes as labels"),
+    "mixed": ((X, np.array(["a", 1, 2], dtype=object)[y]), "type int and str.*str"),
+    "None": ((X, np.array(["a", None], dtype=object)[y // 2]), "missing.*in row 100:"),
+    "None, 1": ((X, np.array([1, None], dtype=object)[y // 2]), "missing.*row 100:"),
+    "list of NaN": ((X, ["a", "b"] * 74 + ["a", np.nan]), "missing.*in row 149:"),
     "square weights": ((X, y, np.ones((150, 2))), "must be 1D"),
     "tiny weights": ((X, y, 1e-300 * ONES), "multiply sample_weight by a constant"),
 }
@@ -77,7 +87,9 @@ BAD_PARAMETERS = {
     ),
     "dense": ({"hidden_layer_sizes": 10**6, "solver": "bfgs"}, "solver='lbfgs'"),
     "alpha 10^400": ({"alpha": 10**400}, "must be a finite number"),
-    "n_jobs": ({"n_jobs": 0}, "n_jobs=0 must be None, -1"),
+    "n_jobs": ({"n_jobs": 0}, "n_jobs=0 must be None, at least 1, or negative: -1"),
+    "n_iter_no_change": ({"n_iter_no_change": 2.5}, "integer of at least 1, or inf"),
+    "scoring": ({"scoring": "loss"}, "scoring='loss' must be 'penalty'.*'accuracy'"),
     "alpha": ({"alpha": -1}, "alpha=-1 must be a finite number of at least 0"),
     "alpha nan": ({"alpha": np.nan}, "alpha=nan must be"),
     "alpha inf": ({"alpha": np.inf}, "alpha=inf must be"),
@@ -129,6 +141,25 @@ def test_bad_parameters_are_refused_without_changing_the_estimator(parameters, m
     with pytest.raises(ValueError, match=message):
         fitted.fit(X, y)
     assert_unchanged(fitted, before)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "string", "object", "category"])
+def test_missing_labels_of_a_column_are_refused(dtype):
+    column = pd.Series(np.where(y == 0, 0, 1)).astype(dtype)
+    column[3] = np.nan if dtype == "category" else pd.NA
+    with pytest.raises(ValueError, match=r"y has missing labels.*in row 3:"):
+        small().fit(X, column)
+    watched = small(early_stopping=True)
+    with pytest.raises(ValueError, match=r"y_val has missing labels.*in row 3:"):
+        watched.fit(X, y, X_val=X, y_val=column)
+
+
+@pytest.mark.parametrize("given", ["y_val", "sample_weight_val"])
+def test_validation_arrays_of_another_length_are_named(given):
+    rows = {"X_val": X, "y_val": y, "sample_weight_val": ONES}
+    rows[given] = rows[given][:-1]
+    with pytest.raises(ValueError, match=r"150 rows, and y_val 149|has 149 weights"):
+        small(early_stopping=True).fit(X, y, **rows)
 
 
 def test_a_huge_tol_is_accepted_with_warnings():

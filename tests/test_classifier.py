@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from problems import DEGENERATE, NAMES, Exponential, plain
 from scipy import sparse
@@ -107,6 +108,33 @@ def test_two_classes(names):
     assert fitted.n_outputs_ == (1 if one_unit else 2)
     assert fitted.predict_outputs(CANCER).shape == (569, fitted.n_outputs_)
     assert np.isfinite(fitted.predict_log_proba(CANCER)[P > 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [("Int8", np.int8), ("boolean", bool), ("Float32", np.float32), ("UInt64", "u8")],
+)
+def test_nullable_labels_have_the_dtype_without_missing_values(dtype, kind):
+    column = pd.Series(CANCER_Y).astype(dtype)
+    for labels in (column, column.astype("category"), column.to_frame().iloc[:, 0]):
+        fitted = small().fit(CANCER, labels)
+        assert fitted.classes_.dtype == fitted.predict(CANCER).dtype == kind
+        assert fitted.score(CANCER, labels) > 0.95
+    watched = small(early_stopping=True)
+    watched.fit(CANCER, column, X_val=CANCER, y_val=column)
+    assert watched.classes_.dtype == kind
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "Float64", "bool"])
+def test_nullable_indicators_are_fitted_and_scored(dtype):
+    frame = pd.DataFrame(MULTI_Y).astype(dtype)
+    fitted = small("logistic").fit(MULTI, frame)
+    plainly = small("logistic").fit(MULTI, MULTI_Y)
+    np.testing.assert_array_equal(fitted.coefs_[0], plainly.coefs_[0])
+    weights = np.arange(150.0)
+    for given in ({}, {"sample_weight": weights}):
+        score = fitted.score(MULTI, frame, **given)
+        assert score == plainly.score(MULTI, MULTI_Y, **given) > 0.5
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

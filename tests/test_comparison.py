@@ -247,6 +247,30 @@ def test_multilabel_labels_are_fitted_by_the_pairs_that_suit_them():
     assert len(found.pairings) == len(pairing_grid(multilabel=True))
 
 
+@pytest.mark.parametrize("kind", [str, int, object])
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_a_class_of_fewer_rows_than_folds_is_named_before_any_fit(kind, monkeypatch):
+    labels = np.array(["0", "1", "7"], dtype=object)[y]
+    labels = np.r_[labels[:100], labels[148:]].astype(kind)
+    with monkeypatch.context() as patch:
+        patch.setattr("skce.inspection._comparison.Parallel", None)
+        message = r"lack the class '?7'?, which has 2 of 102 rows.*accuracy"
+        with pytest.raises(ValueError, match=message):
+            compare_pairings(pipeline(), X[:102], labels, pairings=TWO)
+    options = {"pairings": TWO[:1], "scoring": "accuracy"}
+    assert compare_pairings(pipeline(), X[:102], labels, **options).scores
+
+
+def test_nullable_labels_are_compared():
+    column = pd.Series(y == 0).astype("boolean")
+    options = {"pairings": TWO, "cv": 2, "scoring": "neg_log_loss"}
+    found = compare_pairings(pipeline(), X, column, **options)
+    expected = compare_pairings(pipeline(), X, y == 0, **options)
+    np.testing.assert_array_equal(
+        found.scores["neg_log_loss"], expected.scores["neg_log_loss"]
+    )
+
+
 def test_scorers_that_are_undefined_for_multilabel_labels_are_refused():
     rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
     with pytest.raises(ValueError, match="y is multilabel: take scoring="):
@@ -255,7 +279,7 @@ def test_scorers_that_are_undefined_for_multilabel_labels_are_refused():
 
 def test_missing_labels_are_refused():
     labels = np.array(["a", None] * 75, dtype=object)
-    with pytest.raises(ValueError, match="Drop the rows without a label"):
+    with pytest.raises(ValueError, match="drop the rows without a label"):
         compare_pairings(pipeline(), X, labels)
 
 

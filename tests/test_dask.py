@@ -245,7 +245,8 @@ def test_same_bits_wherever_the_partitions_are(client, data):
     for order in orders:
         there = [placed(client, values, order) for values in (X, y, weights)]
         fits.append(classifier().fit(*there))
-    fits.append(classifier(n_jobs=1).fit(X, y, weights))  # persisted by the fit itself
+    for n_jobs in (1, -2, -9):  # persisted by the fit itself
+        fits.append(classifier(n_jobs=n_jobs).fit(X, y, weights))
     for other in fits[1:]:
         same_bits(other, fits[0])
 

@@ -114,11 +114,38 @@ def test_a_tighter_tol_gets_closer_to_the_optimum(solver):
 
 
 def test_verbose_prints_one_line_per_iteration(capsys, solver):
-    fitted = classifier(solver=solver, verbose=True).fit(X, y)
+    fitted = classifier(solver=solver, verbose=2).fit(X, y)
     *lines, last = capsys.readouterr().out.splitlines()
     assert last == fitted.solver_result_["message"]
     assert len(lines) == fitted.n_iter_
     assert f"objective {fitted.loss_:.8g}" in lines[-1]
+
+
+def test_verbose_1_prints_ever_fewer_iterations_and_the_last(capsys):
+    fitted = classifier(verbose=True, max_iter=123, tol=0, alpha=1e-6)
+    with pytest.warns(ConvergenceWarning, match="max_iter=123"):
+        fitted.fit(X, y)
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last == fitted.solver_result_["message"]
+    numbers = [int(line.split()[1]) for line in lines]
+    assert numbers == [*range(1, 10), *range(10, 101, 10), 123]
+    assert f"objective {fitted.loss_:.8g}" in lines[-1]
+
+
+def test_the_message_of_a_stop_is_not_about_exceptions(capsys, solver):
+    fitted = classifier(solver=solver, verbose=50, early_stopping=True, alpha=0, tol=0)
+    fitted.set_params(random_state=0, n_iter_no_change=1).fit(X, y)
+    record = fitted.solver_result_
+    assert record["reason"] == "stopped"
+    assert "Early stopping" in record["message"]
+    printed = capsys.readouterr().out + record["message"]
+    assert not any(text in printed for text in ("StopIteration", "callback`", "HALT"))
+
+
+def test_the_best_loss_is_the_lowest_of_the_curve(solver):
+    fitted = classifier(solver=solver).fit(X, y)
+    assert fitted.best_loss_ == min(fitted.loss_curve_) <= fitted.loss_
+    assert classifier(early_stopping=True).fit(X, y).best_loss_ is None
 
 
 def test_quiet_by_default(capsys):

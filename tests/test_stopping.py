@@ -189,7 +189,7 @@ def test_a_growing_sample_is_scored_in_its_last_stage():
         ({"early_stopping": False}, {"X_val": X_val, "y_val": y_val}, "makes no use"),
         ({}, {"X_val": X_val[:, :3], "y_val": y_val}, "3 features"),
         ({}, {"X_val": X_val, "y_val": y_val + 5}, "which the fit does not know"),
-        ({}, {"X_val": X_val, "y_val": y_val[:9]}, "inconsistent numbers"),
+        ({}, {"X_val": X_val, "y_val": y_val[:9]}, "rows, and y_val 9"),
         ({"scoring": "acuracy"}, {}, "acuracy"),
         ({"scoring": 3}, {}, "scoring=3 must be"),
         ({"validation_fraction": 1.0}, {}, "validation_fraction=1.0 must be a number"),
@@ -561,6 +561,16 @@ def test_a_scorer_without_sample_weight_is_refused_if_there_are_weights():
     clf = classifier(scoring=lambda clf, X, y: clf.score(X, y))
     with pytest.raises(ValueError, match=r"sample_weight=None"):
         clf.fit(X / 8, labels, sample_weight=np.arange(150.0))
+
+
+def test_without_a_limit_early_stopping_goes_back_to_the_best_of_all_iterations():
+    X, labels = load_iris(return_X_y=True)
+    clf = classifier(n_iter_no_change=np.inf, alpha=1e-3, scoring="accuracy")
+    clf.fit(X, labels)
+    scores = np.array(clf.validation_scores_)
+    best = np.flatnonzero(scores == scores.max())[-1]
+    assert len(scores) == clf.n_iter_ > best + 11
+    assert clf.best_validation_score_ == scores.max()
 
 
 def test_verbose_prints_why_each_start_ended(capsys):

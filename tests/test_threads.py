@@ -198,6 +198,15 @@ def test_the_number_of_threads_is_that_of_blas():
     assert with_workers(LARGE, None, squares) == [0, 1, 4, 9, 16]
 
 
+def test_negative_n_jobs_count_cores_from_the_last_as_in_joblib(monkeypatch):
+    monkeypatch.setattr("skce._network.executors.cpu_count", lambda: 4)
+    for n_jobs, expected in [(-1, 4), (-2, 3), (-4, 1), (-9, 1), (3, 3)]:
+        run = with_workers(2**30, n_jobs, lambda run: run)
+        # a pool of threads beside the caller
+        n_threads = 1 if run is serial else 1 + run.args[0]._max_workers
+        assert n_threads == expected
+
+
 def test_an_error_in_a_helper_thread_is_raised():
     both_busy = Barrier(2)
 

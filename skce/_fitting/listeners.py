@@ -90,16 +90,40 @@ class Listeners(Listener):
 
 
 class Printer(Listener):
-    """Prints one line per iteration."""
+    """Prints a line for some iterations.
+
+    Parameters
+    ----------
+    verbose : int
+        1: for iterations 1 to 10, 20, 30 to 100, 200, 300 and so on, and the last.
+        More: for all.
+    """
+
+    def __init__(self, verbose=2):
+        self.verbose = verbose
+        self._left_out = None
 
     def after(self, iteration):
-        """Print the line."""
+        """Print the line, if it is one of those."""
+        step = 10 ** int(np.log10(iteration.number)) if iteration.number < 100 else 100
+        shown = self.verbose > 1 or iteration.number % step == 0
+        self._left_out = None if shown else iteration
+        if shown:
+            self._print(iteration)
+        return False
+
+    def close(self):
+        """Print the last line."""
+        if self._left_out is not None:
+            self._print(self._left_out)
+
+    @staticmethod
+    def _print(iteration):
         print(
             f"iteration {iteration.number:5d}  objective {iteration.loss:.8g}  "
             f"max |gradient| {iteration.gradient_norm:.3e}  "
             f"evaluations {iteration.evaluations}  seconds {iteration.seconds:.2f}"
         )
-        return False
 
 
 class Interrupt:

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from sys import float_info
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 
 from skce._fitting.solvers import SOLVERS
 from skce._inputs.validation import is_integer
@@ -50,6 +51,13 @@ def _real(allowed, text):
 FLAG = _is_bool, "must be True or False"
 COUNT = _number(1, Integral)
 
+
+def _is_scoring(value):
+    if isinstance(value, str):
+        return value == "penalty" or value in get_scorer_names()
+    return callable(value)
+
+
 # Whether a value is allowed, and the text of the error if it is not; checked in this
 # order. Activations, penalties, layer sizes and class weights are checked where they
 # are looked up.
@@ -59,22 +67,26 @@ CONSTRAINTS = {
     "alpha": _number(0, Real),
     "tol": _number(0, Real),
     "n_init": COUNT,
-    "n_iter_no_change": COUNT,
+    "n_iter_no_change": (
+        lambda value: value == np.inf or COUNT[0](value),
+        "must be an integer of at least 1, or inf",
+    ),
     "validation_fraction": _real(
         lambda v: 0 < v < 1, "must be a number between 0 and 1"
     ),
     "label_smoothing": _real(lambda v: 0 <= v < 1, "must be a number in [0, 1)"),
     "scoring": (
-        lambda value: isinstance(value, str) or callable(value),
-        "must be 'penalty', the name of a scorer of scikit-learn, or a callable",
+        _is_scoring,
+        "must be 'penalty' (minus the mean penalty of the validation rows), a scorer "
+        "of scikit-learn, as 'accuracy' or 'neg_log_loss' "
+        "(sklearn.metrics.get_scorer_names() has all), or a callable",
     ),
     "max_iter": COUNT,
     "max_fun": COUNT,
     "verbose": _number(0, Integral, bools=True),
     "n_jobs": (
-        lambda value: value is None
-        or (is_integer(value) and (value == -1 or value > 0)),
-        "must be None, -1 (all cores) or at least 1",
+        lambda value: value is None or (is_integer(value) and value != 0),
+        "must be None, at least 1, or negative: -1 for all cores, -2 for all but one",
     ),
     "standardize": FLAG,
     "growing_sample": (

@@ -213,7 +213,8 @@ class Plan:
     max_iter, max_fun : int
         Limits on the iterations, and on the evaluations of the objective and of Hessian
         products together.
-    verbose : bool
+    verbose : int
+        0: nothing is printed; 1: see `Printer`.
     executor : Executor
     sequential_starts : bool
         Whether the starts must run one after another.
@@ -227,7 +228,7 @@ class Plan:
     tol: float
     max_iter: int
     max_fun: int
-    verbose: bool = False
+    verbose: int = 0
     executor: Executor = field(default_factory=Executor)
     sequential_starts: bool = False
     original: "Plan | None" = None
@@ -241,7 +242,7 @@ class Plan:
             float(estimator.tol),
             estimator.max_iter,
             estimator.max_fun,
-            bool(estimator.verbose),
+            int(estimator.verbose),
             Executor(estimator.n_jobs),
             # so that the lines of several starts do not mix
             sequential_starts=bool(estimator.verbose),

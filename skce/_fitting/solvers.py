@@ -239,10 +239,11 @@ PLATEAU_ITERATIONS = 10
 # Status where the solver itself failed (`_BrokenDirection`), or Ctrl-C came
 BROKEN, OUT_OF_MEMORY = -1, -2
 INTERRUPTED = "Interrupted (Ctrl-C)."
+STOPPED = "Early stopping, or a callback, asked for a stop."
 ENDED_AT_START = {
     "tolerance": "The start is a stationary point.",
     "interrupted": INTERRUPTED,
-    "stopped": "A callback asked for a stop.",
+    "stopped": STOPPED,
 }
 
 
@@ -441,7 +442,7 @@ def minimize(objective, theta, plan, listeners=(), interrupt=None):
         If the objective or its gradient overflows.
     """
     interrupt = Interrupt() if interrupt is None else interrupt
-    listener = Listeners(Printer() if plan.verbose else None, *listeners)
+    listener = Listeners(Printer(plan.verbose) if plan.verbose else None, *listeners)
     monitor = Monitor(objective, plan)
     monitor.evaluate(theta)
     if monitor.within_tol or interrupt.is_set() or listener.stopped:
@@ -506,6 +507,10 @@ def _run(monitor, theta, listener, interrupt):
             f"{PLATEAU_ITERATIONS} iterations lowered the objective by less than "
             f"{plan.plateau:.1%}."
         )
+    if interrupt.is_set():  # perhaps in the thread of another start
+        message = INTERRUPTED
+    elif listener.stopped:
+        message = STOPPED
     return int(status), str(message)
 
 

@@ -1,6 +1,7 @@
 """Labels: from y to integer codes or targets, and back."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
@@ -12,6 +13,7 @@ from skce._network.data import Encoding
 
 __all__ = [
     "Labels",
+    "as_labels",
     "check_kind",
     "class_labels",
     "encode",
@@ -67,6 +69,7 @@ class Labels:
         """
         if self.soft:
             return _code_targets(y, self.columns, self.n_outputs, name)
+        y = as_labels(y, name)
         if self.multilabel:
             indicators = _indicators(y)
             if indicators.ndim != 2 or indicators.shape[1] != len(self.classes):
@@ -75,8 +78,7 @@ class Labels:
                     f"for each of the {len(self.classes)} labels of y."
                 )
             return indicators.astype(np.int8)
-        kind_of_labels(y)  # raises where labels are missing
-        y = np.asarray(y)
+        type_of_target(y, input_name=name)  # raises where labels are missing
         y = column_or_1d(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
@@ -95,6 +97,91 @@ class Labels:
         return codes if self.multilabel else self.classes[codes]
 
 
+def as_labels(y, name="y"):
+    """Return labels as an array, or as they are if they are sparse or None.
+
+    A nullable column gives the dtype that it has without the missing values: bool, int,
+    float or str.
+
+    Parameters
+    ----------
+    y : array-like, sparse matrix or None
+    name : str
+        For errors.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, or are objects that scikit-learn does not take for
+        labels, as bytes.
+    """
+    if y is None or sparse.issparse(y):
+        return y
+    if isinstance(y, list):  # as an array of strings, it has turned NaN into one
+        _check_present(np.array(y, dtype=object), name)
+    try:
+        labels = np.asarray(y)
+    except ValueError:  # rows of several lengths: type_of_target names the remedy
+        return y
+    if labels.dtype == object and labels.ndim == 2 and hasattr(y, "iloc"):
+        columns = [np.asarray(y.iloc[:, j]) for j in range(labels.shape[1])]
+        labels = np.column_stack(columns)
+    _check_present(labels, name)
+    if labels.dtype.kind in "OS":
+        _check_objects(labels, name)
+    return labels
+
+
+def _check_present(labels, name):
+    """Raise a ValueError if labels are missing."""
+    if labels.dtype.kind in "fM":
+        missing = np.isnan(labels)
+    elif labels.dtype == object:
+        flat = [_is_missing(label) for label in labels.ravel()]
+        missing = np.reshape(flat, labels.shape)
+    else:
+        return
+    if missing.any():
+        raise ValueError(
+            f"{name} has missing labels (None, NaN or NA), the first in row "
+            f"{np.nonzero(missing)[0][0]}: drop the rows without a label."
+        )
+
+
+def _check_objects(labels, name):
+    """Raise a ValueError unless all labels are strings."""
+    types = {type(label) for label in labels.ravel()}
+    if all(issubclass(kind, str) for kind in types):
+        return
+    if all(issubclass(kind, bytes) for kind in types):
+        raise ValueError(
+            f"{name} has bytes as labels, which must be strings, integers or bools: "
+            f"decode them, by np.char.decode(np.asarray({name}, dtype='S'))."
+        )
+    names = " and ".join(sorted(kind.__name__ for kind in types))
+    if all(issubclass(kind, bool | np.bool_) for kind in types):
+        advice = f"give {name}.astype(bool)"
+    elif all(issubclass(kind, Integral) for kind in types):
+        advice = f"give {name}.astype(int)"
+    elif all(issubclass(kind, Real) for kind in types):
+        advice = f"give {name}.astype(float)"
+    else:
+        advice = f"give {name}.astype(str)"
+    raise ValueError(
+        f"{name} has labels of the type {names} in an array of dtype object, whose "
+        f"labels must be strings (Unknown label type): {advice}."
+    )
+
+
+def _is_missing(label):
+    try:
+        return label is None or not bool(label == label)  # NaN and NaT are not
+    except TypeError:  # pandas.NA
+        return True
+    except ValueError:  # an array
+        return False
+
+
 def kind_of_labels(y):
     """Return scikit-learn's type of target.
 
@@ -103,13 +190,7 @@ def kind_of_labels(y):
     ValueError
         If labels are missing.
     """
-    try:
-        return type_of_target(y, input_name="y")
-    except TypeError as error:  # None or NaN among strings, which do not compare
-        raise ValueError(
-            "y holds labels that cannot be sorted, as where some are missing (None or "
-            f"NaN among strings: {error}). Drop the rows without a label."
-        ) from error
+    return type_of_target(as_labels(y), input_name="y")
 
 
 def check_kind(y):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
 
 from skce._inputs.validation import check_rows
 from skce._inputs.weights import ClassFactors, check_weights, weigh_data
@@ -246,7 +245,8 @@ def given_validation(estimator, given, labels):
     try:
         X = check_rows(estimator, X)
         codes = labels.code(y)
-        check_consistent_length(X, codes)
+        if len(codes) != X.shape[0]:
+            raise ValueError(f"X_val has {X.shape[0]} rows, and y_val {len(codes)}.")
         weights = check_weights(sample_weight, X.shape[0])
     except ValueError as error:
         raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error

@@ -6,7 +6,6 @@ from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_consistent_length
 
 from skce._network.data import total
 
@@ -54,7 +53,11 @@ def check_weights(sample_weight, n_rows):
             f"sample_weight has the shape {weights.shape}; it must be 1D, one weight "
             "per row."
         )
-    check_consistent_length(np.empty((n_rows, 0)), weights)
+    if len(weights) != n_rows:
+        raise ValueError(
+            f"sample_weight has {len(weights)} weights, but there are {n_rows} rows: "
+            "it must have one for each."
+        )
     if weights.min() < 0:
         raise ValueError(
             f"sample_weight has negative values (the smallest is {weights.min():g}); a "

@@ -24,6 +24,7 @@ __all__ = [
     "Executor",
     "serial",
     "share_out",
+    "threads_of",
     "with_blas_held",
     "with_workers",
 ]
@@ -192,6 +193,11 @@ class Executor:
         return with_workers(work, self.n_jobs, with_run)
 
 
+def threads_of(n_jobs, n_cores):
+    """Return the number of threads: -1 is all cores, -2 all but one, and so on."""
+    return n_jobs if n_jobs > 0 else max(1, n_cores + 1 + n_jobs)
+
+
 def with_workers(work, n_jobs, function):
     """Return `function(run)` of an executor.
 
@@ -203,13 +209,12 @@ def with_workers(work, n_jobs, function):
         Rows x parameters. Little of it is done serially; for less than
         `MIN_HELD_WORK`, BLAS is not held either.
     n_jobs : int or None
-        Threads; None for as many as BLAS may use, -1 for all cores.
+        Threads, as in `threads_of`; None for as many as BLAS may use.
     function : callable
     """
 
     def with_budget(budget):
-        n_threads = budget if n_jobs is None else n_jobs
-        n_threads = cpu_count() if n_jobs == -1 else n_threads
+        n_threads = budget if n_jobs is None else threads_of(n_jobs, cpu_count())
         if work < MIN_WORK or n_threads == 1:
             return function(serial)
         with ThreadPoolExecutor(

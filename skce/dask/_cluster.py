@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, wait
 from functools import partial
 from typing import Any
 
-from skce._network.executors import serial, share_out, with_blas_held
+from skce._network.executors import serial, share_out, threads_of, with_blas_held
 from skce._support.optional import optional
 from skce.dask._tree import subtree_sums
 
@@ -66,7 +66,7 @@ class Evaluations(distributed.WorkerPlugin):  # type: ignore[name-defined]
         self.worker = worker
         worker.handlers[OPERATION] = self.sums
 
-    async def sums(self, kind, vectors, keys, n_threads):
+    async def sums(self, kind, vectors, keys, n_jobs):
         """Answer one evaluation; see `subtree_sums`."""
         worker = self.worker
         missing = [key for key in keys if key not in worker.data]
@@ -75,7 +75,8 @@ class Evaluations(distributed.WorkerPlugin):  # type: ignore[name-defined]
         parts = [worker.data[key] for key in keys]
         # the threads of its tasks, so that neither takes the cores of the other
         pool = worker.executors["default"]
-        n_threads = min(n_threads or worker.state.nthreads, worker.state.nthreads)
+        n_most = worker.state.nthreads
+        n_threads = min(threads_of(n_jobs, n_most), n_most)
         try:
             nodes, sums, seconds = await asyncio.get_running_loop().run_in_executor(
                 pool, _timed_sums, kind, vectors, parts, pool, n_threads

@@ -63,8 +63,8 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         All parameters of PairedMLPClassifier, with its defaults. `growing_sample` may
         not be True, and "auto" means False; `early_stopping` needs X_val and y_val;
         `n_jobs` is the number of threads of an evaluation on a worker: None or -1 for
-        all threads of the worker, and never more; the starts of `n_init` run one after
-        another.
+        all threads of the worker, -2 for all but one, and never more; the starts
+        of `n_init` run one after another.
     client : distributed.Client, default=None
         The cluster. None is the current client. It is not pickled, and not copied by
         `clone`.

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import column_or_1d
 
-from skce._inputs.labels import Labels, check_kind
+from skce._inputs.labels import Labels, as_labels, check_kind
 from skce._inputs.validation import check_part
 from skce._inputs.weights import ClassFactors, check_weights, weigh
 from skce._network.blocks import block_rows, cut, shares
@@ -153,7 +153,7 @@ def _check(X, y, weights, expected):
             "as all partitions."
         )
     X = check_part(X, expected.dtype)
-    y = np.asarray(y)
+    y = as_labels(np.asarray(y) if y is None else y)
     check_block("y", y)
     if len(y) != X.shape[0]:
         raise ValueError(

@@ -63,7 +63,7 @@ class ClusterRows:
         self.sample, self.largest = summary.sample, summary.largest
         self.seconds = {}
         self._cluster = partitions.cluster
-        self._n_threads = None if n_jobs in (None, -1) else n_jobs
+        self._n_jobs = -1 if n_jobs is None else n_jobs
         self._assigned = None
         self._direct = None
         total, recipe = self._weigh(partitions, recipe)
@@ -120,7 +120,7 @@ class ClusterRows:
         message = {
             "kind": kind,
             "vectors": [distributed.protocol.to_serialize(v) for v in vectors],
-            "n_threads": self._n_threads,
+            "n_jobs": self._n_jobs,
         }
         while True:
             try:

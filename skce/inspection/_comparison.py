@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from skce._inputs.labels import kind_of_labels
+from skce._inputs.labels import as_labels, kind_of_labels
 from skce._support.fitted import innermost
 from skce._support.optional import optional
 from skce._support.warn import warn
@@ -308,7 +308,8 @@ def compare_pairings(
     ValueError
         If `estimator` contains no PairedMLPClassifier or more than one, if it
         searches the pair itself, if a pair is undefined or given twice, if a scorer
-        does not suit y, or if there are fewer than two folds. An error raised by a fit
+        does not suit y, or if there are fewer than two folds or a part of one lacks a
+        class that log loss and Brier score need. An error raised by a fit
         is passed on, with a note that names its pair.
 
     Warns
@@ -357,13 +358,15 @@ def compare_pairings(
     >>> bool(frame.loc["logistic x least_squares", "difference"] < 0)
     True
     """
-    X, y, groups = indexable(X, y, groups)
+    X, y, groups = indexable(X, as_labels(y), groups)
     multilabel = kind_of_labels(y) == "multilabel-indicator"
     candidates = make_candidates(estimator, pairings, multilabel=multilabel)
     scoring = _checked_scoring(scoring, estimator, multilabel)
     folds = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     if len(folds) < 2:
         raise ValueError(f"cv makes {len(folds)} fold; intervals need two or more.")
+    if not multilabel and _need_all_classes(scoring):
+        _check_classes(np.ravel(y), folds)
     results = Parallel(n_jobs=n_jobs, verbose=verbose)(
         delayed(_fit_and_score)(candidate, X, y, fold, scoring, params)
         for candidate in candidates
@@ -434,22 +437,53 @@ def _has_converged(fitted: Any, categories: list[type[Warning]]) -> bool:
 
 def _checked_scoring(scoring: Any, estimator: Any, multilabel: bool) -> Any:
     """Return `scoring` as `cross_validate` takes it, if all scorers suit y."""
-    check_scoring(estimator, scoring)  # unknown names, before any fit
-    if scoring is None or callable(scoring):
-        return scoring
-    if isinstance(scoring, str):
-        scoring = [scoring]
-    scorers = scoring.values() if isinstance(scoring, dict) else scoring
-    undefined = {"neg_log_loss", "neg_brier_score"} & {
-        scorer for scorer in scorers if isinstance(scorer, str)
-    }
+    unknown = _names_of(scoring) - set(get_scorer_names())
+    if unknown:  # before any fit
+        raise ValueError(
+            f"scoring has {sorted(unknown)}, which scikit-learn does not know: take "
+            "'accuracy', 'neg_log_loss', 'neg_brier_score' or another name of "
+            "sklearn.metrics.get_scorer_names()."
+        )
+    check_scoring(estimator, scoring)
+    undefined = _need_all_classes(scoring)
     if multilabel and undefined:
         raise ValueError(
             f"scoring has {sorted(undefined)}, which scikit-learn defines for classes "
             "that exclude each other, but y is multilabel: take scoring=('accuracy', "
             "'f1_macro', 'average_precision'), for instance."
         )
-    return scoring
+    return [scoring] if isinstance(scoring, str) else scoring
+
+
+def _names_of(scoring: Any) -> set[str]:
+    """Return the scorers that are given by name."""
+    if isinstance(scoring, str):
+        return {scoring}
+    if scoring is None or callable(scoring):
+        return set()
+    scorers = scoring.values() if isinstance(scoring, dict) else scoring
+    return {scorer for scorer in scorers if isinstance(scorer, str)}
+
+
+def _need_all_classes(scoring: Any) -> set[str]:
+    """Return the scorers that are defined for rows of all classes alone."""
+    return {"neg_log_loss", "neg_brier_score"} & _names_of(scoring)
+
+
+def _check_classes(y: NDArray[Any], folds: list[Any]) -> None:
+    """Raise a ValueError if a part of a fold lacks a class."""
+    classes, counts = np.unique(y, return_counts=True)
+    for number, parts in enumerate(folds, start=1):
+        for part, rows in zip(("training", "test"), parts, strict=True):
+            lacks = np.setdiff1d(classes, y[rows])
+            if len(lacks):
+                n = counts[np.searchsorted(classes, lacks[0])]
+                raise ValueError(
+                    f"The {part} rows of fold {number} of {len(folds)} lack the class "
+                    f"{lacks.tolist()[0]!r}, which has {n} of {len(y)} rows: log loss "
+                    "and Brier score need all classes in each fold. Give fewer folds "
+                    "(cv), leave out or merge the class, or take scoring='accuracy'."
+                )
 
 
 def _warn_once(names: list[str], results: Iterable[_FoldResult], n_folds: int) -> None:

@@ -20,7 +20,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skce._estimator import BasePairedMLP, replaced_when_whole
 from skce._fitting.parameters import check_parameters
-from skce._inputs.labels import check_kind
+from skce._inputs.labels import as_labels, check_kind
 from skce._inputs.validation import check_training_rows, is_integer
 from skce._inputs.weights import check_weights
 from skce._support.warn import warn
@@ -335,7 +335,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
     def _choose_and_fit(self, X, y, sample_weight, params):
         """Set the fitted attributes of a copy of the estimator."""
         self._forget_refit()
-        rows, labels = check_training_rows(self, X, y)
+        rows, labels = check_training_rows(self, X, as_labels(y))
         multilabel = check_kind(labels) == "multilabel-indicator"
         if labels.ndim == 2 and not multilabel:
             labels = column_or_1d(labels, warn=True)
