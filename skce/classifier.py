@@ -394,7 +394,8 @@ class PairedMLPClassifier(BasePairedMLP):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         targets : array-like of shape (n_samples, n_classes)
-            Rows of probabilities.
+            Rows of probabilities. They are divided by their sums, which may be off 1 by
+            rounding: by 1e-6, or 3e-4 in float32.
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
             Labels of the columns, for `predict`; 0 ... n_classes - 1 by default.

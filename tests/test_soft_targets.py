@@ -123,6 +123,27 @@ def test_float_indicators_are_labels():
     np.testing.assert_array_equal(one.coefs_[0], other.coefs_[0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(("activation", "q"), [("softmax", 1000), ("sparsemax", 500)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_targets_are_probabilities_to_the_rounding_of_their_dtype(activation, q, dtype):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(4 * q, 10)).astype(np.float32)
+    teacher = classifier(activation, hidden_layer_sizes=(), max_iter=5)
+    teacher.fit(rows, np.tile(np.arange(q), 4))
+    targets = teacher.predict_proba(rows).astype(dtype)
+    exact = targets.astype(float)
+    assert np.abs(exact.sum(axis=1) - 1).max() > 1e-6
+    student = classifier(activation, hidden_layer_sizes=(), max_iter=2)
+    losses = [
+        student.fit_targets(rows, given).loss_
+        for given in (targets, exact / exact.sum(axis=1, keepdims=True))
+    ]
+    assert losses[0] == losses[1]
+    with pytest.raises(ValueError, match=r"off 1 by up to 0\.1"):
+        student.fit_targets(rows, (1.1 * exact).astype(dtype))
+
+
 @pytest.mark.parametrize(
     ("targets", "options", "message"),
     [

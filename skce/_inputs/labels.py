@@ -349,7 +349,11 @@ def encode_targets(targets, classes, activation):
 
 def _code_targets(targets, columns, n_outputs, name):
     """Sort the columns of soft targets by class; of one unit, keep the second alone."""
-    targets = check_array(targets, dtype=np.float64, input_name=name)
+    floats = (np.float64, np.float32, np.float16)
+    targets = check_array(targets, dtype=floats, input_name=name)
+    # what rounding can do to probabilities of this dtype
+    tolerance = max(1e-6, float(np.sqrt(np.finfo(targets.dtype).eps)))
+    targets = targets.astype(np.float64)
     q = targets.shape[1]
     if q < 2 or q != len(columns):
         raise ValueError(
@@ -360,11 +364,12 @@ def _code_targets(targets, columns, n_outputs, name):
         raise ValueError(
             f"{name} must be probabilities, but the least is {targets.min():g}."
         )
-    off = np.abs(targets.sum(axis=1) - 1).max()
-    if off > 1e-6:
+    sums = targets.sum(axis=1, keepdims=True)
+    off = np.abs(sums - 1).max()
+    if off > tolerance:
         raise ValueError(
             f"{name} must be probabilities, but the sum of a row is off 1 by up to "
             f"{off:g}: divide each row by its sum."
         )
-    targets = targets[:, np.argsort(columns)]
+    targets = (targets / sums)[:, np.argsort(columns)]
     return targets[:, 1:] if n_outputs == 1 else targets
