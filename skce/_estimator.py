@@ -36,7 +36,7 @@ from skce._fitting.stages import Stage
 from skce._fitting.starts import first_start, new_starts, warn_of_validation_scale
 from skce._fitting.stopping import ValidationWatch, negative_loss, score_of
 from skce._inputs.validation import check_layer_sizes
-from skce._network.executors import with_workers
+from skce._network.executors import QUIET, with_workers
 from skce._network.kernels import Network
 from skce._network.objective import Objective
 from skce._network.rows import LocalRows
@@ -216,7 +216,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             )
         # callbacks know an estimator by its identity
         event_data = {"estimator": self, **given.event_data}
-        with replaced_when_whole(self) as fitted:
+        with np.errstate(**QUIET), replaced_when_whole(self) as fitted:
             return fitted._solve(given, checkpoint, context, event_data)
 
     def _solve(self, given, checkpoint, context, event_data):

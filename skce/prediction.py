@@ -163,8 +163,9 @@ class Predictions:
         if self._labels.multilabel:
             # scikit-learn's contract of such an array: strictly between 0 and 1
             zero, one = np.array([0, 1], dtype=probabilities.dtype)
-            inside = np.nextafter(zero, one), np.nextafter(one, zero)
-            np.clip(probabilities, *inside, out=probabilities)
+            with np.errstate(**QUIET):
+                inside = np.nextafter(zero, one), np.nextafter(one, zero)
+                np.clip(probabilities, *inside, out=probabilities)
         return probabilities
 
     @_of_one_fit

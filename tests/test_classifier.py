@@ -110,6 +110,40 @@ def test_two_classes(names):
     assert np.isfinite(fitted.predict_log_proba(CANCER)[P > 0]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("hidden", [(), (5,)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_underflow_is_no_error_whatever_numpy_raises(names, hidden, dtype):
+    X, far = IRIS.astype(dtype), (1000 * IRIS).astype(dtype)
+    clf = small(*names, hidden_layer_sizes=hidden, alpha=0, max_iter=200)
+    with np.errstate(all="raise"):
+        clf.fit(X, IRIS_Y)
+        summary(clf, X, IRIS_Y)
+        for method in ("predict", "predict_proba", "predict_log_proba"):
+            getattr(clf, method)(far)
+        if names in ELEMENTWISE:
+            clf.fit(MULTI, MULTI_Y).predict_proba(1000 * MULTI)
+        weights = np.r_[1e-320, np.ones(149)]
+        clf.fit(np.c_[IRIS, 1e-300 * IRIS[:, 0]], IRIS_Y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("hidden_activation", ["tanh", "relu"])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "float32", "float64"])
+def test_sparse_data_frames_are_fitted_as_arrays(hidden_activation, dtype):
+    codes = pd.Series(IRIS_Y).sample(frac=0.9, random_state=0).reindex(range(150))
+    frame = pd.get_dummies(codes, sparse=True)
+    kind = np.dtype(dtype)
+    frame = frame.astype(pd.SparseDtype(kind, kind.type(0)))
+    clf = small(hidden_activation=hidden_activation).fit(frame, IRIS_Y)
+    dense = frame.to_numpy().astype(float)
+    other = small(hidden_activation=hidden_activation).fit(dense, IRIS_Y)
+    np.testing.assert_array_equal(clf.coefs_[0], other.coefs_[0])
+    np.testing.assert_array_equal(clf.predict_proba(frame), clf.predict_proba(dense))
+    filled = frame.astype(pd.SparseDtype(float, np.nan))
+    with pytest.raises(ValueError, match=r"filled.*pass X.sparse.to_dense\(\)"):
+        clf.fit(filled, IRIS_Y)
+
+
 @pytest.mark.parametrize(
     ("dtype", "kind"),
     [("Int8", np.int8), ("boolean", bool), ("Float32", np.float32), ("UInt64", "u8")],

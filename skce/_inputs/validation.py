@@ -44,7 +44,7 @@ def check_layer_sizes(hidden_layer_sizes):
 
 def check_training_rows(estimator, X, y):
     """Return X as float64, float32 or CSR, and y; set `n_features_in_`."""
-    return _with_advice(
+    X, y = _with_advice(
         validate_data,
         estimator,
         X,
@@ -53,18 +53,20 @@ def check_training_rows(estimator, X, y):
         accept_sparse="csr",
         dtype=_FLOATS,
     )
+    return _as_floats(X), y
 
 
 def check_rows(estimator, X):
     """Return X of a prediction as float64, float32 or CSR, of the width of the fit."""
-    return _with_advice(
+    X = _with_advice(
         validate_data, estimator, X, reset=False, accept_sparse="csr", dtype=_FLOATS
     )
+    return _as_floats(X)
 
 
 def check_part(X, dtype):
     """Return X of a partition, perhaps of no rows, as an array or CSR of `dtype`."""
-    return _with_advice(
+    X = _with_advice(
         check_array,
         X,
         accept_sparse="csr",
@@ -72,16 +74,27 @@ def check_part(X, dtype):
         ensure_min_samples=0,
         input_name="X",
     )
+    return X.astype(dtype, copy=False)
 
 
 _FLOATS = (np.float64, np.float32)
 
 
+def _as_floats(X):
+    """Return X as float64 or float32; scikit-learn leaves sparse frames of bools."""
+    return X if X.dtype in _FLOATS else X.astype(np.float64)
+
+
 def _with_advice(validate, *data, **options):
-    """Call scikit-learn's `validate`, and add advice about text to its error."""
+    """Call scikit-learn's `validate`, and add advice to some of its errors."""
     try:
         return validate(*data, **options)
     except ValueError as error:
+        if "fill value must be 0" in str(error):
+            raise ValueError(
+                "X is a sparse data frame whose columns are filled with other values "
+                "than 0: pass X.sparse.to_dense()."
+            ) from error
         if "could not convert" not in str(error):
             raise
         raise ValueError(

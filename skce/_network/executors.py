@@ -33,8 +33,9 @@ __all__ = [
 # matrix and a vector take several from 9216 elements on
 MIN_HELD_WORK = 2**13
 
-# For np.errstate: what overflows is found by its result
-QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
+# For np.errstate, also where the user has set np.seterr(all="raise"): what overflows is
+# found by its result, and an underflow to 0 is right
+QUIET: dict[str, Any] = {"all": "ignore"}
 
 _lock = Lock()
 # One for each call in progress, which has it locked as long as it lasts

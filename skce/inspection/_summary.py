@@ -9,6 +9,7 @@ from scipy.special import xlogy
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skce._inputs.weights import check_weights
+from skce._network.executors import QUIET
 from skce._support.fitted import innermost
 
 __all__ = ["Calibration", "Summary", "calibration", "summary"]
@@ -344,6 +345,7 @@ def _targets(clf: Any, y: Any) -> NDArray[np.float64]:
     return np.hstack([1 - codes, codes])
 
 
+@np.errstate(**QUIET)
 def calibration(
     targets: ArrayLike,
     probabilities: ArrayLike,
@@ -396,8 +398,7 @@ def calibration(
         return float(np.average(values, weights=weights))
 
     def log_loss(p: NDArray[np.float64]) -> float:
-        with np.errstate(divide="ignore"):  # -log 0 = inf is the right answer
-            return average(np.maximum(-xlogy(t, p).sum(axis=1), 0))
+        return average(np.maximum(-xlogy(t, p).sum(axis=1), 0))
 
     return Calibration(
         n_rows=n_rows,

@@ -23,6 +23,7 @@ from skce._fitting.parameters import check_parameters
 from skce._inputs.labels import as_labels, check_kind
 from skce._inputs.validation import check_training_rows, is_integer
 from skce._inputs.weights import check_weights
+from skce._network.executors import QUIET
 from skce._support.warn import warn
 from skce.classifier import PairedMLPClassifier
 from skce.search._candidates import Candidate, check_alphas, groups_of, layer_sizes_of
@@ -328,7 +329,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
             the fit to all rows.
         """
         self._check_own_parameters()
-        with replaced_when_whole(self) as fitted:
+        with np.errstate(**QUIET), replaced_when_whole(self) as fitted:
             fitted._choose_and_fit(X, y, sample_weight, params)
         return self
 
