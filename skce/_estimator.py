@@ -56,7 +56,7 @@ from skce.losses.pairings import (
     why_degenerate,
 )
 from skce.losses.penalties import Penalty
-from skce.prediction import Predictions
+from skce.prediction import NOT_FINITE, Predictions
 from skce.uncertainty._laplace import posterior_covariance
 
 __all__ = ["BasePairedMLP", "replaced_when_whole"]
@@ -331,16 +331,22 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             best._keep_record(fits, problem)
             kept = "the error's attribute best is fitted with the last good weights"
         rows = problem.rows
-        if problem.standardization is None:
-            remedy = "set standardize=True, or raise alpha"
-        elif rows.largest > MAX_STANDARDIZABLE:
-            remedy = "divide its large columns by a constant"
+        if not np.isfinite(rows.largest):
+            advice = NOT_FINITE
         else:
-            remedy = "raise alpha"
+            if problem.standardization is None:
+                remedy = "set standardize=True, or raise alpha"
+            elif rows.largest > MAX_STANDARDIZABLE:
+                remedy = "divide its large columns by a constant"
+            else:
+                remedy = "raise alpha"
+            advice = (
+                f"X reaches {rows.largest:.3g} in absolute value, as {rows.dtype}: "
+                f"{remedy}; of a user-defined penalty or activation, look at its "
+                "domain or range."
+            )
         return BrokenFitError(
-            f"The fit broke off: {error}. X reaches {rows.largest:.3g} in absolute "
-            f"value, as {rows.dtype}: {remedy}; of a user-defined penalty or "
-            "activation, look at its domain or range. This estimator is as it was; "
+            f"The fit broke off: {error}. {advice} This estimator is as it was; "
             f"{kept}.",
             best,
         )

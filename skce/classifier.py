@@ -145,7 +145,9 @@ class PairedMLPClassifier(BasePairedMLP):
         from 8192 rows on. Not after a warm start. No part takes more than 64 MB.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
-        must have had the same features, classes and layers.
+        must have had the same features, classes and layers. The solver begins without
+        what it has learned of the curvature: to watch a fit, use callbacks and not many
+        fits of a few iterations.
     n_jobs : int or None, default=None
         Threads over blocks of rows, in fit and predict. None: as many as BLAS may use
         (OMP_NUM_THREADS, threadpoolctl and joblib's limits are obeyed); -1: all

@@ -21,7 +21,12 @@ from skce._support.copies import shallow_copy
 from skce.losses.pairings import Pairing
 from skce.uncertainty._laplace import moderate
 
-__all__ = ["Predictions"]
+__all__ = ["NOT_FINITE", "Predictions"]
+
+NOT_FINITE = (
+    "X has NaN or infinite values, which scikit-learn does not look for while "
+    "assume_finite=True: impute them (SimpleImputer), or drop these rows."
+)
 
 
 def _map_logits(network, theta, X, dtype, function, n_jobs):
@@ -76,6 +81,8 @@ def _argmax(p):
 
 
 def _overflow(X):
+    if not np.isfinite(largest(X)):
+        return NOT_FINITE
     return (
         f"The network overflows: X reaches {largest(X):.3g} in absolute value, as "
         f"{X.dtype}. Scale it as the training data were scaled."

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from problems import plain
+from scipy import sparse
+from sklearn import clone, config_context
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import StandardScaler
@@ -160,6 +162,26 @@ def test_validation_arrays_of_another_length_are_named(given):
     rows[given] = rows[given][:-1]
     with pytest.raises(ValueError, match=r"150 rows, and y_val 149|has 149 weights"):
         small(early_stopping=True).fit(X, y, **rows)
+
+
+@pytest.mark.parametrize("bad", [WITH_NAN, WITH_INF], ids=["nan", "inf"])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_unchecked_values_that_are_not_finite_are_named(bad, container):
+    bad = container(bad)
+    clf = small(hidden_activation="relu")  # logistic units are finite at infinity
+    fitted = clone(clf).fit(X, y)
+    with config_context(assume_finite=True):
+        for method in (
+            fitted.predict,
+            fitted.predict_proba,
+            lambda X: clf.fit(X, y),
+        ):
+            with pytest.raises(
+                ValueError, match=r"X has NaN or infinite values.*imput"
+            ):
+                method(bad)
+        with pytest.raises(ValueError, match="Are they finite"):
+            clf.set_params(early_stopping=True).fit(X, y, X_val=bad, y_val=y)
 
 
 def test_a_huge_tol_is_accepted_with_warnings():

@@ -1,5 +1,6 @@
 """The estimator's contract: shapes, dtypes, probabilities, decisions, labels."""
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -378,6 +379,19 @@ def test_warm_start_continues_from_the_last_weights():
     # each fit ends below the one before it
     assert np.all(np.diff(losses) < 0)
     assert steps.loss_curve_[0] < losses[2]
+
+
+def test_many_short_warm_starts_warn_once_that_one_long_fit_ends_lower():
+    steps = small(warm_start=True, max_iter=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(60):
+            steps.fit(IRIS, IRIS_Y)
+    assert steps.loss_ > small().fit(IRIS, IRIS_Y).loss_
+    texts = {str(warning.message) for warning in caught}
+    assert len(caught) == 60
+    assert len(texts) == 2  # of the first fit and of the others: Python shows each once
+    assert any("raise max_iter, or watch a single fit" in text for text in texts)
 
 
 def test_warm_start_does_not_mistake_classes_for_multilabel_columns():

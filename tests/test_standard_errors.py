@@ -201,6 +201,21 @@ def test_sandwich_errors_are_the_spread_over_bootstrap_samples(pair):
     np.testing.assert_allclose(table.errors.ravel(), spread, rtol=0.25)
 
 
+@pytest.mark.parametrize("kind", ["model", "sandwich"])
+@pytest.mark.parametrize("activation", ["softmax", "logistic", "identity"])
+@pytest.mark.filterwarnings("ignore:.*no lower point within the rounding")
+def test_errors_do_not_depend_on_the_origin_of_a_feature(activation, kind):
+    parameters = {"hidden_layer_sizes": (), "alpha": 0.1, "tol": 1e-6}
+    tables = []
+    for shift in (0, 1e6):
+        X = X2 + np.array([0, shift, 0])
+        clf = PairedMLPClassifier(activation, **parameters).fit(X, Y2)
+        tables.append(standard_errors(clf, X, Y2, kind=kind))
+    for name in ("estimates", "errors"):
+        found, expected = (getattr(table, name)[:-1] for table in tables[::-1])
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
 def test_table_can_be_printed_and_converted_to_a_frame():
     clf = exact(activation="logistic").fit(X2, Y2)
     table = standard_errors(clf, X2, Y2)

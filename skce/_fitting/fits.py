@@ -31,6 +31,9 @@ MIN_WORK_OF_A_START = 2**18
 # part of it
 MIN_GAIN = 1e-3
 
+# A warm start loses the solver's knowledge of the curvature, 20 iterations of L-BFGS
+MIN_WARM_ITERATIONS = 20
+
 
 class BrokenFitError(ValueError):
     """The objective of a fit overflowed; the estimator is as it was before.
@@ -133,6 +136,15 @@ class Fits:
                 f"{begun} of {len(self.outcomes)} starts"
             )
         advice = best.solution.advice
+        n_iter, reason = (best.solution.record[key] for key in ("nit", "reason"))
+        if best.start.given and reason == "max_iter" and n_iter < MIN_WARM_ITERATIONS:
+            # a constant text, which Python shows once of many such fits
+            advice = (
+                f"stopped after {n_iter} iterations (max_iter) from given weights. "
+                "Each fit begins without what the solver has learned of the curvature, "
+                "so that many short ones end higher than a long one: raise max_iter, "
+                "or watch a single fit by a callback"
+            )
         if learned_nothing(problem, best.solution):
             if advice is None:
                 return _why_nothing(problem, best)

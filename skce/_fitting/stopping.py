@@ -68,8 +68,8 @@ class ValidationWatch(Listener):
         if np.isnan(score):
             raise ValueError(
                 f"scoring={self.scoring!r} is undefined (NaN) on the validation rows. "
-                "Do they have all classes? Raise validation_fraction, or give X_val "
-                "and y_val."
+                "Are they finite, and do they have all classes? Raise "
+                "validation_fraction, or give X_val and y_val."
             )
         return score
 

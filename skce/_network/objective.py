@@ -74,13 +74,20 @@ class Objective:
         product += self._l2 * v
         return product
 
-    def of_parameters_for_rows(self):
-        """Return the same objective as a function of the parameters for X itself."""
-        if self.standardization is None:
-            return self
-        objective = copy(self)
-        objective.standardization = None
-        objective._l2 = self.standardization.l2_for_rows(self._l2, self.network)
+    def of_parameters(self, standardization):
+        """Return the same objective as a function of other parameters.
+
+        Parameters
+        ----------
+        standardization : Standardization or None
+            Of the features that they are for; None for X itself.
+        """
+        objective, l2 = copy(self), self._l2
+        if self.standardization is not None:
+            l2 = self.standardization.l2_for_rows(l2, self.network)
+        if standardization is not None:
+            l2 = standardization.l2_for_solver(l2, self.network)
+        objective.standardization, objective._l2 = standardization, l2
         return objective
 
     def _means(self, kind, *vectors):

@@ -220,3 +220,9 @@ class Standardization:
         factors = factors.copy()
         self._first_layer(factors, network)[:, :-1] *= self.scale**2
         return factors
+
+    def l2_for_solver(self, factors, network):
+        """Invert `l2_for_rows`."""
+        factors = factors.copy()
+        self._first_layer(factors, network)[:, :-1] /= self.scale**2
+        return factors

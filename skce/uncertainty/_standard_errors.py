@@ -26,6 +26,7 @@ from skce._network.executors import Executor
 from skce._network.kernels import Workspace
 from skce._network.parameters import Layers
 from skce._network.rows import LocalRows
+from skce._network.standardization import Standardization
 from skce._support.fitted import unwrapped
 from skce._support.optional import optional
 from skce._support.warn import warn
@@ -91,9 +92,12 @@ class _Refit:
         class_weights = None if factors is None else factors(codes)
         return cls(problem, theta, class_weights)
 
-    def with_objective(self, function):
-        """Call a function of the objective, with threads if they are worth it."""
-        objective = self.problem.objective().of_parameters_for_rows()
+    def with_objective(self, function, standardization=None):
+        """Call a function of the objective, with threads if they are worth it.
+
+        It is one of the parameters for X itself, or for standardised features.
+        """
+        objective = self.problem.objective().of_parameters(standardization)
         executor, work = self.problem.rows.run, self.problem.work
         return executor.opened(work, lambda: function(objective))
 
@@ -320,7 +324,7 @@ def standard_errors(
     covariance = shown @ covariance @ shown.T
     estimates = shown @ flat(estimator.coefs_, estimator.intercepts_)
     errors = np.sqrt(np.diag(covariance))
-    _warn_if_short(shown @ step, errors)
+    _warn_if_short(shown @ step, errors, estimator.standardize)
     shape = (p1, len(outputs))
     return CoefficientTable(
         names=[*_feature_names(estimator), "intercept"],
@@ -337,20 +341,33 @@ def _covariance(refit, basis, kind):
 
     `basis`, (q, q) or (q, q - 1), spans what the coefficients of a feature are free in.
     """
-    problem, theta = refit.problem, refit.theta
-    network, total_weight = problem.network, problem.rows.total_weight
+    network, rows, theta = refit.problem.network, refit.problem.rows, refit.theta
+    total_weight = rows.total_weight
     q, p1 = network.n_outputs, network.layer_sizes[0] + 1
+    # in the parameters of standardised features, as a large mean of a feature leaves of
+    # the curvature in its coefficient a rounding error
+    mean, scale = np.zeros(p1 - 1), np.ones(p1 - 1)
+    standardization = Standardization.of(rows.moments)
+    if standardization is not None:
+        mean, scale = standardization.mean, standardization.scale
+        theta = standardization.for_solver(theta, network)
     gradient, A = refit.with_objective(
-        lambda F: (F.value_and_gradient(theta)[1], hessian_matrix(F, theta))
+        lambda F: (F.value_and_gradient(theta)[1], hessian_matrix(F, theta)),
+        standardization,
     )
+    # from them to the parameters for X: W = V / s, b = c - V m / s
+    for_rows = np.diag(np.append(1 / scale, 1))
+    for_rows[-1, :-1] = -mean / scale
+    for_rows = np.kron(for_rows, np.eye(q))
     free = np.kron(np.eye(p1), basis)
     with np.errstate(over="ignore", invalid="ignore"):  # found by `_inverse`
         summed = total_weight * free.T @ A @ free
     inverse = _inverse(summed)
     gradient = gradient.reshape(q, p1).T.ravel()
-    step = free @ inverse @ (total_weight * free.T @ gradient)
+    step = for_rows @ free @ inverse @ (total_weight * free.T @ gradient)
+    free_for_rows = for_rows @ free
     if kind == "model" and not _is_linear_regression(network.pairing):
-        return free @ inverse @ free.T, step
+        return free_for_rows @ inverse @ free_for_rows.T, step
     delta, counts = _deltas(refit)
     if kind == "model":
         if total_weight <= p1:
@@ -359,9 +376,10 @@ def _covariance(refit, basis, kind):
                 f"weight counts as so many rows, and their sum is {total_weight:g}."
             )
         residual = delta.T @ (delta * counts[:, np.newaxis]) / (total_weight - p1)
-        return np.kron(inverse[::q, ::q], residual), step
-    middle = free.T @ _outer_products(refit, delta, counts) @ free
-    return free @ inverse @ middle @ inverse @ free.T, step
+        covariance = np.kron(inverse[::q, ::q], residual)
+        return for_rows @ covariance @ for_rows.T, step
+    middle = free.T @ _outer_products(refit, mean, scale, delta, counts) @ free
+    return free_for_rows @ inverse @ middle @ inverse @ free_for_rows.T, step
 
 
 def _is_linear_regression(pairing):
@@ -427,8 +445,8 @@ def _deltas(refit):
     return delta.T, counts * (rows.total_weight / counts.sum())
 
 
-def _outer_products(refit, delta, counts):
-    """Sum over the rows of their gradients' outer products.
+def _outer_products(refit, mean, scale, delta, counts):
+    """Sum over the rows of their gradients' outer products, for (X - mean) / scale.
 
     A class weight is a factor of the loss, and so of each of the two gradients; a
     weight of the user counts rows.
@@ -438,7 +456,7 @@ def _outer_products(refit, delta, counts):
     total = np.zeros((size, size))
     for rows in row_slices(X.shape[0], max(1, MAX_VALUES // size)):
         part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
-        part = np.column_stack([part, np.ones(len(part))])
+        part = np.column_stack([(part - mean) / scale, np.ones(len(part))])
         gradients = part[:, :, np.newaxis] * delta[rows, np.newaxis]
         gradients = gradients.reshape(len(part), size)
         total += (gradients * by[rows, np.newaxis]).T @ gradients
@@ -471,15 +489,16 @@ def _inverse(A):
     return (vectors / values) @ vectors.T
 
 
-def _warn_if_short(step, errors):
+def _warn_if_short(step, errors, standardized):
     """Warn of a fit that has stopped before its minimum."""
     known = errors > 0
     distance = np.max(np.abs(step[known]) / errors[known], initial=0)
     if distance > 0.1:
+        advice = "" if standardized else " and standardize=True"
         warn(
             f"The minimum of the objective on these rows is {distance:.2g} standard "
             "errors away from a coefficient: fit these rows, without early stopping, "
-            "with a lower tol.",
+            f"with a lower tol{advice}.",
             ConvergenceWarning,
         )
 
