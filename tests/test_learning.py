@@ -248,3 +248,17 @@ def test_the_verdict_of_a_summary():
     assert summary(strong, X, Y).verdict == "nothing stands out"
     wrong = np.where(rng.uniform(size=len(Y)) < 0.15, (Y + 1) % 3, Y)
     assert summary(strong, X, wrong).verdict.startswith("overconfident by")
+
+
+def test_a_small_but_certain_gain_counts_as_learned():
+    """Of many rows, a gain of less than a thousandth of the loss is not chance."""
+    rng = np.random.RandomState(0)
+    rows = rng.normal(size=(50_000, 1))
+    labels = rng.uniform(size=50_000) < 1 / (1 + np.exp(-0.06 * rows[:, 0]))
+    options = {"hidden_layer_sizes": (), "alpha": 0, "tol": 1e-7}
+    fit = classifier("logistic", **options).fit(rows, labels)
+    assert fit.solver_result_["learned"]
+    with pytest.warns(ConvergenceWarning, match="X does not tell the classes apart"):
+        classifier("logistic", **options).fit(
+            rows[:5000], rng.permutation(labels[:5000])
+        )

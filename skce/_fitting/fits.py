@@ -28,8 +28,11 @@ __all__ = [
 MIN_WORK_OF_A_START = 2**18
 
 # A fit has learned something if its loss is below that of the class frequencies by this
-# part of it
-MIN_GAIN = 1e-3
+# part of it, or by this part over all rows together: of many rows, less is not chance
+MIN_GAIN, MIN_GAIN_OF_ALL_ROWS = 1e-3, 10
+
+# The objective is above that of the class frequencies, and not rounded, by this part
+MIN_RISE = 1e-6
 
 # A warm start loses the solver's knowledge of the curvature, 20 iterations of L-BFGS
 MIN_WARM_ITERATIONS = 20
@@ -140,7 +143,7 @@ class Fits:
         if best.start.given and reason == "max_iter" and n_iter < MIN_WARM_ITERATIONS:
             # a constant text, which Python shows once of many such fits
             advice = (
-                f"stopped after {n_iter} iterations (max_iter) from given weights. "
+                f"stopped after max_iter={n_iter} iterations from given weights. "
                 "Each fit begins without what the solver has learned of the curvature, "
                 "so that many short ones end higher than a long one: raise max_iter, "
                 "or watch a single fit by a callback"
@@ -156,10 +159,10 @@ class Fits:
                 "has changed nothing: at the random start no component of the gradient "
                 "is over tol: lower tol"
             )
-        if best.watch is None and not _gains(problem, best.solution.value):
+        if best.watch is None and _is_above_constant(problem, best.solution):
             return (
-                f"ended where the objective, {best.solution.value:.4g}, is no better "
-                f"than that of the class frequencies, {problem.constant_loss:.4g}: "
+                f"ended where the objective, {best.solution.value:.4g}, is above that "
+                f"of the class frequencies, {problem.constant_loss:.4g}: "
                 f"{_against_stuck(problem, best)}"
             )
         if best.watch is not None and _beaten_by_constant(problem, best.watch):
@@ -288,8 +291,12 @@ def _restart_if_stuck(problem, outcome, plan, interrupt, task):
     from a start without slope.
     """
     record = outcome.solution.record
-    stuck = record["success"] and record["nit"] > 0
-    if not stuck or outcome.watch or _gains(problem, outcome.solution.value):
+    ended = record["success"] and record["nit"] > 0 and not outcome.watch
+    if not ended or _is_convex(problem):
+        return
+    if not _is_above_constant(problem, outcome.solution) and not learned_nothing(
+        problem, outcome.solution
+    ):
         return
     n = problem.rows.n_rows
     iterations = sum(stage.n_iter * stage.n_rows / n for stage in outcome.stages)
@@ -310,15 +317,23 @@ def _loss_of_rows(problem, solution):
     return solution.value - problem.full_objective.l2_term(solution.theta)
 
 
-def _gains(problem, value):
-    """Whether a loss, or an objective, is below that of the class frequencies."""
-    constant = problem.constant_loss
-    return not value > constant - MIN_GAIN * abs(constant)  # NaN where it is not known
+def _is_above_constant(problem, solution):
+    """Whether the class frequencies as outputs have a lower objective."""
+    constant = problem.constant_loss  # NaN where it is not known
+    return bool(solution.value > constant + MIN_RISE * abs(constant))
 
 
 def learned_nothing(problem, solution):
-    """Whether the loss of the rows is not below that of the class frequencies."""
-    return not _gains(problem, _loss_of_rows(problem, solution))
+    """Whether the loss of the rows is hardly below that of the class frequencies."""
+    constant = problem.constant_loss
+    gain = min(MIN_GAIN, MIN_GAIN_OF_ALL_ROWS / problem.rows.n_rows)
+    return bool(_loss_of_rows(problem, solution) > constant - gain * abs(constant))
+
+
+def _is_convex(problem):
+    """Whether a solver cannot get stuck."""
+    network = problem.network
+    return len(network.layer_sizes) == 2 and network.pairing.status == "natural"
 
 
 def _beaten_by_constant(problem, watch):
@@ -331,19 +346,25 @@ def _why_nothing(problem, outcome):
     """Reason and advice for a fit that has learned nothing."""
     loss = _loss_of_rows(problem, outcome.solution)
     text = (
-        f"has learned nothing: the loss of the rows, {loss:.4g}, is no better than "
-        f"that of the class frequencies, {problem.constant_loss:.4g}. Either X does "
-        "not tell the classes apart, or "
+        f"has learned nothing: the loss of the rows, {loss:.4g}, is hardly better "
+        f"than that of the class frequencies, {problem.constant_loss:.4g}. "
     )
+    no_relation = "X does not tell the classes apart"
     rows = problem.rows
     mean_weight = rows.total_weight / rows.n_rows
     if problem.alpha > 0 and mean_weight < 0.1:
         return text + (
-            f"the L2 term is too strong, as alpha={problem.alpha:g} is over the sum of "
-            f"the weights, {rows.total_weight:.3g}: multiply sample_weight by a "
+            f"Either {no_relation}, or the L2 term is too strong, as "
+            f"alpha={problem.alpha:g} is over the sum of the weights, "
+            f"{rows.total_weight:.3g}: multiply sample_weight by a "
             "constant to a mean of 1, or lower alpha"
         )
-    return text + f"the fit is stuck: {_against_stuck(problem, outcome)}"
+    if not _is_convex(problem):
+        stuck = f"the fit is stuck: {_against_stuck(problem, outcome)}"
+        return f"{text}Either {no_relation}, or {stuck}"
+    if problem.alpha > 0:
+        return f"{text}Either {no_relation}, or alpha is too large"
+    return text + no_relation
 
 
 def _against_stuck(problem, outcome):

@@ -153,8 +153,8 @@ def _check(X, y, weights, expected):
             "as all partitions."
         )
     X = check_part(X, expected.dtype)
-    y = as_labels(np.asarray(y) if y is None else y)
-    check_block("y", y)
+    check_block("y", np.asarray(y))
+    y = as_labels(y)
     if len(y) != X.shape[0]:
         raise ValueError(
             f"X has {X.shape[0]} rows and y has {len(y)}: partition both alike."
