@@ -94,16 +94,17 @@ class PairedMLPClassifier(BasePairedMLP):
     tol : float, default=1e-4
         The fit has converged when no component of the gradient (in the parameters of
         the standardised features) is larger; or, unless tol is below 1e-4, when ten
-        iterations have lowered the objective by less than 0.4 % (a plateau), or no
-        lower point is found at a kink of relu.
+        iterations have lowered the objective by less than 0.4 % and the gradient is
+        within 50 tol (a plateau), or no lower point is found at a kink of relu.
     standardize : bool, default=True
         Whether the solver and the L2 term see the weights of standardised features:
         (x - mean) / scale. The scale is the standard deviation in the training rows;
         where a feature has zeros, the squared deviations are averaged over its other
         values, so that rare ones are not blown up. Indicators of 0 and 1 are left as
         they are. `coefs_` are for X as it is, and X is neither copied nor, if sparse,
-        filled. Features of mean 0 and variance 1 are not changed. False: the penalty is
-        on the weights of X, as in MLPClassifier and LogisticRegression.
+        filled. Features without zeros that have mean 0 and variance 1 are not changed.
+        False: the penalty is on the weights of X, as in MLPClassifier and
+        LogisticRegression.
     init : {"glorot", "uniform"}, default="glorot"
         Start of the weights. "glorot": uniform on +-g sqrt(6 / (fan_in + fan_out)),
         biases 0 (Glorot & Bengio 2010), where g preserves the variance from layer to

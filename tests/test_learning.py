@@ -262,3 +262,43 @@ def test_a_small_but_certain_gain_counts_as_learned():
         classifier("logistic", **options).fit(
             rows[:5000], rng.permutation(labels[:5000])
         )
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_steep_ravine_is_no_plateau(seed):
+    """Where the objective falls slowly, but steeply, the fit goes on."""
+    rng = np.random.default_rng(0)
+    radius = np.sqrt(rng.random(800))
+    labels = rng.integers(0, 2, 800)
+    angle = 4 * np.pi * radius + np.pi * labels
+    arms = radius[:, np.newaxis] * np.column_stack([np.cos(angle), np.sin(angle)])
+    rows = arms + 0.01 * rng.normal(size=arms.shape)
+    deep = {"hidden_layer_sizes": (20, 20, 20), "hidden_activation": "tanh"}
+    fit = classifier(**deep, random_state=seed).fit(rows[:400], labels[:400])
+    assert fit.score(rows[400:], labels[400:]) > 0.9
+
+
+def test_single_precision_far_from_0_is_told():
+    """A mean of 1e6 leaves float32 one digit of a deviation of 1."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(1e6, 1, size=(200, 3))
+    labels = rows[:, 0] > 1e6
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ScaleWarning)
+        classifier().fit(rows, labels)
+    with pytest.warns(ScaleWarning, match=r"column \d has mean 1e\+06.*float64"):
+        classifier(max_iter=1).fit(rows.astype(np.float32), labels)
+
+
+def test_entries_given_twice_are_standardised_as_their_sum():
+    rng = np.random.default_rng(0)
+    once = sparse.random_array((200, 6), density=0.3, rng=rng, format="csr")
+    labels = np.asarray(once.sum(axis=1)).ravel() > 0.8
+    twice = once.copy()
+    twice.data = np.repeat(twice.data / 2, 2)
+    twice.indices = np.repeat(twice.indices, 2)
+    twice.indptr = twice.indptr * 2
+    fits = [classifier(hidden_layer_sizes=5).fit(X, labels) for X in (once, twice)]
+    probabilities = [fit.predict_proba(once) for fit in fits]
+    np.testing.assert_allclose(*probabilities, atol=1e-6)
+    assert len(twice.data) == 2 * len(once.data)  # X is as it was

@@ -236,6 +236,12 @@ REASONS = (
 # Over so many iterations a plateau is measured
 PLATEAU_ITERATIONS = 10
 
+# On a plateau the gradient is at most so many times tol, and at a kink of relu the
+# objective has fallen by at most this part
+PLATEAU_SLOPE, FALL_AT_KINK = 50, 0.05
+
+TINY = np.finfo(float).tiny
+
 # Status where the solver itself failed (`_BrokenDirection`), or Ctrl-C came
 BROKEN, OUT_OF_MEMORY = -1, -2
 INTERRUPTED = "Interrupted (Ctrl-C)."
@@ -379,13 +385,21 @@ class Monitor:
 
     @property
     def on_plateau(self):
-        """Whether the last iterations have hardly lowered the objective."""
-        losses = self.history["loss"]
-        if len(losses) <= PLATEAU_ITERATIONS:
-            return False
-        last = losses[-1]
-        fall = losses[-1 - PLATEAU_ITERATIONS] - last
-        return fall < self.plan.plateau * abs(last)
+        """Whether the last iterations have hardly lowered the objective.
+
+        A steep place is none: it is a ravine that the solver follows.
+        """
+        return (
+            self.n_iter > PLATEAU_ITERATIONS
+            and self.fall < self.plan.plateau
+            and self.gradient_norm <= PLATEAU_SLOPE * self.plan.tol
+        )
+
+    @property
+    def fall(self):
+        """What the last iterations have lowered the objective by, as a part of it."""
+        losses = self.history["loss"][-1 - PLATEAU_ITERATIONS :]
+        return (losses[0] - losses[-1]) / max(abs(losses[-1]), TINY)
 
     def record_iteration(self, theta):
         """Accept a point, add it to the history, and return the Iteration."""
@@ -541,8 +555,8 @@ def _reason(monitor, status, listener, interrupt):
     if status == BROKEN:
         return "breakdown"
     # at a kink no gradient vanishes: that no lower point is found is the end of the fit
-    at_kink = monitor.objective.network.has_kinks and monitor.plan.plateau > 0
-    return "plateau" if at_kink else "precision"
+    has_kinks = monitor.objective.network.has_kinks and monitor.plan.plateau > 0
+    return "plateau" if has_kinks and monitor.fall < FALL_AT_KINK else "precision"
 
 
 def _advice(monitor, reason):

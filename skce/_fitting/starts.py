@@ -24,6 +24,9 @@ __all__ = [
 # so many standard deviations, or the median ratio of the deviations is beyond this
 MIN_VALIDATION_ROWS, MAX_GAP, MAX_RATIO = 10, 3, 10
 
+# Mean over deviation of a feature, of which float32 leaves three digits
+MAX_RATIO_OF_FLOAT32 = 1e4
+
 
 class ScaleWarning(UserWarning):
     """The features are so large or so small that the network will hardly learn.
@@ -222,6 +225,7 @@ def warn_of_scale(problem, theta, tol, min_slope=1e-4):
             f"and they will hardly be trained: {advice}, or lower tol.",
             ScaleWarning,
         )
+    _warn_of_precision(problem)
     if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
         return
     sample = problem.rows.sample
@@ -241,6 +245,24 @@ def warn_of_scale(problem, theta, tol, min_slope=1e-4):
         )
 
 
+def _warn_of_precision(problem):
+    """Warn of features whose mean leaves few digits of their deviations."""
+    found = problem.standardization
+    if found is None or problem.rows.dtype != np.float32:
+        return
+    varies = found.scale != 1
+    ratios = np.where(varies, np.abs(found.mean) / found.scale, 0)
+    j = int(ratios.argmax())
+    if ratios[j] > MAX_RATIO_OF_FLOAT32:
+        warn(
+            f"X is float32, in which column {j} has mean {found.mean[j]:.3g} and a "
+            f"standard deviation of {found.scale[j]:.3g}: few digits of its "
+            "differences are left. Give X as float64, or subtract the mean before the "
+            "conversion to float32.",
+            ScaleWarning,
+        )
+
+
 def warn_of_validation_scale(problem):
     """Warn of X_val that is not scaled as X is: it did not go through the pipeline."""
     X_val = problem.validation.data.X
@@ -251,7 +273,9 @@ def warn_of_validation_scale(problem):
     vary = (size > 0) & (size_val > 0)
     if not vary.any():
         return
-    gaps = np.abs(validation.mean - training.mean)[vary] / size[vary]
+    # a few rows of a rare feature may have many of its values
+    widest = np.maximum(size, size_val)
+    gaps = np.abs(validation.mean - training.mean)[vary] / widest[vary]
     ratio = np.median(size_val[vary] / size[vary])
     if gaps.max() <= MAX_GAP and 1 / MAX_RATIO <= ratio <= MAX_RATIO:
         return

@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
@@ -53,7 +54,11 @@ def check_training_rows(estimator, X, y):
         accept_sparse="csr",
         dtype=_FLOATS,
     )
-    return _as_floats(X), y
+    X = _as_floats(X)
+    if sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()  # entries that are given twice are summed
+        X.sum_duplicates()
+    return X, y
 
 
 def check_rows(estimator, X):

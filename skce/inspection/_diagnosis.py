@@ -89,6 +89,11 @@ def check_gradient(
         raise TypeError(
             "check_gradient takes the classifier itself: pass the last step, pipe[-1]."
         )
+    if not hasattr(estimator, "alpha"):
+        raise TypeError(
+            f"check_gradient takes a PairedMLPClassifier, but not "
+            f"{type(estimator).__name__}: pass a classifier with one of its pairs."
+        )
     if not step > 0:
         raise ValueError(f"step={step!r} must be a number above 0.")
     rng: np.random.RandomState = check_random_state(random_state)
