@@ -94,8 +94,9 @@ class PairedMLPClassifier(BasePairedMLP):
     tol : float, default=1e-4
         The fit has converged when no component of the gradient (in the parameters of
         the standardised features) is larger; or, unless tol is below 1e-4, when ten
-        iterations have lowered the objective by less than 0.4 % and the gradient is
-        within 50 tol (a plateau), or no lower point is found at a kink of relu.
+        iterations have lowered the objective by less than 0.4 % (a plateau; 0.04 %
+        where the gradient is over 50 tol), or no lower point is found at a kink of
+        relu.
     standardize : bool, default=True
         Whether the solver and the L2 term see the weights of standardised features:
         (x - mean) / scale. The scale is the standard deviation in the training rows;

@@ -387,13 +387,13 @@ class Monitor:
     def on_plateau(self):
         """Whether the last iterations have hardly lowered the objective.
 
-        A steep place is none: it is a ravine that the solver follows.
+        Where it is steep, this may be a ravine that the solver follows, or a kink: only
+        a tenth of the fall is taken for a plateau there.
         """
-        return (
-            self.n_iter > PLATEAU_ITERATIONS
-            and self.fall < self.plan.plateau
-            and self.gradient_norm <= PLATEAU_SLOPE * self.plan.tol
-        )
+        if self.n_iter <= PLATEAU_ITERATIONS or self.fall >= self.plan.plateau:
+            return False
+        is_flat = self.gradient_norm <= PLATEAU_SLOPE * self.plan.tol
+        return is_flat or self.fall < self.plan.plateau / 10
 
     @property
     def fall(self):
