@@ -36,7 +36,8 @@ BUILT_IN = [
     if activation in BUILT_IN_ACTIVATIONS
     and penalty in (*BUILT_IN_PENALTIES, "natural")
 ]
-# ... and the natural and fused ones once more, by the chain rule alone
+# ... and the natural ones and those in log y or the log-odds once more, by the chain
+# rule in y alone
 COMPOSED = [
     ComposedPairing(pairing.activation, pairing.penalty)
     for pairing in PAIRINGS

@@ -78,7 +78,7 @@ def test_hessian_product_against_central_differences(any_pairing, kind, q):
 
 @pytest.mark.parametrize("composed", COMPOSED, ids=label)
 @pytest.mark.parametrize("kind", TARGETS)
-def test_natural_and_fused_equal_composed(composed, kind):
+def test_natural_and_log_pairs_equal_composed(composed, kind):
     rng = np.random.default_rng(2)
     z, dz = rng.normal(size=(2, 4, 200))
     t = random_targets(rng, (4, 200), kind)

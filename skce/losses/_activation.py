@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from skce.losses._base import Array, Named
-from skce.losses._numerics import project_on_simplex
+from skce.losses._numerics import LogOdds, project_on_simplex
 from skce.losses._penalty import Penalty
 from skce.losses.intervals import Interval
 
@@ -72,6 +72,8 @@ class Activation(Named):
     # A method log_value(z) where log y is exact from the logits, (q, n); the three
     # log_ methods below belong to it
     log_value: ClassVar[Callable[..., Array] | None] = None
+    # A method log_odds(z) where log(y / (1 - y)) is exact from the logits
+    log_odds: ClassVar[Callable[..., LogOdds] | None] = None
 
     @property
     def range(self) -> Interval:

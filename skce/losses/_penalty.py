@@ -3,11 +3,12 @@
 from typing import ClassVar
 
 import numpy as np
+from scipy.special import logit
 
 from skce.losses._base import Array, Named
 from skce.losses.intervals import Interval
 
-__all__ = ["LogPenalty", "Penalty"]
+__all__ = ["LogOddsPenalty", "LogPenalty", "Penalty"]
 
 
 class Penalty(Named):
@@ -50,6 +51,15 @@ class Penalty(Named):
     formulas: ClassVar[tuple[str, ...]] = ("value", "derivative", "second_derivative")
     needs_simplex: bool = False
     unit: str = ""
+
+    def _overrides_no_less(self, *names: str) -> bool:
+        """Whether no subclass overrides formulas of y without these methods."""
+        mro = type(self).__mro__
+
+        def depth(name: str) -> int:
+            return next(i for i, base in enumerate(mro) if name in vars(base))
+
+        return max(map(depth, names)) <= min(map(depth, Penalty.formulas))
 
     @property
     def domain(self) -> Interval:
@@ -115,13 +125,7 @@ class LogPenalty(Penalty):
     @property
     def is_by_logarithm(self) -> bool:
         """Whether the log_ methods hold: no subclass overrides `value` without them."""
-        mro = type(self).__mro__
-
-        def depth(name: str) -> int:
-            return next(i for i, base in enumerate(mro) if name in vars(base))
-
-        of_log_y = max(depth("log_value"), depth("log_derivative"))
-        return of_log_y <= min(map(depth, Penalty.formulas))
+        return self._overrides_no_less("log_value", "log_derivative")
 
     def log_value(self, t: Array, log_y: Array) -> Array:
         """rho(t, exp(log_y))."""
@@ -156,3 +160,78 @@ class LogPenalty(Penalty):
         log_y = np.log(y)
         slope = self.log_derivative(t, log_y)
         return (self.log_second_derivative(t, log_y) - slope) / (y * y)
+
+
+class LogOddsPenalty(Penalty):
+    """Base class of the penalties that are functions of l = log(y / (1 - y)).
+
+    Subclasses define `log_odds_value`, `log_odds_derivative` and, for second-order
+    solvers, `log_odds_second_derivative`. With an activation that has `log_odds`
+    (logistic, softmax) the loss is computed from the log-odds, which are exact at
+    logits where y is 0 or 1 to the last digit.
+
+    Examples
+    --------
+    Binary cross-entropy of the odds to the power 1/2, exact at y = 0 and 1:
+
+    >>> import numpy as np
+    >>> from scipy.special import expit
+    >>> from skce.losses.penalties import LogOddsPenalty
+    >>> class Half(LogOddsPenalty):
+    ...     def log_odds_value(self, t, log_odds):
+    ...         return np.logaddexp(0, log_odds / 2) - t * log_odds / 2
+    ...     def log_odds_derivative(self, t, log_odds):
+    ...         return (expit(log_odds / 2) - t) / 2
+    ...     def log_odds_second_derivative(self, t, log_odds):
+    ...         return expit(log_odds / 2) * expit(-log_odds / 2) / 4
+    >>> Half().value(np.array([1.0]), np.array([0.8])).round(3)
+    array([0.405])
+    """
+
+    formulas: ClassVar[tuple[str, ...]] = (
+        *Penalty.formulas,
+        "log_odds_value",
+        "log_odds_derivative",
+        "log_odds_second_derivative",
+    )
+    domain = Interval(0, 1)
+    unit = "nats"
+
+    @property
+    def is_by_log_odds(self) -> bool:
+        """Whether no subclass overrides `value` without the log_odds_ methods."""
+        return self._overrides_no_less("log_odds_value", "log_odds_derivative")
+
+    def log_odds_value(self, t: Array, log_odds: Array) -> Array:
+        """rho(t, 1 / (1 + exp(-log_odds)))."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_odds_value(t, log_odds)."
+        )
+
+    def log_odds_derivative(self, t: Array, log_odds: Array) -> Array:
+        """d rho / d log_odds."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_odds_derivative(t, log_odds)."
+        )
+
+    def log_odds_second_derivative(self, t: Array, log_odds: Array) -> Array:
+        """d^2 rho / d log_odds^2."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_odds_second_derivative(t, "
+            "log_odds); second-order solvers need it."
+        )
+
+    def value(self, t: Array, y: Array) -> Array:
+        """rho(t, y), from the log-odds."""
+        return self.log_odds_value(t, logit(y))
+
+    def derivative(self, t: Array, y: Array) -> Array:
+        """d rho / d y = (d rho / d log_odds) / (y (1 - y))."""
+        return self.log_odds_derivative(t, logit(y)) / (y * (1 - y))
+
+    def second_derivative(self, t: Array, y: Array) -> Array:
+        """(d^2 rho / d log_odds^2 - (1 - 2 y) d rho / d log_odds) / (y (1 - y))^2."""
+        log_odds, slope = logit(y), y * (1 - y)
+        bend = self.log_odds_second_derivative(t, log_odds)
+        bend = bend - (1 - 2 * y) * self.log_odds_derivative(t, log_odds)
+        return bend / (slope * slope)

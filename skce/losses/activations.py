@@ -16,7 +16,15 @@ from scipy.special import expit
 from skce.losses._activation import Activation, ElementwiseActivation
 from skce.losses._base import Array, look_up, own_name, valid_for
 from skce.losses._entmax import Entmax
-from skce.losses._numerics import log_expit, log_sum_exp, negentropy, project_on_simplex
+from skce.losses._numerics import (
+    LeaveOneOut,
+    LogOdds,
+    log_expit,
+    log_softmax,
+    log_sum_exp,
+    negentropy,
+    project_on_simplex,
+)
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.intervals import REAL_LINE, Interval
 from skce.losses.penalties import (
@@ -129,6 +137,11 @@ class Logistic(ElementwiseActivation):
     def log_value(self, z: Array) -> Array:
         """log y, exact in both tails."""
         return log_expit(z)
+
+    @valid_for("value")
+    def log_odds(self, z: Array) -> LogOdds:
+        """log(y / (1 - y)) = z, (q, n), and its derivatives."""
+        return LogOdds(z)
 
     @valid_for("value")
     def log_direction(self, log_y: Array, dz: Array) -> Array:
@@ -258,10 +271,12 @@ class Softmax(Activation):
     @valid_for("value")
     def log_value(self, z: Array) -> Array:
         """z_k - log sum_j exp(z_j), (q, n), to full precision also for the largest."""
-        z = z - z.max(axis=0)
-        others = np.exp(z)
-        others[z.argmax(axis=0), np.arange(z.shape[1])] = 0
-        return z - np.log1p(others.sum(axis=0))
+        return log_softmax(z)
+
+    @valid_for("value")
+    def log_odds(self, z: Array) -> LogOdds:
+        """z_k - log sum_{j != k} exp(z_j), (q, n), and its derivatives."""
+        return LeaveOneOut(z)
 
     @valid_for("value", "probabilities")
     def log_probabilities(self, z: Array) -> Array:

@@ -4,33 +4,27 @@ Shapes: logits z, targets t and directions dz are (q, n), units x rows. A loss i
 (n,), one number per row, summed over the outputs. delta = d loss / dz is (q, n).
 
 `pair` takes the first of these that exists: the natural loss of the activation; a
-fused pair, where the composition would be numerically unstable at large logits; else
-the composition of the activation's Jacobian and the penalty's derivative by the chain
-rule, in log y where both sides are exact in it.
+user-defined fused pair; else the composition of the activation's Jacobian and the
+penalty's derivative by the chain rule, in log y or log(y / (1 - y)) where both sides
+are exact in it.
 """
 
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit
 
 from skce.losses._base import Array, follows
 from skce.losses._explanations import why_degenerate, why_undefined
-from skce.losses._numerics import log_expit, negentropy
 from skce.losses._status import legal_penalties, pairing_grid, pairing_status
-from skce.losses.activations import Activation, Softmax, get_activation
-from skce.losses.penalties import (
-    BinaryCrossEntropy,
-    LogPenalty,
-    Penalty,
-    get_penalty,
-)
+from skce.losses.activations import Activation, get_activation
+from skce.losses.penalties import LogOddsPenalty, LogPenalty, Penalty, get_penalty
 
 __all__ = [
     "ComposedPairing",
     "DegeneratePairingWarning",
     "FusedPairing",
     "LogComposedPairing",
+    "LogOddsPairing",
     "NaturalPairing",
     "Pairing",
     "legal_penalties",
@@ -211,7 +205,38 @@ class LogComposedPairing(Pairing):
         )
 
 
-Index = tuple[Array, Array]
+class LogOddsPairing(Pairing):
+    """The chain rule in l = log(y / (1 - y)): delta = L' d rho / d l, L = dl / dz.
+
+    For penalties and activations that are exact in l where y is 0 or 1 to the last
+    digit.
+
+    Examples
+    --------
+    >>> from skce.losses.pairings import LogOddsPairing, pair
+    >>> isinstance(pair("softmax", "binary_cross_entropy"), LogOddsPairing)
+    True
+    """
+
+    penalty: LogOddsPenalty
+
+    def loss_and_delta(
+        self, z: Array, t: Array, labels: bool = False, out: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The loss of each row, (n,), and L' d rho / d l, (q, n)."""
+        f, rho = self.activation, self.penalty
+        assert f.log_odds is not None
+        odds = f.log_odds(z)
+        delta = odds.product(rho.log_odds_derivative(t, odds.value))
+        return rho.log_odds_value(t, odds.value).sum(axis=0), delta
+
+    def delta_derivative(self, z: Array, t: Array, dz: Array) -> Array:
+        """L' (d^2 rho / d l^2  L dz) + (dL') d rho / d l."""
+        f, rho = self.activation, self.penalty
+        assert f.log_odds is not None
+        odds = f.log_odds(z)
+        slope = rho.log_odds_derivative(t, odds.value)
+        return odds.curvature(dz, slope, rho.log_odds_second_derivative(t, odds.value))
 
 
 class FusedPairing(Pairing):
@@ -228,8 +253,14 @@ class FusedPairing(Pairing):
 
     Examples
     --------
-    >>> from skce.losses.pairings import FusedPairing, pair
-    >>> isinstance(pair("softmax", "binary_cross_entropy"), FusedPairing)
+    >>> from skce.losses import Identity, LeastSquares
+    >>> from skce.losses.pairings import FusedPairing
+    >>> class LinearLeastSquares(FusedPairing):
+    ...     activation_type = Identity
+    ...     penalty_type = LeastSquares
+    ...     def loss_and_delta(self, z, t, labels=False, out=None):
+    ...         return ((z - t) ** 2).sum(axis=0) / 2, z - t
+    >>> LinearLeastSquares.matches(Identity(), LeastSquares())
     True
     """
 
@@ -244,86 +275,12 @@ class FusedPairing(Pairing):
         )
 
 
-class SoftmaxBinaryCrossEntropy(FusedPairing):
-    """sum_k t_k log(t_k / y_k) + (1 - t_k) log((1 - t_k) / (1 - y_k)), y softmax.
+# User-defined pairs whose composition is numerically unstable at |z| = 800; the tests
+# check that those of the package are not. `pair` takes the first that matches.
+FUSED: list[type[FusedPairing]] = []
 
-    1 - y_k vanishes where class k wins by more than 37 nats, so the loss works
-    with log(1 - y_k) = lse_{j != k}(z) - lse(z), and the derivatives with
-    r_jk = y_k / (1 - y_j), the softmax over the classes other than j, at k:
-
-        delta_k = s y_k - t_k + (1 - t_k) y_k - sum_{j != k} (1 - t_j) y_j r_jk,
-
-    s = sum_j t_j. Only the winner, the largest logit, needs its r from the logits
-    themselves: for every other class j, y_j <= 1/2 and 1 - y_j is numerically stable.
-    """
-
-    activation: Softmax
-    activation_type = Softmax
-    penalty_type = BinaryCrossEntropy
-
-    def _winner_and_rest(self, z: Array) -> tuple[Array, Index, Array, Array]:
-        """Return y, the index of the winner, `rest` and `lead`.
-
-        `rest` is r_wk, the softmax without the winner w, with a 0 at w; `lead` is z_w
-        minus the lse of the others, so that log(1 - y_w) = -log(1 + exp(lead)).
-        """
-        columns = np.arange(z.shape[1])
-        winner = z.argmax(axis=0)
-        others = z.copy()
-        others[winner, columns] = -np.inf
-        second = others.max(axis=0)
-        rest = np.exp(others - second)
-        total = rest.sum(axis=0)
-        rest /= total
-        lead = z[winner, columns] - second - np.log(total)
-        y = expit(-lead) * rest
-        y[winner, columns] = expit(lead)
-        return y, (winner, columns), rest, lead
-
-    def loss_and_delta(
-        self, z: Array, t: Array, labels: bool = False, out: Array | None = None
-    ) -> tuple[Array, Array]:
-        """The loss of each row, (n,), and delta as above, (q, n)."""
-        y, at_winner, rest, lead = self._winner_and_rest(z)
-        log_complement = np.log1p(-np.minimum(y, 0.5))
-        log_complement[at_winner] = log_expit(-lead)
-        log_y = self.activation.log_value(z)
-        loss = -np.einsum("kn,kn->n", t, log_y)
-        loss -= np.einsum("kn,kn->n", 1 - t, log_complement)
-        if not labels:
-            loss += negentropy(t) + negentropy(1 - t)
-        weight, of_winner = self._odds(y, t, at_winner)
-        pull = y * (weight.sum(axis=0) - weight) + of_winner * rest
-        return loss, (t.sum(axis=0) + 1 - t) * y - t - pull
-
-    def _odds(self, y: Array, t: Array, at_winner: Index) -> tuple[Array, Array]:
-        """(1 - t_j) y_j / (1 - y_j), 0 at the winner; and (1 - t_w) y_w."""
-        of_winner = (1 - t[at_winner]) * y[at_winner]
-        weight = (1 - t) * y / (1 - np.minimum(y, 0.5))
-        weight[at_winner] = 0
-        return weight, of_winner
-
-    def delta_derivative(self, z: Array, t: Array, dz: Array) -> Array:
-        """H dz, from the derivatives of y and of y_j r_jk along dz."""
-        y, at_winner, rest, _ = self._winner_and_rest(z)
-        weight, of_winner = self._odds(y, t, at_winner)
-        mean = np.einsum("kn,kn->n", y, dz)
-        # mean of dz over the classes other than j, under r_j
-        mean_without = (mean - y * dz) / (1 - np.minimum(y, 0.5))
-        mean_without[at_winner] = np.einsum("kn,kn->n", rest, dz)
-        # d log(y_j r_jk) = shift_j + dz_k
-        shift = dz - mean - mean_without
-        pull = y * (
-            (weight * shift).sum(axis=0)
-            - weight * shift
-            + dz * (weight.sum(axis=0) - weight)
-        ) + of_winner * rest * (shift[at_winner] + dz)
-        return (t.sum(axis=0) + 1 - t) * y * (dz - mean) - pull
-
-
-# Pairs whose composition is numerically unstable at |z| = 800; the tests check that all
-# others are not. `pair` takes the first that matches.
-FUSED: list[type[FusedPairing]] = [SoftmaxBinaryCrossEntropy]
+# The name of a class in files that were stored before it was merged into another
+SoftmaxBinaryCrossEntropy = LogOddsPairing
 
 
 def pair(activation: str | Activation, penalty: str | Penalty) -> Pairing:
@@ -371,6 +328,9 @@ def _kind(activation: Activation, penalty: Penalty, status: str) -> type[Pairing
     for fused in FUSED:
         if fused.matches(activation, penalty):
             return fused
+    in_log_odds = isinstance(penalty, LogOddsPenalty) and penalty.is_by_log_odds
+    if in_log_odds and activation.log_odds is not None:
+        return LogOddsPairing
     in_log_y = isinstance(penalty, LogPenalty) and penalty.is_by_logarithm
     if in_log_y and activation.log_value is not None:
         return LogComposedPairing

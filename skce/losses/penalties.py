@@ -10,11 +10,11 @@ name.
 from numbers import Real
 
 import numpy as np
-from scipy.special import xlogy
+from scipy.special import expit, xlogy
 
 from skce.losses._base import Array, look_up, own_name
-from skce.losses._penalty import LogPenalty, Penalty
-from skce.losses.intervals import REAL_LINE, Interval
+from skce.losses._penalty import LogOddsPenalty, LogPenalty, Penalty
+from skce.losses.intervals import REAL_LINE
 
 __all__ = [
     "PENALTIES",
@@ -23,6 +23,7 @@ __all__ = [
     "Focal",
     "GeneralizedCrossEntropy",
     "LeastSquares",
+    "LogOddsPenalty",
     "LogPenalty",
     "Penalty",
     "get_penalty",
@@ -58,7 +59,7 @@ class LeastSquares(Penalty):
         return np.ones_like(y)
 
 
-class BinaryCrossEntropy(Penalty):
+class BinaryCrossEntropy(LogOddsPenalty):
     """rho(t, y) = t log(t / y) + (1 - t) log((1 - t) / (1 - y)).
 
     The paper's two-class cross-entropy: each output is the probability of a Bernoulli
@@ -74,8 +75,25 @@ class BinaryCrossEntropy(Penalty):
     """
 
     name = own_name("binary_cross_entropy")
-    unit = "nats"
-    domain = Interval(0, 1)
+
+    def log_odds_value(self, t: Array, log_odds: Array) -> Array:
+        """log(1 + exp(log_odds)) - t log_odds + t log t + (1 - t) log(1 - t)."""
+        # max(l, 0) - t l is exact for t in {0, 1}, and the tail is added to it last
+        value = np.maximum(log_odds, 0) - t * log_odds
+        value += np.log1p(np.exp(-np.abs(log_odds)))
+        between = (t > 0) & (t < 1)
+        if between.any():  # labels have no entropy
+            value += xlogy(t, t) + xlogy(1 - t, 1 - t)
+        return value
+
+    def log_odds_derivative(self, t: Array, log_odds: Array) -> Array:
+        """y - t."""
+        return expit(log_odds) - t
+
+    def log_odds_second_derivative(self, t: Array, log_odds: Array) -> Array:
+        """y (1 - y)."""
+        tail = np.exp(-np.abs(log_odds))
+        return tail / ((1 + tail) * (1 + tail))
 
     def value(self, t: Array, y: Array) -> Array:
         """t log(t / y) + (1 - t) log((1 - t) / (1 - y)) with 0 log 0 = 0."""

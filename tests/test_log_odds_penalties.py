@@ -1,0 +1,87 @@
+"""Penalties of the log-odds: exactness, derivatives, subclasses."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from skce.losses.activations import ACTIVATIONS, Softmax
+from skce.losses.pairings import ComposedPairing, LogOddsPairing, pair
+from skce.losses.penalties import BinaryCrossEntropy, LogOddsPenalty
+
+BY_LOG_ODDS = [name for name, f in ACTIVATIONS.items() if f.log_odds is not None]
+
+
+def test_an_incomplete_penalty_names_the_missing_method():
+    class Half(LogOddsPenalty):
+        pass
+
+    for method in ("value", "derivative", "second_derivative"):
+        method = f"log_odds_{method}"
+        with pytest.raises(NotImplementedError, match=f"Half must define {method}"):
+            getattr(Half(), method)(1.0, -0.5)
+
+
+@pytest.mark.parametrize("activation", BY_LOG_ODDS)
+def test_log_odds_are_those_of_the_outputs(activation):
+    f, rng = ACTIVATIONS[activation], np.random.default_rng(0)
+    z = np.concatenate([rng.normal(size=(4, 50)), np.zeros((4, 1))], axis=1)
+    y = f.value(z)
+    np.testing.assert_allclose(f.log_odds(z).value, np.log(y / (1 - y)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("activation", BY_LOG_ODDS)
+def test_derivatives_of_the_log_odds_are_those_of_their_value(activation):
+    f, rng, h = ACTIVATIONS[activation], np.random.default_rng(0), 1e-5
+    z, dz, v, w = 2 * rng.normal(size=(4, 4, 50))
+    above, below, odds = f.log_odds(z + h * dz), f.log_odds(z - h * dz), f.log_odds(z)
+    dl = (above.value - below.value) / (2 * h)
+    # L' v is the gradient of v.l, so that its product with dz is v.dl
+    np.testing.assert_allclose(
+        (odds.product(v) * dz).sum(axis=0), (v * dl).sum(axis=0), atol=1e-8
+    )
+    turned = (above.product(v) - below.product(v)) / (2 * h)
+    np.testing.assert_allclose(
+        odds.curvature(dz, v, w), odds.product(w * dl) + turned, atol=1e-8
+    )
+
+
+def test_the_log_odds_of_softmax_are_exact_where_one_class_wins():
+    z = np.array([[800.0, 0, -800], [40, 40, 0], [-1, 50, 50.5], [1e-9, 0, 0]]).T
+    expected = z.copy()
+    for k in range(3):
+        expected[k] -= logsumexp(np.delete(z, k, axis=0), axis=0)
+    found = Softmax().log_odds(z).value
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-14)
+
+
+class DoubledInY(BinaryCrossEntropy):
+    def value(self, t, y):
+        return 2 * super().value(t, y)
+
+    def derivative(self, t, y):
+        return 2 * super().derivative(t, y)
+
+
+class DoubledInLogOdds(BinaryCrossEntropy):
+    def log_odds_value(self, t, log_odds):
+        return 2 * super().log_odds_value(t, log_odds)
+
+    def log_odds_derivative(self, t, log_odds):
+        return 2 * super().log_odds_derivative(t, log_odds)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "kind"),
+    [(DoubledInY(), ComposedPairing), (DoubledInLogOdds(), LogOddsPairing)],
+)
+@pytest.mark.parametrize("activation", BY_LOG_ODDS)
+def test_a_subclass_that_changes_a_formula_is_composed(activation, penalty, kind):
+    doubled = pair(activation, penalty)
+    assert (type(doubled), doubled.status) == (kind, "workable")
+    z, t = np.random.default_rng(9).normal(size=(3, 4)), np.eye(3, 4)
+    for ours, own in zip(
+        doubled.loss_and_delta(z, t),
+        pair(activation, "binary_cross_entropy").loss_and_delta(z, t),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, 2 * own, atol=1e-14)
