@@ -46,7 +46,8 @@ from skce._support.copies import shallow_copy
 from skce._support.documentation import link_template
 from skce._support.warn import warn
 from skce.losses._base import Named
-from skce.losses.activations import Activation, get_activation
+from skce.losses._status import takes_multilabel
+from skce.losses.activations import Activation
 from skce.losses.hidden import HiddenActivation, get_hidden_activation
 from skce.losses.pairings import (
     DegeneratePairingWarning,
@@ -169,11 +170,11 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         try:
-            elementwise = get_activation(self.activation).elementwise
+            multilabel = takes_multilabel(self.activation, self.penalty)
             degenerate = pairing_status(self.activation, self.penalty) == "degenerate"
         except (ValueError, NotImplementedError):  # fit will say what is wrong
             return tags
-        tags.classifier_tags.multi_label = elementwise
+        tags.classifier_tags.multi_label = multilabel
         tags.classifier_tags.poor_score = degenerate
         return tags
 
@@ -267,19 +268,28 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         return fits
 
     def _architecture(self):
-        """Return the pairing, and the function from features and Labels to a Network.
+        """Return the pairing, and a function that makes a Network.
 
-        Unknown activations, undefined pairs and invalid layer sizes raise here, before
-        any row is read.
+        Its arguments are the number of features, the Labels, and a function for the
+        weighted mean targets of the training rows. Unknown activations, undefined pairs
+        and invalid layer sizes raise here, before any row is read.
         """
         pairing = pair(self.activation, self.penalty)
+        penalty = self.penalty
         hidden_activation = get_hidden_activation(self.hidden_activation)
         hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
 
-        def network_for(n_features, labels):
-            check_shapes(pairing, labels.n_outputs)
+        def network_for(n_features, labels, class_frequencies):
+            if labels.multilabel and not takes_multilabel(pairing.activation, penalty):
+                raise ValueError(
+                    f"y is multilabel, but penalty={penalty!r} compares the classes of "
+                    "a row, as they exclude each other: take another one, such as "
+                    "penalty='natural'."
+                )
+            fitted = pairing.for_frequencies(class_frequencies)
+            check_shapes(fitted, labels.n_outputs)
             sizes = (n_features, *hidden_sizes, labels.n_outputs)
-            return Network(sizes, hidden_activation, pairing)
+            return Network(sizes, hidden_activation, fitted)
 
         return pairing, network_for
 

@@ -461,7 +461,6 @@ class PairedMLPClassifier(BasePairedMLP):
         factors = class_factors(
             self.class_weight, labels, partial(class_totals, data, labels)
         )
-        network = network_for(X.shape[1], labels)
         held_out = given_validation(self, given.validation, labels)
         if held_out is not None and held_out.data.n_rows == X.shape[0]:
             warn_if_cut(X.shape[0])
@@ -473,6 +472,8 @@ class PairedMLPClassifier(BasePairedMLP):
             )
         if held_out is not None:
             held_out = replace(held_out, factors=factors)
+        frequencies = partial(data.class_frequencies, labels.n_outputs)
+        network = network_for(X.shape[1], labels, frequencies)
         if self.moderated:
             check_moderated(network, self.alpha)
         encoding = labels.encoding(pairing.activation, self.label_smoothing)

@@ -13,7 +13,16 @@ from skce.losses.pairings import (
     pairing_grid,
     pairing_status,
 )
-from skce.losses.penalties import PENALTIES, Penalty
+from skce.losses.penalties import (
+    PENALTIES,
+    Asymmetric,
+    CrammerSingerHinge,
+    Focal,
+    GeneralizedCrossEntropy,
+    LogitAdjusted,
+    Penalty,
+    SymmetricCrossEntropy,
+)
 
 # Every pair that can be fitted, the degenerate one included
 NAMES = [
@@ -24,6 +33,15 @@ PAIRINGS = [pair(*names) for names in NAMES]
 # Instances with other parameters than those of the registry, for properties of formulas
 INSTANCES = [Entmax(1.001), Entmax(1.2), Entmax(2)]
 PAIRINGS += [pair(f, penalty) for f in INSTANCES for penalty in legal_penalties(f)]
+# Penalties with parameters, which have no name, and the activations they are meant for
+WITH_PARAMETERS = [
+    ("softmax", Focal(1.5)),
+    ("softmax", GeneralizedCrossEntropy(0.7)),
+    ("softmax", SymmetricCrossEntropy()),
+    ("softmax", LogitAdjusted()),
+    ("identity", CrammerSingerHinge()),
+    ("logistic", Asymmetric()),
+]
 DEGENERATE = [names for names in NAMES if pairing_status(*names) == "degenerate"]
 # ... and those of the package, where a test has the formulas of each: the registries
 # can have more entries than these

@@ -3,18 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from problems import NAMES, Exponential, Huber
+from problems import NAMES, WITH_PARAMETERS, Exponential, Huber
 from scipy import sparse
 from sklearn.datasets import load_iris, make_multilabel_classification
 
 from skce import PairedMLPClassifier, check_gradient
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
-from skce.losses.penalties import (
-    CrossEntropy,
-    Focal,
-    GeneralizedCrossEntropy,
-    LeastSquares,
-)
+from skce.losses.penalties import CrossEntropy, LeastSquares
 
 X, y = load_iris(return_X_y=True)
 
@@ -27,8 +22,7 @@ def classifier(*names, **parameters):
     "names",
     [
         *NAMES,
-        ("softmax", Focal(1.5)),
-        ("softmax", GeneralizedCrossEntropy()),
+        *WITH_PARAMETERS,
         (Exponential(), "least_squares"),
         (Exponential(), Huber()),
     ],

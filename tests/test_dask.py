@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Thread, Timer
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from problems import NAMES
+from problems import NAMES, WITH_PARAMETERS, label
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -117,11 +118,12 @@ def same_bits(one, other):
 def local_fit(clf, X, y, weights=None):
     """The loss and coefs_ of a local fit: same start, same partitions."""
     pairing = pair(clf.activation, clf.penalty)
-    labels, _ = encode(y, pairing.activation)
+    labels, codes = encode(y, pairing.activation)
+    frequencies = partial(Data(X, codes, weights).class_frequencies, labels.n_outputs)
     network = Network(
         (X.shape[1], clf.hidden_layer_sizes, labels.n_outputs),
         get_hidden_activation(clf.hidden_activation),
-        pairing,
+        pairing.for_frequencies(frequencies),
     )
     mean = None if weights is None else weights.mean()
     encoding = labels.encoding(pairing.activation)
@@ -205,7 +207,7 @@ def test_moments_are_computed_only_for_standardized_features(client, data, monke
         classifier(max_iter=2).fit(cut(X), cut(y))
 
 
-@pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+@pytest.mark.parametrize("names", [*NAMES, *WITH_PARAMETERS], ids=label)
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
 def test_every_pair_equals_the_local_fit(client, data, names):
     X, y, weights = data

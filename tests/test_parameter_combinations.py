@@ -6,14 +6,13 @@ from copy import deepcopy
 import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from problems import NAMES
+from problems import NAMES, WITH_PARAMETERS
 from scipy import sparse
 from sklearn.datasets import load_iris, make_multilabel_classification
 
 from skce import PairedMLPClassifier
 from skce._fitting.solvers import SOLVERS
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
-from skce.losses.penalties import Focal, GeneralizedCrossEntropy
 
 X, y = load_iris(return_X_y=True)
 X, y = X[::3], y[::3]
@@ -30,8 +29,7 @@ KINDS = {"array": np.asarray, "csr": sparse.csr_array, "float32": np.float32}
 
 PAIRS = [
     *NAMES,
-    ("softmax", Focal(1.5)),
-    ("softmax", GeneralizedCrossEntropy(0.7)),
+    *WITH_PARAMETERS,
     ("sparsemax", "cross_entropy"),  # undefined
 ]
 PARAMETERS = st.fixed_dictionaries(

@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from problems import BUILT_IN, BUILT_IN_HIDDEN
+from problems import BUILT_IN, BUILT_IN_HIDDEN, WITH_PARAMETERS
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_iris, make_multilabel_classification
@@ -28,7 +28,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import skce
 from skce import PairedMLPClassifier, PairedMLPClassifierCV, pairing_grid
 from skce._fitting.solvers import SOLVERS
-from skce.losses.penalties import Focal, GeneralizedCrossEntropy
 from skce.persistence import trusted_types
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -51,8 +50,7 @@ def small(activation="softmax", penalty="natural", **parameters):
 
 CASES = {
     **{f"{a} x {b}": small(a, b) for a, b in BUILT_IN},
-    "focal": small(penalty=Focal(2.0)),
-    "generalized": small(penalty=GeneralizedCrossEntropy(0.7)),
+    **{type(penalty).__name__: small(f, penalty) for f, penalty in WITH_PARAMETERS},
     **{f"hidden {f}": small(hidden_activation=f) for f in BUILT_IN_HIDDEN},
     **{solver: small(solver=solver) for solver in SOLVERS},
     "several starts": small(n_init=2),

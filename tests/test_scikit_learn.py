@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from problems import BUILT_IN, DEGENERATE, NAMES, Huber
+from problems import BUILT_IN, DEGENERATE, NAMES, WITH_PARAMETERS, Huber, label
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
@@ -34,6 +34,11 @@ OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
         for hidden in [(), (10,), (10, 5)]  # of 5 relu units too many can die
     ]
     + [PairedMLPClassifier(*names, hidden_layer_sizes=5, **OPTIONS) for names in NAMES]
+    + [
+        PairedMLPClassifier(*pair, hidden_layer_sizes=5, **options)
+        for pair in WITH_PARAMETERS
+        for options in ({}, OPTIONS)
+    ]
     + [
         PairedMLPClassifier(hidden_layer_sizes=5, solver=solver, **OPTIONS)
         for solver in SOLVERS
@@ -75,7 +80,7 @@ def fitted(activation="softmax", penalty="natural", hidden=4):
     return model.fit(StandardScaler().fit_transform(X), y)
 
 
-@pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+@pytest.mark.parametrize("names", [*NAMES, *WITH_PARAMETERS], ids=label)
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
 def test_pickle_joblib_and_clone(names, tmp_path):
     model = fitted(*names)
@@ -88,7 +93,7 @@ def test_pickle_joblib_and_clone(names, tmp_path):
         assert repr(copy.pairing_) == repr(model.pairing_)
     again = clone(model)
     assert not hasattr(again, "coefs_")
-    assert again.get_params() == model.get_params()
+    assert repr(again.get_params()) == repr(model.get_params())
 
 
 def pipeline():

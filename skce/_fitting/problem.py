@@ -156,11 +156,15 @@ class Problem:
         """Return theta with the class frequencies as outputs for all rows, or None.
 
         The weights of the last layer are then 0, and its biases the logits of the
-        frequencies; None where the activation does not know these logits.
+        frequencies, or of what the penalty makes of them; None where the activation
+        does not know these logits.
         """
-        frequencies = self.encoding.smooth(self.rows.class_frequencies.copy())
-        inside = np.clip(frequencies, MIN_FREQUENCY, 1 - MIN_FREQUENCY)
-        logits = self.network.pairing.activation.logits_of(inside)
+        outputs = self.encoding.smooth(self.rows.class_frequencies.copy())
+        pairing = self.network.pairing
+        if pairing.penalty is not None:
+            outputs = pairing.penalty.constant_outputs(outputs)
+        inside = np.clip(outputs, MIN_FREQUENCY, 1 - MIN_FREQUENCY)
+        logits = pairing.activation.logits_of(inside)
         if logits is None:
             return None
         theta = theta.copy()

@@ -277,7 +277,13 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             labels = class_labels(summary.classes, pairing.activation)
         totals = np.atleast_2d(summary.class_totals)
         factors = class_factors(self.class_weight, labels, lambda: list(totals))
-        network = network_for(partitions.expected.n_features, labels)
+        of_targets = (
+            totals[:, 1] if labels.multilabel else totals[0, -labels.n_outputs :]
+        )
+        frequencies = of_targets / totals[0].sum()
+        network = network_for(
+            partitions.expected.n_features, labels, lambda: frequencies
+        )
         held_out = given_validation(self, given.validation, labels)
         if held_out is not None:
             held_out = replace(held_out, factors=factors)

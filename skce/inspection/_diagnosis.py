@@ -1,5 +1,6 @@
 """Check the derivatives of activations and penalties against central differences."""
 
+from functools import partial
 from typing import Any, TypedDict
 
 import numpy as np
@@ -117,8 +118,9 @@ def _objective_of_some_rows(
     # Centring would fill a sparse X, which may be too wide for that
     scaler = StandardScaler(with_mean=not sparse.issparse(X))
     X = scaler.fit_transform(X[rows].astype(np.float64))
-    network = network_for(X.shape[1], labels)
     data, encoding = Data(X, codes[rows]), labels.encoding(pairing.activation)
+    frequencies = partial(data.class_frequencies, labels.n_outputs)
+    network = network_for(X.shape[1], labels, frequencies)
     l2 = float(estimator.alpha) / len(rows)
     return Objective(network, LocalRows(network, data, encoding), l2)
 

@@ -137,6 +137,11 @@ class PenaltyDisplay:
                 "cannot be drawn here)."
             )
         penalty = get_penalty(penalty)
+        if not penalty.elementwise:
+            raise ValueError(
+                f"{penalty.name} compares the outputs of a row, and is no function of "
+                "one target and one output, which could be drawn here."
+            )
         if targets is None:
             targets = (0, 1) if kind == "curves" else np.linspace(0, 1, 501)
         t, y = np.atleast_1d(np.asarray(targets, float)), np.linspace(0, 1, 501)

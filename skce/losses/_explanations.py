@@ -51,8 +51,8 @@ def why_degenerate(pairing: "Pairing") -> str:
         else ""
     )
     return (
-        f"{pairing} is degenerate: {penalty.name} is smallest where every output is at "
-        f"the end of its range, and nothing makes the outputs of {activation.name} sum "
-        "to 1, so all classes tend to the same output whatever the labels. Take "
+        f"{pairing} is degenerate: {penalty.name} is a loss of outputs that sum to 1, "
+        f"and nothing makes those of {activation.name} do so: where it is smallest, "
+        "they say little or nothing about the classes. Take "
         f"penalty={better[0]!r} with {activation.name}{with_penalty}."
     )

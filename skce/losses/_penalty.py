@@ -1,6 +1,8 @@
 """The base classes of the penalties; see `skce.losses.penalties`."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from numbers import Real
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.special import logit
@@ -8,7 +10,13 @@ from scipy.special import logit
 from skce.losses._base import Array, Named
 from skce.losses.intervals import Interval
 
-__all__ = ["LogOddsPenalty", "LogPenalty", "Penalty"]
+__all__ = ["LogOddsPenalty", "LogPenalty", "Penalty", "check_number"]
+
+
+def check_number(name: str, value: object, interval: Interval) -> None:
+    """Raise a ValueError if the parameter `name` is not a number in the interval."""
+    if not (isinstance(value, Real) and float(value) in interval):
+        raise ValueError(f"{name}={value!r} must be a number in {interval}.")
 
 
 class Penalty(Named):
@@ -26,6 +34,12 @@ class Penalty(Named):
         the outputs of a row sum to 1. Without the constraint such a penalty
         drives all outputs to one end, whatever the targets. Also True for penalties
         whose minimum under the constraint is elsewhere, such as `Focal`.
+    elementwise : bool
+        Whether the value of an output depends on that output and its target alone.
+        Otherwise the sum over the outputs is still the loss of the row, `derivative`
+        that of the sum in each output, and `curvature` takes the place of
+        `second_derivative`; such a penalty compares the classes of a row, so that y
+        must not be multilabel.
     unit : str
         Unit of the values, for displays: "nats" if they are natural logarithms.
 
@@ -48,8 +62,14 @@ class Penalty(Named):
     'workable'
     """
 
-    formulas: ClassVar[tuple[str, ...]] = ("value", "derivative", "second_derivative")
+    formulas: ClassVar[tuple[str, ...]] = (
+        "value",
+        "derivative",
+        "second_derivative",
+        "curvature",
+    )
     needs_simplex: bool = False
+    elementwise: bool = True
     unit: str = ""
 
     def _overrides_no_less(self, *names: str) -> bool:
@@ -86,6 +106,18 @@ class Penalty(Named):
             "second-order solvers need it."
         )
 
+    def curvature(self, t: Array, y: Array, dy: Array) -> Array:
+        """(d^2 rho / d y^2) dy, the change of `derivative` along dy, (q, n)."""
+        return self.second_derivative(t, y) * dy
+
+    def for_frequencies(self, frequencies: Callable[[], Array]) -> Self:
+        """Return the penalty for rows with these weighted mean targets, (q,)."""
+        return self
+
+    def constant_outputs(self, frequencies: Array) -> Array:
+        """The outputs, (q,), of a network that knows these mean targets alone."""
+        return frequencies
+
 
 class LogPenalty(Penalty):
     """Base class of the penalties that are functions of log y.
@@ -117,6 +149,7 @@ class LogPenalty(Penalty):
         "log_value",
         "log_derivative",
         "log_second_derivative",
+        "log_curvature",
     )
     domain = Interval(0, np.inf)
     needs_simplex = True
@@ -145,6 +178,10 @@ class LogPenalty(Penalty):
             f"{type(self).__name__} must define log_second_derivative(t, log_y); "
             "second-order solvers need it."
         )
+
+    def log_curvature(self, t: Array, log_y: Array, d: Array) -> Array:
+        """(d^2 rho / d (log y)^2) d, the change of `log_derivative` along d, (q, n)."""
+        return self.log_second_derivative(t, log_y) * d
 
     def value(self, t: Array, y: Array) -> Array:
         """rho(t, y), from log y."""

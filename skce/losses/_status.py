@@ -10,6 +10,7 @@ __all__ = [
     "legal_penalties",
     "pairing_grid",
     "pairing_status",
+    "takes_multilabel",
 ]
 
 
@@ -56,6 +57,13 @@ def pairing_status(activation: str | Activation, penalty: str | Penalty) -> str:
     if penalty.needs_simplex and not activation.on_simplex:
         return "degenerate"
     return "workable"
+
+
+def takes_multilabel(activation: str | Activation, penalty: str | Penalty) -> bool:
+    """Tell whether a pair can be fitted to several labels per row."""
+    natural = isinstance(penalty, str) and penalty == "natural"
+    by_label = natural or get_penalty(penalty).elementwise
+    return by_label and get_activation(activation).elementwise
 
 
 def legal_penalties(activation: str | Activation) -> list[str]:
@@ -135,7 +143,7 @@ def pairing_grid(
     return [
         {f"{prefix}activation": [name], f"{prefix}penalty": [penalty]}
         for name, activation in ACTIVATIONS.items()
-        if activation.elementwise or not multilabel
         for penalty in legal_penalties(activation)
+        if takes_multilabel(activation, penalty) or not multilabel
         if include_degenerate or pairing_status(activation, penalty) != "degenerate"
     ]

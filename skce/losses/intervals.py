@@ -24,6 +24,8 @@ class Interval:
     True
     >>> print(Interval(0, 1, low_closed=True))
     [0, 1)
+    >>> 1 in Interval(0, 1)
+    False
     """
 
     low: float
@@ -40,6 +42,10 @@ class Interval:
             self.high == other.high and (other.high_closed or not self.high_closed)
         )
         return low_fits and high_fits
+
+    def __contains__(self, number: float) -> bool:
+        """Return whether a number lies in this interval."""
+        return Interval(number, number, True, True) <= self
 
     def __str__(self) -> str:
         opening = "[" if self.low_closed else "("

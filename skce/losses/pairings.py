@@ -9,7 +9,9 @@ penalty's derivative by the chain rule, in log y or log(y / (1 - y)) where both 
 are exact in it.
 """
 
-from typing import ClassVar
+from collections.abc import Callable
+from copy import copy
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -87,6 +89,17 @@ class Pairing:
     def __repr__(self) -> str:
         return f"<{self}: {self.status}>"
 
+    def for_frequencies(self, frequencies: Callable[[], Array]) -> Self:
+        """Return the pairing for rows with these weighted mean targets, (q,).
+
+        `frequencies` is called only if the penalty depends on them.
+        """
+        if self.penalty is None:
+            return self
+        fitted = copy(self)
+        fitted.penalty = self.penalty.for_frequencies(frequencies)
+        return fitted
+
     @property
     def is_likelihood(self) -> bool:
         """Whether the loss of a label is minus the logarithm of its probability."""
@@ -163,7 +176,7 @@ class ComposedPairing(Pairing):
         """J (rho''(t, y) J dz) + (dJ) rho'(t, y)."""
         f, rho = self.activation, self.penalty
         y = f.value(z)
-        bend = rho.second_derivative(t, y) * f.jacobian_product(z, y, dz)
+        bend = rho.curvature(t, y, f.jacobian_product(z, y, dz))
         return f.jacobian_product(z, y, bend) + f.jacobian_derivative(
             z, y, dz, rho.derivative(t, y)
         )
@@ -199,7 +212,7 @@ class LogComposedPairing(Pairing):
         f, rho = self.activation, self.penalty
         assert f.log_value is not None
         log_y = f.log_value(z)
-        bend = rho.log_second_derivative(t, log_y) * f.log_direction(log_y, dz)
+        bend = rho.log_curvature(t, log_y, f.log_direction(log_y, dz))
         return f.log_jacobian_product(log_y, bend) + f.log_jacobian_derivative(
             log_y, dz, rho.log_derivative(t, log_y)
         )

@@ -1,31 +1,35 @@
 """Penalties rho(t, y): value, derivatives in the output y, and domain.
 
 A penalty is a function of one target t and one output y, in nats for the
-logarithmic ones; the loss of a row is its sum over the outputs. All methods are
-element-wise and take arrays of one shape. To add a penalty, subclass `Penalty`;
-pass an instance of it to the classifier, or register it in `PENALTIES` to give it a
-name.
+logarithmic ones; the loss of a row is its sum over the outputs. All methods take
+arrays of one shape and are element-wise, unless `elementwise` is False. To add a
+penalty, subclass `Penalty`; pass an instance of it to the classifier, or register it in
+`PENALTIES` to give it a name.
 """
-
-from numbers import Real
 
 import numpy as np
 from scipy.special import expit, xlogy
 
 from skce.losses._base import Array, look_up, own_name
-from skce.losses._penalty import LogOddsPenalty, LogPenalty, Penalty
-from skce.losses.intervals import REAL_LINE
+from skce.losses._hard_labels import CrammerSingerHinge, SymmetricCrossEntropy
+from skce.losses._long_tails import Asymmetric, LogitAdjusted
+from skce.losses._penalty import LogOddsPenalty, LogPenalty, Penalty, check_number
+from skce.losses.intervals import REAL_LINE, Interval
 
 __all__ = [
     "PENALTIES",
+    "Asymmetric",
     "BinaryCrossEntropy",
+    "CrammerSingerHinge",
     "CrossEntropy",
     "Focal",
     "GeneralizedCrossEntropy",
     "LeastSquares",
     "LogOddsPenalty",
     "LogPenalty",
+    "LogitAdjusted",
     "Penalty",
+    "SymmetricCrossEntropy",
     "get_penalty",
 ]
 
@@ -174,8 +178,7 @@ class Focal(LogPenalty):
     gamma: float
 
     def __init__(self, gamma: float = 2.0) -> None:
-        if not (isinstance(gamma, Real) and 0 <= gamma < np.inf):
-            raise ValueError(f"gamma={gamma!r} must be a finite number of at least 0.")
+        check_number("gamma", gamma, Interval(0, np.inf, low_closed=True))
         self.gamma = gamma
 
     def _parts(self, log_y: Array) -> tuple[Array, Array]:
@@ -242,8 +245,7 @@ class GeneralizedCrossEntropy(LogPenalty):
     q: float
 
     def __init__(self, q: float = 0.7) -> None:
-        if not (isinstance(q, Real) and 0 < q <= 1):
-            raise ValueError(f"q={q!r} must be a number in (0, 1].")
+        check_number("q", q, Interval(0, 1, high_closed=True))
         self.q = q
 
     def log_value(self, t: Array, log_y: Array) -> Array:
@@ -277,6 +279,20 @@ SYNONYMS = {
     "bce": "binary_cross_entropy",
     "binary_crossentropy": "binary_cross_entropy",
 } | {name.replace("_", "-"): name for name in PENALTIES}
+
+# ... and what to write instead of a name
+WITH_PARAMETERS = {
+    name: example
+    for example, names in {
+        "Focal(gamma=2)": ("focal",),
+        "GeneralizedCrossEntropy(q=0.7)": ("generalized_cross_entropy", "gce"),
+        "SymmetricCrossEntropy(a=0.1, b=1)": ("symmetric_cross_entropy", "sce", "sl"),
+        "CrammerSingerHinge(temperature=0.1)": ("hinge", "crammer_singer", "svm"),
+        "LogitAdjusted(tau=1)": ("logit_adjusted", "logit_adjustment"),
+        "Asymmetric(gamma_neg=4)": ("asymmetric", "asl"),
+    }.items()
+    for name in names
+}
 
 
 def get_penalty(penalty: object) -> Penalty:
@@ -315,10 +331,7 @@ def _penalty_hint(penalty: object) -> str:
     own = str(penalty).lower().removesuffix("_loss")
     if own in ("sparsemax", "entmax"):
         return f". The {own} loss is activation={own!r}, penalty='natural'."
-    with_parameters = {"focal": "Focal(gamma=2)"} | dict.fromkeys(
-        ("generalized_cross_entropy", "gce"), "GeneralizedCrossEntropy(q=0.7)"
-    )
-    if own in with_parameters:
-        return f". It has a parameter: write skce.losses.{with_parameters[own]}."
+    if own in WITH_PARAMETERS:
+        return f". It has parameters: write skce.losses.{WITH_PARAMETERS[own]}."
     meant = SYNONYMS.get(str(penalty).lower())
     return f". Did you mean {meant!r}?" if meant else "."
