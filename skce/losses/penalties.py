@@ -13,6 +13,7 @@ from scipy.special import expit, xlogy
 from skce.losses._base import Array, look_up, own_name
 from skce.losses._hard_labels import CrammerSingerHinge, SymmetricCrossEntropy
 from skce.losses._long_tails import Asymmetric, LogitAdjusted
+from skce.losses._partial_labels import PartialLabels
 from skce.losses._penalty import LogOddsPenalty, LogPenalty, Penalty, check_number
 from skce.losses.intervals import REAL_LINE, Interval
 
@@ -28,6 +29,7 @@ __all__ = [
     "LogOddsPenalty",
     "LogPenalty",
     "LogitAdjusted",
+    "PartialLabels",
     "Penalty",
     "SymmetricCrossEntropy",
     "get_penalty",
@@ -289,6 +291,7 @@ WITH_PARAMETERS = {
         "SymmetricCrossEntropy(a=0.1, b=1)": ("symmetric_cross_entropy", "sce", "sl"),
         "CrammerSingerHinge(temperature=0.1)": ("hinge", "crammer_singer", "svm"),
         "LogitAdjusted(tau=1)": ("logit_adjusted", "logit_adjustment"),
+        "PartialLabels()": ("censored", "partial", "partial_labels"),
         "Asymmetric(gamma_neg=4)": ("asymmetric", "asl"),
     }.items()
     for name in names

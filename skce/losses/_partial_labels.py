@@ -1,0 +1,73 @@
+"""A penalty for rows of which several classes are possible."""
+
+import numpy as np
+
+from skce.losses._base import Array
+from skce.losses._numerics import log_softmax, log_sum_exp
+from skce.losses._penalty import LogPenalty
+
+__all__ = ["PartialLabels"]
+
+
+class PartialLabels(LogPenalty):
+    """-log sum_{k in S} y_k, S the classes that a row may have, of which one is true.
+
+    The classes with a target above 0 are S, whatever the targets are; for a single one
+    it is cross-entropy. It is `censored=TRUE` of R's nnet.
+
+    Notes
+    -----
+    The targets come from `fit_targets`: 1 / |S| for the classes of S, as rows sum to 1.
+    It is maximum likelihood if what S a row has does not depend on its true class,
+    given S. Without rows of a single class a network may distribute S as it likes.
+    Do not combine it with `label_smoothing`, by which all classes are possible.
+
+    References
+    ----------
+    Jin & Ghahramani (2002), "Learning with multiple labels", NeurIPS.
+
+    Examples
+    --------
+    Iris, where for half of the rows of the last two species only that much is known:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skce import PairedMLPClassifier
+    >>> from skce.losses.penalties import PartialLabels
+    >>> X, y = load_iris(return_X_y=True)
+    >>> possible = np.eye(3)[y]
+    >>> possible[50::2, 1:] = 1
+    >>> targets = possible / possible.sum(axis=1, keepdims=True)
+    >>> clf = PairedMLPClassifier("softmax", PartialLabels(), hidden_layer_sizes=5,
+    ...                           random_state=0)
+    >>> clf.fit_targets(X, targets).score(X, y) > 0.95
+    True
+    """
+
+    elementwise = False
+
+    def _possible(self, t: Array) -> Array:
+        """Whether a class is in S, (q, n); a row without mass may have any."""
+        return (t > 0) | (t.sum(axis=0) == 0)
+
+    def _share(self, t: Array, log_y: Array) -> Array:
+        """y_k / sum_{j in S} y_j in S, (q, n); 0 outside."""
+        return np.exp(log_softmax(np.where(self._possible(t), log_y, -np.inf)))
+
+    def log_value(self, t: Array, log_y: Array) -> Array:
+        """-t_k log sum_{j in S} y_j: the sum over k is the loss of the row."""
+        possible = self._possible(t)
+        # log(1 + odds of the other classes) is exact where S has nearly all
+        within = log_sum_exp(np.where(possible, log_y, -np.inf))
+        others = np.where(possible, -np.inf, log_y)
+        odds = np.exp(np.minimum(others - within, 1)).sum(axis=0)
+        return t * np.where(odds > 1, -within, np.log1p(odds))
+
+    def log_derivative(self, t: Array, log_y: Array) -> Array:
+        """-s y_k / sum_{j in S} y_j in S, with s = sum_j t_j."""
+        return -t.sum(axis=0) * self._share(t, log_y)
+
+    def log_curvature(self, t: Array, log_y: Array, d: Array) -> Array:
+        """-s share_k (d_k - sum_j share_j d_j)."""
+        share = self._share(t, log_y)
+        return -t.sum(axis=0) * share * (d - np.einsum("kn,kn->n", share, d))
