@@ -20,6 +20,7 @@ from skce.losses.penalties import (
     Focal,
     GeneralizedCrossEntropy,
     LogitAdjusted,
+    PartialLabels,
     Penalty,
     SymmetricCrossEntropy,
 )
@@ -39,6 +40,7 @@ WITH_PARAMETERS = [
     ("softmax", GeneralizedCrossEntropy(0.7)),
     ("softmax", SymmetricCrossEntropy()),
     ("softmax", LogitAdjusted()),
+    ("softmax", PartialLabels()),
     ("identity", CrammerSingerHinge()),
     ("logistic", Asymmetric()),
 ]
