@@ -56,7 +56,7 @@ from skce.losses.pairings import (
     pairing_status,
     why_degenerate,
 )
-from skce.losses.penalties import Penalty
+from skce.losses.penalties import PartialLabels, Penalty
 from skce.prediction import NOT_FINITE, Predictions
 from skce.uncertainty._laplace import posterior_covariance
 
@@ -285,6 +285,12 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                     f"y is multilabel, but penalty={penalty!r} compares the classes of "
                     "a row, as they exclude each other: take another one, such as "
                     "penalty='natural'."
+                )
+            if self.label_smoothing and isinstance(pairing.penalty, PartialLabels):
+                raise ValueError(
+                    f"label_smoothing={self.label_smoothing!r} makes every class of a "
+                    "row possible, so that PartialLabels would learn nothing: set it "
+                    "to 0."
                 )
             fitted = pairing.for_frequencies(class_frequencies)
             check_shapes(fitted, labels.n_outputs)

@@ -407,6 +407,12 @@ def _softplus(graph, activation, a):
     return graph("Add", graph("Relu", a), graph("Log", graph("Add", tail, 1.0)))
 
 
+def _silu(graph, activation, a):
+    """a / 2 (1 + tanh(a / 2)); a Sigmoid(a) is fused to what some runtimes lack."""
+    half = graph("Mul", a, 0.5)
+    return graph("Mul", half, graph("Add", graph("Tanh", half), 1.0))
+
+
 def _gelu(graph, activation, a):
     """a / 2 (1 + erf(a / sqrt(2))); runtimes have erf in single precision alone."""
     x = graph("Cast", graph("Mul", a, np.sqrt(0.5)), to=_tensor_type("FLOAT"))
@@ -479,7 +485,7 @@ HIDDEN = {
     HiddenTanh: lambda graph, activation, a: graph("Tanh", a),
     HiddenReLU: lambda graph, activation, a: graph("Relu", a),
     HiddenSoftplus: _softplus,
-    HiddenSiLU: lambda graph, activation, a: graph("Mul", a, graph("Sigmoid", a)),
+    HiddenSiLU: _silu,
     HiddenGELU: _gelu,
 }
 

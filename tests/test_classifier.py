@@ -141,6 +141,8 @@ def test_sparse_data_frames_are_fitted_as_arrays(hidden_activation, dtype):
     np.testing.assert_array_equal(clf.coefs_[0], other.coefs_[0])
     np.testing.assert_array_equal(clf.predict_proba(frame), clf.predict_proba(dense))
     filled = frame.astype(pd.SparseDtype(float, np.nan))
+    if filled.dtypes.iloc[0].fill_value == 0:  # early versions of pandas keep it
+        return
     with pytest.raises(ValueError, match=r"filled.*pass X.sparse.to_dense\(\)"):
         clf.fit(filled, IRIS_Y)
 

@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 
 from skce.losses.activations import ACTIVATIONS, Softmax
 from skce.losses.pairings import ComposedPairing, LogOddsPairing, pair
-from skce.losses.penalties import BinaryCrossEntropy, LogOddsPenalty
+from skce.losses.penalties import Asymmetric, BinaryCrossEntropy, LogOddsPenalty
 
 BY_LOG_ODDS = [name for name, f in ACTIVATIONS.items() if f.log_odds is not None]
 
@@ -85,3 +85,9 @@ def test_a_subclass_that_changes_a_formula_is_composed(activation, penalty, kind
         strict=True,
     ):
         np.testing.assert_allclose(ours, 2 * own, atol=1e-14)
+
+
+def test_values_at_certain_outputs_are_finite_where_the_penalty_is():
+    t, y = np.array([1.0, 0.0]), np.array([1.0, 0.0])
+    np.testing.assert_array_equal(Asymmetric(0, 0, 0).value(t, y), 0)
+    np.testing.assert_array_equal(Asymmetric().value(t, y), 0)

@@ -48,9 +48,7 @@ def test_derivatives_against_central_differences():
     z, t = rng.normal(size=(4, 1)), some_targets(rng, 4, 1)
     t[:, 0] = [0.5, 0.5, 0, 0]
     slope = central_differences(lambda z: PAIRING.loss_and_delta(z, t)[0][0], z)
-    np.testing.assert_allclose(
-        PAIRING.loss_and_delta(z, t)[1][:, 0], slope, atol=1e-9
-    )
+    np.testing.assert_allclose(PAIRING.loss_and_delta(z, t)[1][:, 0], slope, atol=1e-9)
     hessian = central_differences(lambda z: PAIRING.loss_and_delta(z, t)[1][:, 0], z)
     dz = rng.normal(size=(4, 1))
     product = PAIRING.delta_derivative(z, t, dz)[:, 0]
@@ -98,3 +96,18 @@ def test_which_activations_it_goes_with():
     assert pairing_status("softmax", PartialLabels()) == "workable"
     assert pairing_status("logistic", PartialLabels()) == "degenerate"
     assert pairing_status("sparsemax", PartialLabels()) == "undefined"
+
+
+def test_smoothed_labels_are_refused():
+    clf = PairedMLPClassifier("softmax", PartialLabels(), label_smoothing=0.1)
+    with pytest.raises(ValueError, match="makes every class of a row possible"):
+        clf.fit(X, y)
+
+
+def test_outputs_that_do_not_sum_to_1_are_divided_by_their_sum():
+    t, y_ = np.array([[1.0], [0.0], [0.0]]), np.array([[0.9], [0.5], [0.1]])
+    assert PartialLabels().value(t, y_).sum() == pytest.approx(np.log(1.5 / 0.9))
+    slope = central_differences(lambda y: PartialLabels().value(t, y).sum(), y_)
+    np.testing.assert_allclose(
+        PartialLabels().derivative(t, y_)[:, 0], slope, atol=1e-9
+    )

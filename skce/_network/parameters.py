@@ -62,6 +62,7 @@ class _Centered(HiddenActivation):
     def __init__(self, f):
         self.f = f
         self.mean, _ = f.moments()
+        self.has_kinks = f.has_kinks
 
     def apply(self, a):
         self.f.apply(a)

@@ -65,6 +65,11 @@ class SymmetricCrossEntropy(LogPenalty):
         self.b = b
         self.log_zero = log_zero
 
+    @property
+    def needs_simplex(self) -> bool:  # type: ignore[override]
+        """Whether nothing but the sum keeps outputs from 1: without reverse term."""
+        return self.b == 0
+
     def _reverse(self, t: Array, log_y: Array) -> Array:
         """-b y max(log t, A), which is its own derivatives in log y."""
         with np.errstate(divide="ignore"):

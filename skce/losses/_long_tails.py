@@ -134,11 +134,6 @@ class LogitAdjusted(LogPenalty):
         mean = np.einsum("kn,kn->n", adjusted, d)
         return t.sum(axis=0) * adjusted * (d - mean)
 
-    def curvature(self, t: Array, y: Array, dy: Array) -> Array:
-        """(log_curvature along dy / y - d rho / d log y  dy / y) / y."""
-        log_y, d = np.log(y), dy / y
-        return (self.log_curvature(t, log_y, d) - self.log_derivative(t, log_y) * d) / y
-
 
 class Asymmetric(LogOddsPenalty):
     """rho(t, y) = -t (1 - y)^p log y - (1 - t) g^n log(1 - g), g = max(y - m, 0).
@@ -168,8 +163,8 @@ class Asymmetric(LogOddsPenalty):
     defaults y is larger than P where labels are rare: y = 1/2, from which on `predict`
     says that a label is on, is P = 0.13.
 
-    At y = m there is a kink if n = 0, and a jump of the second derivative if n <= 1,
-    which second-order solvers may notice.
+    At y = m > 0 there is a kink if n = 0; the second derivative is unbounded there if
+    0 < n < 1, and jumps if n = 1, which second-order solvers may notice.
 
     References
     ----------

@@ -12,15 +12,16 @@ __all__ = ["PartialLabels"]
 class PartialLabels(LogPenalty):
     """-log sum_{k in S} y_k, S the classes that a row may have, of which one is true.
 
-    The classes with a target above 0 are S, whatever the targets are; for a single one
-    it is cross-entropy. It is `censored=TRUE` of R's nnet.
+    The classes whose target is not exactly 0 are S; for a single one it is
+    cross-entropy. It is `censored=TRUE` of R's nnet. Outputs that do not sum to 1 are
+    divided by their sum.
 
     Notes
     -----
     The targets come from `fit_targets`: 1 / |S| for the classes of S, as rows sum to 1.
     It is maximum likelihood if what S a row has does not depend on its true class,
     given S. Without rows of a single class a network may distribute S as it likes.
-    Do not combine it with `label_smoothing`, by which all classes are possible.
+    `label_smoothing`, by which all classes would be possible, is an error.
 
     References
     ----------
@@ -50,24 +51,28 @@ class PartialLabels(LogPenalty):
         """Whether a class is in S, (q, n); a row without mass may have any."""
         return (t > 0) | (t.sum(axis=0) == 0)
 
-    def _share(self, t: Array, log_y: Array) -> Array:
-        """y_k / sum_{j in S} y_j in S, (q, n); 0 outside."""
-        return np.exp(log_softmax(np.where(self._possible(t), log_y, -np.inf)))
+    def _shares(self, t: Array, log_y: Array) -> tuple[Array, Array]:
+        """y_k / sum_j y_j, and y_k / sum_{j in S} y_j in S and 0 outside, (q, n)."""
+        within = np.where(self._possible(t), log_y, -np.inf)
+        return np.exp(log_softmax(log_y)), np.exp(log_softmax(within))
 
     def log_value(self, t: Array, log_y: Array) -> Array:
-        """-t_k log sum_{j in S} y_j: the sum over k is the loss of the row."""
+        """t_k log(sum_j y_j / sum_{j in S} y_j): the sum over k is that of the row."""
         possible = self._possible(t)
-        # log(1 + odds of the other classes) is exact where S has nearly all
         within = log_sum_exp(np.where(possible, log_y, -np.inf))
-        others = np.where(possible, -np.inf, log_y)
-        odds = np.exp(np.minimum(others - within, 1)).sum(axis=0)
-        return t * np.where(odds > 1, -within, np.log1p(odds))
+        others = np.where(possible, -np.inf, log_y - within)
+        # the logarithm of 1 + the odds of the others, exact where S has nearly all
+        return t * np.logaddexp.reduce(others, axis=0, initial=0)
 
     def log_derivative(self, t: Array, log_y: Array) -> Array:
-        """-s y_k / sum_{j in S} y_j in S, with s = sum_j t_j."""
-        return -t.sum(axis=0) * self._share(t, log_y)
+        """s (y_k / sum_j y_j - y_k / sum_{j in S} y_j in S), with s = sum_j t_j."""
+        of_all, of_s = self._shares(t, log_y)
+        return t.sum(axis=0) * (of_all - of_s)
 
     def log_curvature(self, t: Array, log_y: Array, d: Array) -> Array:
-        """-s share_k (d_k - sum_j share_j d_j)."""
-        share = self._share(t, log_y)
-        return -t.sum(axis=0) * share * (d - np.einsum("kn,kn->n", share, d))
+        """s (p_k (d_k - p.d) - r_k (d_k - r.d)), p and r the two shares."""
+        change = [
+            share * (d - np.einsum("kn,kn->n", share, d))
+            for share in self._shares(t, log_y)
+        ]
+        return t.sum(axis=0) * (change[0] - change[1])

@@ -183,6 +183,11 @@ class LogPenalty(Penalty):
         """(d^2 rho / d (log y)^2) d, the change of `log_derivative` along d, (q, n)."""
         return self.log_second_derivative(t, log_y) * d
 
+    def curvature(self, t: Array, y: Array, dy: Array) -> Array:
+        """(log_curvature along dy / y - d rho / d log y  dy / y) / y."""
+        log_y, d = np.log(y), dy / y
+        return (self.log_curvature(t, log_y, d) - self.log_derivative(t, log_y) * d) / y
+
     def value(self, t: Array, y: Array) -> Array:
         """rho(t, y), from log y."""
         with np.errstate(divide="ignore"):
@@ -260,7 +265,9 @@ class LogOddsPenalty(Penalty):
 
     def value(self, t: Array, y: Array) -> Array:
         """rho(t, y), from the log-odds."""
-        return self.log_odds_value(t, logit(y))
+        log_odds = logit(y)
+        most = 1e-8 * np.finfo(log_odds.dtype).max  # in place of inf at 0 and 1
+        return self.log_odds_value(t, np.clip(log_odds, -most, most))
 
     def derivative(self, t: Array, y: Array) -> Array:
         """d rho / d y = (d rho / d log_odds) / (y (1 - y))."""
