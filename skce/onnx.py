@@ -227,11 +227,15 @@ class _ImputerConverter:
         types = optional("skl2onnx.common.data_types", PURPOSE)
         imputer, inputs = operator.raw_operator, operator.inputs
         marker = imputer.missing_values
+        is_double = all(isinstance(x.type, types.DoubleTensorType) for x in inputs)
+        # of objects, for a constant
+        kind = float if is_double else None
+        statistics = np.asarray(imputer.statistics_, dtype=kind)
         if (
-            not all(isinstance(x.type, types.DoubleTensorType) for x in inputs)
+            not is_double
             or not (isinstance(marker, float) and np.isnan(marker))
             or imputer.add_indicator
-            or not np.isfinite(imputer.statistics_).all()
+            or not np.isfinite(statistics).all()
         ):
             self.other(scope, operator, container)
             return
@@ -240,7 +244,7 @@ class _ImputerConverter:
         X = graph("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
         missing = graph("IsNaN", X)
         output = operator.outputs[0].full_name
-        graph("Where", missing, imputer.statistics_, X, output=output)
+        graph("Where", missing, statistics, X, output=output)
 
 
 def _without_searches(estimator):

@@ -338,3 +338,8 @@ def test_prediction_that_overflows_advises_scaling():
 def test_prediction_far_from_the_training_data_is_finite():
     fitted = small().fit(X, y)
     assert np.isfinite(fitted.predict_proba(np.full((2, 4), 1e300))).all()
+
+
+def test_missing_labels_of_a_tuple_are_refused():
+    with pytest.raises(ValueError, match="missing labels"):
+        PairedMLPClassifier().fit(X[:4], ("a", "b", np.nan, "a"))

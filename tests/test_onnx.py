@@ -440,3 +440,9 @@ def test_moderated_probabilities_are_refused():
     clf.fit(X, [0, 0, 0, 1, 0, 1, 1, 1])
     with pytest.raises(NotImplementedError, match=r"moderated=False"):
         to_onnx(clf, X)
+
+
+def test_an_imputer_of_a_constant_is_exported():
+    rows = np.where(np.arange(X.size).reshape(X.shape) % 7 == 0, np.nan, X)
+    fitted = make_pipeline(SimpleImputer(strategy="constant"), small()).fit(rows, Y)
+    assert_same(fitted, rows)

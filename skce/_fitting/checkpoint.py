@@ -283,7 +283,10 @@ def stored_start(path, network, default):
                 return default
             if header["start"] is None:
                 return None
-            theta = np.frombuffer(file.read(8 * network.n_parameters))
+            content = file.read(8 * network.n_parameters)
+            if len(content) != 8 * network.n_parameters:
+                return default
+            theta = np.frombuffer(content)
     except OSError:
         return default
     return theta if digest_of(theta) == header["start"] else default

@@ -117,7 +117,9 @@ def as_labels(y, name="y"):
     """
     if y is None or sparse.issparse(y):
         return y
-    if isinstance(y, list):  # as an array of strings, it has turned NaN into one
+    if isinstance(
+        y, list | tuple
+    ):  # as an array of strings, it has turned NaN into one
         _check_present(np.array(y, dtype=object), name)
     try:
         labels = np.asarray(y)

@@ -18,6 +18,7 @@ _ONE_FIT = (
     "pipeline.py",
     "utils" + os.sep,
     os.path.join("model_selection", "_search.py"),
+    os.path.join("model_selection", "_search_successive_halving.py"),
 )
 
 
