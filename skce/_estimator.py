@@ -56,7 +56,7 @@ from skce.losses.pairings import (
     pairing_status,
     why_degenerate,
 )
-from skce.losses.penalties import PartialLabels, Penalty
+from skce.losses.penalties import Penalty
 from skce.prediction import NOT_FINITE, Predictions
 from skce.uncertainty._laplace import posterior_covariance
 
@@ -286,11 +286,12 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                     "a row, as they exclude each other: take another one, such as "
                     "penalty='natural'."
                 )
-            if self.label_smoothing and isinstance(pairing.penalty, PartialLabels):
+            loss = pairing.penalty
+            if self.label_smoothing and loss is not None and not loss.takes_smoothing:
                 raise ValueError(
                     f"label_smoothing={self.label_smoothing!r} makes every class of a "
-                    "row possible, so that PartialLabels would learn nothing: set it "
-                    "to 0."
+                    f"row possible, so that {type(loss).__name__} would learn nothing: "
+                    "set it to 0."
                 )
             fitted = pairing.for_frequencies(class_frequencies)
             check_shapes(fitted, labels.n_outputs)

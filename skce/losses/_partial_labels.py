@@ -46,6 +46,7 @@ class PartialLabels(LogPenalty):
     """
 
     elementwise = False
+    takes_smoothing = False
 
     def _possible(self, t: Array) -> Array:
         """Whether a class is in S, (q, n); a row without mass may have any."""

@@ -40,6 +40,8 @@ class Penalty(Named):
         that of the sum in each output, and `curvature` takes the place of
         `second_derivative`; such a penalty compares the classes of a row, so that y
         must not be multilabel.
+    takes_smoothing : bool
+        Whether `label_smoothing` leaves something to learn.
     unit : str
         Unit of the values, for displays: "nats" if they are natural logarithms.
 
@@ -70,6 +72,7 @@ class Penalty(Named):
     )
     needs_simplex: bool = False
     elementwise: bool = True
+    takes_smoothing: bool = True
     unit: str = ""
 
     def _overrides_no_less(self, *names: str) -> bool:
