@@ -109,6 +109,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         *,
         hidden_layer_sizes: int | Sequence[int] = (100,),
         hidden_activation: str | HiddenActivation = "relu",
+        skip_layer: bool = False,
         alpha: float = 2.0,
         class_weight: ClassWeight = None,
         label_smoothing: float = 0.0,
@@ -134,6 +135,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         self.penalty = penalty
         self.hidden_layer_sizes = hidden_layer_sizes
         self.hidden_activation = hidden_activation
+        self.skip_layer = skip_layer
         self.alpha = alpha
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
@@ -164,6 +166,8 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         parameters = signature(type(self)).parameters.values()
         has_default = [p for p in parameters if p.default is not p.empty]
         defaults = {p.name: p.default for p in has_default}
+        if "coefs_" in state:
+            defaults["skip_coef_"] = None
         super().__setstate__(defaults | state)
 
     def __sklearn_tags__(self):
@@ -239,7 +243,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         if given.validation[0] is not None:
             warn_of_validation_scale(problem)
         grow = self._grows(problem)
-        first = first_start(self, problem, given.start)
+        first = first_start(self, problem, given.start, random_state)
         if checkpoint is not None and self.warm_start and given.start[0] is None:
             # the fit before may have been this one, which was interrupted
             first = stored_start(checkpoint, problem.network, first)
@@ -296,7 +300,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             fitted = pairing.for_frequencies(class_frequencies)
             check_shapes(fitted, labels.n_outputs)
             sizes = (n_features, *hidden_sizes, labels.n_outputs)
-            return Network(sizes, hidden_activation, fitted)
+            return Network(sizes, hidden_activation, fitted, self.skip_layer)
 
         return pairing, network_for
 
@@ -409,10 +413,14 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
 def _fitted_parameters(problem, theta):
     """Return the fitted attributes that predictions need, by name."""
     network, labels, dtype = problem.network, problem.labels, problem.rows.dtype
-    weights, biases = network.weights_and_biases(problem.for_rows(theta))
+    theta = problem.for_rows(theta)
+    weights, biases = network.weights_and_biases(theta)
+    skip = network.skip_weights(theta)
+    skip_coef = np.array(skip.T, dtype=dtype, order="C")
     return {
         "coefs_": [np.ascontiguousarray(W.T, dtype=dtype) for W in weights],
         "intercepts_": [b.astype(dtype) for b in biases],
+        "skip_coef_": skip_coef if network.skip_layer else None,
         "classes_": labels.classes,
         "pairing_": network.pairing,
         "n_layers_": len(network.layer_sizes),

@@ -67,6 +67,13 @@ class PairedMLPClassifier(BasePairedMLP):
         "logistic", "identity" or another name in `skce.losses.HIDDEN_ACTIVATIONS`. relu
         has kinks: for a minimum to many digits, or for Hessian products, take a smooth
         one, such as "tanh" or "silu".
+    skip_layer : bool, default=False
+        Whether the inputs go straight to the outputs as well, beside the hidden layers
+        (skip-layer connections), with coefficients of their own, `skip_coef_`, in the
+        L2 term as all weights. Such a network contains the one without hidden layers,
+        for which it stands where the weights of the hidden units are 0, so that these
+        only have to learn what is not linear. Without hidden layers of no effect: the
+        inputs go straight to the outputs anyway, with `coefs_[0]`.
     alpha : float, default=2.0
         Strength of the L2 term, on the scale of MLPClassifier, whose default of 1e-4 is
         no restraint to a solver that reaches the minimum. The best value depends on the
@@ -147,9 +154,10 @@ class PairedMLPClassifier(BasePairedMLP):
         from 8192 rows on. Not after a warm start. No part takes more than 64 MB.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
-        must have had the same features, classes and layers. The solver begins without
-        what it has learned of the curvature: to watch a fit, use callbacks and not many
-        fits of a few iterations.
+        must have had the same features, classes and layers; with `skip_layer`, it may
+        have been one without hidden layers, to which the hidden units are added. The
+        solver begins without what it has learned of the curvature: to watch a fit, use
+        callbacks and not many fits of a few iterations.
     n_jobs : int or None, default=None
         Threads over blocks of rows, in fit and predict. None: as many as BLAS may use
         (OMP_NUM_THREADS, threadpoolctl and joblib's limits are obeyed); -1: all
@@ -167,6 +175,9 @@ class PairedMLPClassifier(BasePairedMLP):
         Weights of each layer, of X's dtype.
     intercepts_ : list of ndarray of shape (n_out,)
         Biases of each layer.
+    skip_coef_ : ndarray of shape (n_features, n_outputs) or None
+        Coefficients of the skip-layer connections: the logits are those of the layers
+        plus X @ skip_coef_. None without them.
     pairing_ : Pairing
         The pair as resolved, with its `status`.
     loss_ : float
@@ -207,8 +218,8 @@ class PairedMLPClassifier(BasePairedMLP):
     best_loss_ : float or None
         The lowest objective of the last stage; None with early stopping.
     posterior_covariance_ : ndarray of shape (n_parameters, n_parameters) or None
-        With `moderated`, that of coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(),
-        and so on.
+        With `moderated`, that of coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()
+        ... and, with `skip_layer`, skip_coef_.ravel() at the end.
     n_layers_ : int
         Layers, inputs and outputs included.
     n_outputs_ : int
@@ -289,6 +300,7 @@ class PairedMLPClassifier(BasePairedMLP):
         sample_weight_val: ArrayLike | None = None,
         coefs_init: Sequence[ArrayLike] | None = None,
         intercepts_init: Sequence[ArrayLike] | None = None,
+        skip_coef_init: ArrayLike | None = None,
         checkpoint: str | PathLike[str] | None = None,
     ) -> Self:
         """Fit the network to X and y.
@@ -313,6 +325,8 @@ class PairedMLPClassifier(BasePairedMLP):
         coefs_init, intercepts_init : list of array-like, default=None
             Start weights, in the shapes of `coefs_` and `intercepts_`, instead of
             random ones (with `n_init`, of the first start) or of a warm start.
+        skip_coef_init : array-like of shape (n_features, n_outputs), default=None
+            With `skip_layer`, the start of `skip_coef_`, to be given with these.
         checkpoint : path-like, default=None
             A file to which each evaluation is appended, 8 bytes per parameter. A fit
             that ended by Ctrl-C, a crash or max_iter is resumed by the same call on the
@@ -369,7 +383,7 @@ class PairedMLPClassifier(BasePairedMLP):
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
         events = {"X": X, "y": y, "metadata": weights}
         validation = X_val, y_val, sample_weight_val
-        start = coefs_init, intercepts_init
+        start = coefs_init, intercepts_init, skip_coef_init
         y = as_labels(y)
         given = Given(X, y, sample_weight, validation, start, encode, events)
         self._fit(given, checkpoint)
@@ -387,6 +401,7 @@ class PairedMLPClassifier(BasePairedMLP):
         sample_weight_val: ArrayLike | None = None,
         coefs_init: Sequence[ArrayLike] | None = None,
         intercepts_init: Sequence[ArrayLike] | None = None,
+        skip_coef_init: ArrayLike | None = None,
         checkpoint: str | PathLike[str] | None = None,
     ) -> Self:
         """Fit the network to soft targets: a probability for each row and class.
@@ -405,7 +420,7 @@ class PairedMLPClassifier(BasePairedMLP):
             Labels of the columns, for `predict`; 0 ... n_classes - 1 by default.
         X_val, targets_val, sample_weight_val : default=None
             Rows for early stopping, like X and targets.
-        coefs_init, intercepts_init, checkpoint : default=None
+        coefs_init, intercepts_init, skip_coef_init, checkpoint : default=None
             As in `fit`.
 
         Returns
@@ -441,7 +456,7 @@ class PairedMLPClassifier(BasePairedMLP):
 
         events = {"X": X}
         validation = X_val, targets_val, sample_weight_val
-        start = coefs_init, intercepts_init
+        start = coefs_init, intercepts_init, skip_coef_init
         given = Given(
             X, targets, sample_weight, validation, start, encode_given, events
         )

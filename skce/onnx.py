@@ -597,11 +597,13 @@ def _convert(scope, operator, container):
 
 def _logits(graph, classifier, y):
     """Add the layers: the logits (n, q) of the input y (n, p)."""
+    X, skip_coef = y, classifier.skip_coef_
     *hidden, last = zip(classifier.coefs_, classifier.intercepts_, strict=True)
     for W, b in hidden:
         a = graph("Gemm", y, W, b)
         y = _add("HIDDEN", graph, classifier._network.hidden_activation, a)
-    return graph("Gemm", y, *last)
+    z = graph("Gemm", y, *last)
+    return z if skip_coef is None else graph("Gemm", X, skip_coef, z)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -15,7 +15,7 @@ from skce._network.blocks import block_rows, row_slices, shares
 from skce._network.executors import QUIET, with_workers
 from skce._network.heads import ArrayOperations, head_of
 from skce._network.kernels import Network, Workspace
-from skce._network.parameters import Layers, shapes_of
+from skce._network.parameters import Layers, described, shapes_of
 from skce._network.rows import largest
 from skce._support.copies import shallow_copy
 from skce.losses.pairings import Pairing
@@ -121,6 +121,7 @@ class Predictions:
     n_jobs: int | None
     coefs_: list[NDArray[Any]]
     intercepts_: list[NDArray[Any]]
+    skip_coef_: NDArray[Any] | None
     n_features_in_: int
     n_outputs_: int
     _labels: Labels
@@ -276,38 +277,45 @@ class Predictions:
     def _fitted_network(self):
         """The network and its parameters as a flat vector, float64.
 
-        Of the shapes that `coefs_` and `intercepts_` have now, as units may have been
-        removed from them.
+        Of the shapes that `coefs_` and `intercepts_` have now, as hidden units may have
+        been removed from them.
 
         Raises
         ------
         ValueError
             If the fitted attributes were changed so that they do not go together.
         """
-        network, coefs, biases = self._network, self.coefs_, self.intercepts_
-        n_outputs = self._labels.n_outputs
-        shapes, bias_shapes = shapes_of(coefs), shapes_of(biases)
-        hidden = [shape[-1:] for shape in shapes[:-1]]  # [()] where one has none
+        network, n_outputs = self._network, self._labels.n_outputs
+        parameters = self.coefs_, self.intercepts_, self.skip_coef_
+        *shapes, skip_shape = shapes_of(*parameters)
+        hidden = [shape[-1:] for shape in shapes[0][:-1]]  # [()] where one has none
         sizes = (self.n_features_in_, *chain.from_iterable(hidden), n_outputs)
-        wanted, wanted_biases = list(pairwise(sizes)), [(n,) for n in sizes[1:]]
-        if shapes != wanted or bias_shapes != wanted_biases:
+        if sizes != network.layer_sizes:
+            network = Network(
+                sizes, network.hidden_activation, network.pairing, network.skip_layer
+            )
+        *wanted, wanted_skip = network.coef_shapes
+        if shapes != wanted:
             raise ValueError(
-                f"coefs_ and intercepts_ have the shapes {shapes} and {bias_shapes}, "
+                f"coefs_ and intercepts_ have the shapes {shapes[0]} and {shapes[1]}, "
                 f"which are not those of a network with {self.n_features_in_} features "
                 f"and {n_outputs} outputs: fit again, or restore them."
+            )
+        if skip_shape != wanted_skip:
+            raise ValueError(
+                f"skip_coef_ is {described(skip_shape)}, but of this network it is "
+                f"{described(wanted_skip)}: fit again, or restore it."
             )
         if np.shape(self.classes_) != self._labels.classes.shape:
             raise ValueError(
                 f"classes_ has the shape {np.shape(self.classes_)}; it was fitted with "
                 f"{len(self._labels.classes)} classes: fit again, or restore it."
             )
-        if sizes != network.layer_sizes:
-            network = Network(sizes, network.hidden_activation, network.pairing)
-        theta = network.pack([coef.T for coef in coefs], biases)
+        theta = network.pack_coefs(*parameters)
         if not np.isfinite(theta).all():
             raise ValueError(
-                "coefs_ or intercepts_ has a value that is not finite: fit again, or "
-                "restore them."
+                "coefs_, intercepts_ or skip_coef_ has a value that is not finite: fit "
+                "again, or restore them."
             )
         return network, theta
 

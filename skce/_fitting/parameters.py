@@ -88,6 +88,7 @@ CONSTRAINTS = {
         lambda value: value is None or (is_integer(value) and value != 0),
         "must be None, at least 1, or negative: -1 for all cores, -2 for all but one",
     ),
+    "skip_layer": FLAG,
     "standardize": FLAG,
     "growing_sample": (
         lambda value: _is_bool(value) or (isinstance(value, str) and value == "auto"),

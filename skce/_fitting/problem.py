@@ -43,7 +43,7 @@ class Given:
     validation : tuple
         X_val, y_val and sample_weight_val.
     start : tuple
-        coefs_init and intercepts_init.
+        coefs_init, intercepts_init and skip_coef_init.
     encode : callable or None
         `encode(y, activation)` returns Labels and codes; None for rows on a cluster,
         whose labels are collected there.
@@ -155,7 +155,7 @@ class Problem:
     def constant(self, theta):
         """Return theta with the class frequencies as outputs for all rows, or None.
 
-        The weights of the last layer are then 0, and its biases the logits of the
+        The weights of the outputs are then 0, and their biases the logits of the
         frequencies, or of what the penalty makes of them; None where the activation
         does not know these logits.
         """
@@ -170,6 +170,7 @@ class Problem:
         theta = theta.copy()
         last = self.network.unpack(theta)[-1]
         last[:, :-1], last[:, -1] = 0, logits
+        self.network.skip_weights(theta)[...] = 0
         return theta
 
     @cached_property

@@ -5,8 +5,8 @@ from sklearn.utils import check_random_state
 
 from skce._fitting.problem import Start
 from skce._network.executors import QUIET
-from skce._network.kernels import Workspace
-from skce._network.parameters import Layers, shapes_of
+from skce._network.kernels import Network, Workspace
+from skce._network.parameters import Layers, described, shapes_of
 from skce._network.standardization import column_moments
 from skce._support.warn import warn
 
@@ -46,7 +46,7 @@ class ScaleWarning(UserWarning):
     """
 
 
-def given_parameters(network, coefs, intercepts):
+def given_parameters(network, coefs, intercepts, skip_coef):
     """Return the flat float64 theta of given weights and biases.
 
     Parameters
@@ -54,6 +54,8 @@ def given_parameters(network, coefs, intercepts):
     network : Network
     coefs, intercepts : list of array-like of shape (n_in, n_out) and (n_out,)
         One per layer, as `coefs_` and `intercepts_`.
+    skip_coef : array-like of shape (p, q) or None
+        As `skip_coef_`.
 
     Raises
     ------
@@ -61,29 +63,37 @@ def given_parameters(network, coefs, intercepts):
         If one is missing, a shape is wrong or a number is not finite.
     """
     if coefs is None or intercepts is None:
-        raise ValueError("coefs_init and intercepts_init must be given together.")
+        raise ValueError(
+            "coefs_init and intercepts_init must be given together, and with "
+            "skip_layer=True skip_coef_init too."
+        )
     coefs = [np.asarray(coef, dtype=np.float64) for coef in coefs]
     intercepts = [np.asarray(b, dtype=np.float64) for b in intercepts]
-    shapes, wanted = (shapes_of(coefs), shapes_of(intercepts)), _shapes(network)
+    if skip_coef is not None:
+        skip_coef = np.asarray(skip_coef, dtype=np.float64)
+    *shapes, skip_shape = shapes_of(coefs, intercepts, skip_coef)
+    *wanted, wanted_skip = network.coef_shapes
     if shapes != wanted:
         raise ValueError(
             f"coefs_init and intercepts_init have the shapes {shapes[0]} and "
             f"{shapes[1]}; for this network they must be {wanted[0]} and {wanted[1]}."
         )
-    if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
+    if skip_shape != wanted_skip:
         raise ValueError(
-            "coefs_init or intercepts_init has a value that is not finite."
+            f"skip_coef_init is {described(skip_shape)}; for this network it must be "
+            f"{described(wanted_skip)}. (It belongs to skip_layer=True with hidden "
+            "layers.)"
         )
-    return network.pack([coef.T for coef in coefs], intercepts)
+    theta = network.pack_coefs(coefs, intercepts, skip_coef)
+    if not np.isfinite(theta).all():
+        raise ValueError(
+            "coefs_init, intercepts_init or skip_coef_init has a value that is not "
+            "finite."
+        )
+    return theta
 
 
-def _shapes(network):
-    """Return the shapes of `coefs_` and of `intercepts_`."""
-    coefs = [(n_in, n_out) for n_out, n_in in network.weight_shapes]
-    return coefs, [(n_out,) for _, n_out in coefs]
-
-
-def first_start(estimator, problem, given):
+def first_start(estimator, problem, given, random_state):
     """Return the theta to start from, or None for a random one.
 
     Parameters
@@ -91,22 +101,46 @@ def first_start(estimator, problem, given):
     estimator : BasePairedMLP
     problem : Problem
     given : tuple
-        coefs_init and intercepts_init, or None twice. Without them and with
+        coefs_init, intercepts_init and skip_coef_init, or Nones. Without them and with
         `warm_start`, it is where the previous fit ended.
+    random_state : RandomState
+        Draws the weights of hidden units that the previous fit did not have.
     """
     if any(part is not None for part in given):
         return problem.for_solver(given_parameters(problem.network, *given))
     if estimator.warm_start and hasattr(estimator, "coefs_"):
-        theta = resumed_parameters(problem.network, problem.labels, estimator)
+        if problem.network.skip_layer and len(estimator.coefs_) == 1:
+            theta = _with_hidden_units(estimator, problem, random_state)
+        else:
+            theta = resumed_parameters(problem.network, problem.labels, estimator)
         return problem.for_solver(theta)
     return None
 
 
-def _layers(shapes, bias_shapes):
+def _with_hidden_units(estimator, problem, random_state):
+    """Return theta with the logits of a fitted estimator that has no hidden layers.
+
+    Its coefficients are those of the skip-layer connections, and the outputs' weights
+    of the hidden units are 0. Their own weights are random: with weights of 0 on both
+    sides, the gradient in them is 0.
+    """
+    network = problem.network
+    sizes = network.layer_sizes[0], network.n_outputs
+    linear = Network(sizes, network.hidden_activation, network.pairing)
+    found = resumed_parameters(linear, problem.labels, estimator)
+    (W,), (b,) = linear.weights_and_biases(found)
+    theta = start_parameters(network, init=estimator.init, random_state=random_state)
+    weights, biases = network.weights_and_biases(problem.for_rows(theta))
+    weights[-1][...], biases[-1][...] = 0, b
+    return network.pack(weights, biases, W)
+
+
+def _layers(shapes, bias_shapes, skip_shape):
     """Describe the layers of some weights and biases."""
     sizes = [n for shape in shapes for n in shape[:1]]
     sizes += [n for shape in shapes[-1:] for n in shape[1:]]
-    return f"layers {tuple(sizes)} with biases {bias_shapes}"
+    skip = "" if skip_shape is None else f" and a skip_coef_ {skip_shape}"
+    return f"layers {tuple(sizes)} with biases {bias_shapes}{skip}"
 
 
 def new_starts(estimator, problem, first, grow, random_state):
@@ -159,15 +193,18 @@ def start_parameters(network, *, init, random_state):
         "glorot": weights uniform on +-gain sqrt(6 / (fan_in + fan_out)), biases 0
         (Glorot & Bengio 2010), with a gain that preserves the variance from layer to
         layer; for logistic units, those of the tanh units that they are run as. All 0
-        without hidden units, where there is no symmetry to break. "uniform": all
-        uniform on (-1, 1), as in the paper.
+        without hidden units, and of skip-layer connections, where there is no symmetry
+        to break. "uniform": all uniform on (-1, 1), as in the paper.
     random_state : int, RandomState instance or None
     """
     random_state = check_random_state(random_state)
     if init == "uniform":
         weights = [random_state.uniform(-1, 1, s) for s in network.weight_shapes]
         biases = [random_state.uniform(-1, 1, n) for n in network.layer_sizes[1:]]
-        return network.pack(weights, biases)
+        theta = network.pack(weights, biases)
+        skip = network.skip_weights(theta)
+        skip[...] = random_state.uniform(-1, 1, skip.shape)
+        return theta
     theta = np.zeros(network.n_parameters)
     matrices = network.unpack(theta)
     if len(matrices) > 1:
@@ -189,16 +226,16 @@ def resumed_parameters(network, labels, estimator):
     ValueError
         If it was fitted to other features, layers, classes or labels.
     """
-    coefs, intercepts = estimator.coefs_, estimator.intercepts_
-    shapes, wanted = (shapes_of(coefs), shapes_of(intercepts)), _shapes(network)
+    parameters = estimator.coefs_, estimator.intercepts_, estimator.skip_coef_
+    shapes, wanted = shapes_of(*parameters), network.coef_shapes
     same_kind = estimator._labels.multilabel == labels.multilabel
     same_labels = same_kind and np.array_equal(estimator.classes_, labels.classes)
     if same_labels and shapes == wanted:
-        theta = network.pack([coef.T for coef in coefs], intercepts)
+        theta = network.pack_coefs(*parameters)
         if not np.isfinite(theta).all():
             raise ValueError(
-                "warm_start=True, but coefs_ or intercepts_ has a value that is not "
-                "finite: set warm_start=False to start afresh."
+                "warm_start=True, but coefs_, intercepts_ or skip_coef_ has a value "
+                "that is not finite: set warm_start=False to start afresh."
             )
         return theta
     noun = {False: "classes", True: "labels"}

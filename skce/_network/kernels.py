@@ -2,9 +2,9 @@
 
 Letters after the paper: X is (n, p), one case per row; everything above it is units x
 rows. Layer l has the pre-activation a_l = W_l y_{l-1} + b_l with y_0 = X^T, and its
-output is y_l = f_h(a_l); the last a is the logits z (q, n). A hidden layer keeps a row
-of ones below its outputs, so that one product gives W y + b, and one the gradients in
-both.
+output is y_l = f_h(a_l); the last a is the logits z (q, n), to which skip-layer
+connections add S X^T. A hidden layer keeps a row of ones below its outputs, so that one
+product gives W y + b, and one the gradients in both.
 """
 
 import numpy as np
@@ -52,6 +52,8 @@ class Buffers:
     back : list of ndarray of shape (h_l, n)
         Gradients in the outputs of the hidden layers.
     logits : ndarray of shape (q, n)
+    skipped : ndarray of shape (q, n)
+        S X^T; with skip-layer connections only.
     ones : ndarray of shape (n,)
     """
 
@@ -64,6 +66,8 @@ class Buffers:
             self.kept = [np.empty_like(y) for y in self.hidden]
         self.back = [np.empty((h, n), dtype=dtype) for h in hidden_sizes]
         self.logits = np.empty((network.n_outputs, n), dtype=dtype)
+        if network.skip_layer:
+            self.skipped = np.empty_like(self.logits)
         self.ones = np.ones(n, dtype=dtype)
 
 
@@ -76,10 +80,12 @@ class Network(Parametrisation):
         Inputs, hidden units of each layer, outputs: (p, h_1, ..., q).
     hidden_activation : HiddenActivation
     pairing : Pairing
+    skip_layer : bool, default=False
+        See `Parametrisation`.
     """
 
-    def __init__(self, layer_sizes, hidden_activation, pairing):
-        super().__init__(layer_sizes, hidden_activation)
+    def __init__(self, layer_sizes, hidden_activation, pairing, skip_layer=False):
+        super().__init__(layer_sizes, hidden_activation, skip_layer)
         self.pairing = pairing
         # looked up once, and not per block: they are guarded, see `valid_for`
         self._apply = self.core.apply
@@ -87,6 +93,7 @@ class Network(Parametrisation):
 
     def __repr__(self):
         sizes = " - ".join(map(str, self.layer_sizes))
+        sizes += " with a skip layer" if self.skip_layer else ""
         return f"<Network {sizes}, {self.hidden_activation.name}, {self.pairing}>"
 
     def __getstate__(self):  # without what is computed from it
@@ -94,6 +101,7 @@ class Network(Parametrisation):
             "layer_sizes": self.layer_sizes,
             "hidden_activation": self.hidden_activation,
             "pairing": self.pairing,
+            "skip_layer": self.skip_layer,
         }
 
     def __setstate__(self, state):
@@ -125,6 +133,9 @@ class Network(Parametrisation):
                 if self.core.of_input:
                     np.copyto(buffers.kept[layer], a)
                 self._apply(a)
+        if self.skip_layer:
+            _matmul(parameters.skip, _features(X, has_ones).T, buffers.skipped)
+            buffers.logits += buffers.skipped
         return buffers.logits
 
     def loss_and_gradient(self, parameters, block, buffers, gradient):
@@ -150,6 +161,8 @@ class Network(Parametrisation):
             delta = delta.astype(buffers.logits.dtype)
         if block.weights is not None:
             delta *= block.weights
+        if self.skip_layer:
+            _skip_gradient(delta, block, gradient)
         for layer in range(len(parameters.matrices) - 1, 0, -1):
             np.matmul(
                 delta, buffers.transposed[layer - 1], out=gradient.matrices[layer]
@@ -222,6 +235,8 @@ class Network(Parametrisation):
             R_hidden.append(f.derivative(kept) * R_a)
             R_a = weights[layer] @ R_hidden[-1] + R_weights[layer] @ y
             R_a += R_biases[layer]
+        if self.skip_layer:
+            R_a += _matmul(direction.skip, _features(block.X, block.has_ones).T)
 
         t = block.targets()
         R_delta = self.pairing.delta_derivative(z, t, R_a)
@@ -232,6 +247,8 @@ class Network(Parametrisation):
         if block.weights is not None:
             delta = delta * block.weights
             R_delta = R_delta * block.weights
+        if self.skip_layer:
+            _skip_gradient(R_delta, block, product)
 
         for layer in range(len(weights) - 1, -1, -1):
             # a user-defined function may have widened them
@@ -257,16 +274,22 @@ class Network(Parametrisation):
         """dz / d parameters of each row, (n, q, n_parameters), after `forward`.
 
         The backward pass of `loss_and_gradient` for a delta of each unit vector, row by
-        row instead of summed over the rows. The parameters are W_l and b_l, in the
-        order coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
+        row instead of summed over the rows. The parameters are W_l, b_l and S, in the
+        order coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()...
+        skip_coef_.ravel().
         """
         n, q = X.shape[0], self.n_outputs
         self.forward(parameters, X, buffers, has_ones)
         X = X if isinstance(X, np.ndarray) else X.toarray()
-        outputs = [X[:, : self.layer_sizes[0]].T, *buffers.hidden]
+        X = _features(X, has_ones)
+        outputs = [X.T, *buffers.hidden]
         J = np.empty((n, q, self.n_parameters))
         slope = np.broadcast_to(np.eye(q)[:, :, np.newaxis], (q, q, n))
-        stop = self.n_parameters
+        stop = self.n_parameters - q * self._n_skip
+        if self.skip_layer:
+            in_S = J[:, :, stop:].reshape(n, q, -1, q)
+            by_row = X[:, np.newaxis, :, np.newaxis]
+            np.multiply(by_row, np.eye(q)[:, np.newaxis], out=in_S)
         for layer in range(len(outputs) - 1, -1, -1):
             n_out, n_in = self.weight_shapes[layer]
             middle, start = stop - n_out, stop - n_out * (n_in + 1)
@@ -288,6 +311,16 @@ class Network(Parametrisation):
                 slope = parameters.transposed[layer] @ slope
                 slope *= self.core.derivative(buffers.kept[layer - 1])
         return J
+
+
+def _features(X, has_ones):
+    """X without its column of ones."""
+    return X[:, :-1] if has_ones else X
+
+
+def _skip_gradient(delta, block, gradient):
+    """The gradient in S, from that in the logits."""
+    _matmul(delta, _features(block.X, block.has_ones), gradient.skip)
 
 
 def _first_gradient(delta, block, buffers, gradient):

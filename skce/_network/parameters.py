@@ -1,7 +1,8 @@
 """The flat parameter vector: its layout, and how it stands for weights and biases.
 
 Layer l has the weights W_l (n_out, n_in) and the biases b_l (n_out,). The flat vector
-theta holds the matrices [W_l | b_l] (n_out, n_in + 1), one after the other.
+theta holds the matrices [W_l | b_l] (n_out, n_in + 1), one after the other, and behind
+them, with skip-layer connections, the weights S (q, p) from the inputs to the outputs.
 
 Where the hidden activation is an affine function of a cheaper one, of its `core`
 (logistic: of tanh), the network runs the core, and theta holds the parameters of this
@@ -23,12 +24,24 @@ import numpy as np
 
 from skce.losses.hidden import HiddenActivation
 
-__all__ = ["Layers", "Parametrisation", "shapes_of"]
+__all__ = ["Layers", "Parametrisation", "described", "shapes_of"]
 
 
-def shapes_of(arrays):
-    """Return the shape of each array of a list; () for what is no array."""
-    return [getattr(array, "shape", ()) for array in arrays]
+def shapes_of(coefs, intercepts, skip_coef):
+    """Return the shapes of fitted attributes, as `Parametrisation.coef_shapes`.
+
+    Those of each array of the two lists, () for what is no array, and that of
+    skip_coef, None if it is None.
+    """
+    lists = [
+        [getattr(a, "shape", ()) for a in arrays] for arrays in (coefs, intercepts)
+    ]
+    return *lists, None if skip_coef is None else getattr(skip_coef, "shape", ())
+
+
+def described(shape):
+    """Describe a skip_coef of a shape of `shapes_of`."""
+    return "None" if shape is None else f"an array of shape {shape}"
 
 
 class Layers:
@@ -41,6 +54,8 @@ class Layers:
         [W_l | b_l].
     weights, transposed, biases : list of ndarray
         W_l (n_out, n_in), its transpose, and b_l (n_out, 1).
+    skip : ndarray of shape (q, p)
+        S; (q, 0) without skip-layer connections.
     """
 
     def __init__(self, parametrisation, flat):
@@ -49,6 +64,7 @@ class Layers:
         self.weights = [A[:, :-1] for A in self.matrices]
         self.transposed = [W.T for W in self.weights]
         self.biases = [A[:, -1:] for A in self.matrices]
+        self.skip = parametrisation.skip_weights(flat)
 
 
 class _Centered(HiddenActivation):
@@ -86,9 +102,12 @@ class Parametrisation:
     layer_sizes : sequence of int
         Inputs, hidden units of each layer, outputs: (p, h_1, ..., q).
     hidden_activation : HiddenActivation
+    skip_layer : bool, default=False
+        Whether inputs go straight to the outputs as well, beside the hidden layers.
+        Without hidden layers it is of no effect: that is what the only layer does.
     """
 
-    def __init__(self, layer_sizes, hidden_activation):
+    def __init__(self, layer_sizes, hidden_activation, skip_layer=False):
         self.layer_sizes = tuple(layer_sizes)
         self.hidden_activation = hidden_activation
         self.core = hidden_activation.core or hidden_activation
@@ -102,7 +121,20 @@ class Parametrisation:
             self._shift = hidden_activation.shift
         self.n_outputs = self.layer_sizes[-1]
         self.weight_shapes = [(o, i) for i, o in pairwise(self.layer_sizes)]
+        self.skip_layer = bool(skip_layer) and len(self.weight_shapes) > 1
+        self._n_skip = self.layer_sizes[0] if self.skip_layer else 0
         self.n_parameters = sum(o * (i + 1) for o, i in self.weight_shapes)
+        self.n_parameters += self.n_outputs * self._n_skip
+
+    @property
+    def coef_shapes(self):
+        """Shapes of the fitted attributes: lists of coefs_ and intercepts_, skip_coef_.
+
+        None for the last without skip-layer connections.
+        """
+        coefs = [(n_in, n_out) for n_out, n_in in self.weight_shapes]
+        skip_shape = (self._n_skip, self.n_outputs) if self.skip_layer else None
+        return coefs, [(n_out,) for _, n_out in coefs], skip_shape
 
     @property
     def has_kinks(self):
@@ -118,6 +150,26 @@ class Parametrisation:
             start = stop
         return matrices
 
+    def skip_weights(self, theta):
+        """View of theta: S (q, p), or (q, 0) without skip-layer connections.
+
+        The same in the core network.
+        """
+        size = self.n_outputs * self._n_skip
+        return theta[len(theta) - size :].reshape(self.n_outputs, self._n_skip)
+
+    def input_weights(self, theta):
+        """Views of theta: W (n_out, p) of the inputs and the biases that go with it.
+
+        W_1 and b_1, and with skip-layer connections S and the biases of the outputs.
+        """
+        n_out, n_in = self.weight_shapes[0]
+        A = theta[: n_out * (n_in + 1)].reshape(n_out, n_in + 1)
+        pairs = [(A[:, :-1], A[:, -1])]
+        if self.skip_layer:
+            pairs.append((self.skip_weights(theta), self.unpack(theta)[-1][:, -1]))
+        return pairs
+
     @cached_property
     def _scales(self):
         """Factors of each [W_l | b_l] in the core network: of W_l and of b_l."""
@@ -132,10 +184,11 @@ class Parametrisation:
         factors = np.zeros(self.n_parameters)
         for A, (scale, _) in zip(self.unpack(factors), self._scales, strict=True):
             A[:, :-1] = 1 / scale**2
+        self.skip_weights(factors)[...] = 1
         return factors
 
-    def pack(self, weights, biases):
-        """Pack W_l (n_out, n_in) and b_l (n_out,) into a new flat float64 theta."""
+    def pack(self, weights, biases, skip=0.0):
+        """Pack W_l (n_out, n_in), b_l (n_out,) and S (q, p) into a float64 theta."""
         theta = np.empty(self.n_parameters)
         layers = zip(self.unpack(theta), weights, biases, self._scales, strict=True)
         for layer, (A, W, b, (scale, bias_scale)) in enumerate(layers):
@@ -144,10 +197,19 @@ class Parametrisation:
             if layer > 0 and self._shift:
                 A[:, -1] += self._shift * np.sum(W, axis=1, dtype=float)
             A[:, -1] *= bias_scale
+        self.skip_weights(theta)[...] = skip
         return theta
 
+    def pack_coefs(self, coefs, intercepts, skip_coef=None):
+        """Pack arrays of the shapes of coefs_, intercepts_ and skip_coef_."""
+        skip = 0.0 if skip_coef is None else np.transpose(skip_coef)
+        return self.pack([coef.T for coef in coefs], intercepts, skip)
+
     def weights_and_biases(self, theta):
-        """Invert `pack`: new float64 W_l (n_out, n_in) and b_l (n_out,)."""
+        """Invert `pack`: new float64 W_l (n_out, n_in) and b_l (n_out,).
+
+        (S is `skip_weights`.)
+        """
         weights, biases = [], []
         layers = zip(self.unpack(theta), self._scales, strict=True)
         for layer, (A, (scale, bias_scale)) in enumerate(layers):
@@ -192,11 +254,16 @@ class Parametrisation:
             bias_place[:, :-1] = place[:, -1:]
             if layer > 0:
                 bias_f[:, :-1] = self._shift * scales[1]
+        self.skip_weights(factors)[...] = 1
         return factors, bias_factors, bias_places
 
     @cached_property
     def public_order(self):
-        """Places in theta of coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()..."""
-        places = self.unpack(np.arange(self.n_parameters))
-        parts = [part for A in places for part in (A[:, :-1].T.ravel(), A[:, -1])]
-        return np.concatenate(parts)
+        """Places in theta of the fitted attributes, one after the other.
+
+        coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()... skip_coef_.ravel().
+        """
+        places = np.arange(self.n_parameters)
+        matrices = self.unpack(places)
+        parts = [part for A in matrices for part in (A[:, :-1].T.ravel(), A[:, -1])]
+        return np.concatenate([*parts, self.skip_weights(places).T.ravel()])

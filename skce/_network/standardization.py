@@ -7,7 +7,8 @@ biases c of the features (x - m) / s computes
 
 The solver and the L2 term have V and c; the kernels run on the rows as they are, with W
 and b. So X is neither copied nor, if it is sparse, filled, and what is stored is for
-X itself.
+X itself. With skip-layer connections the same holds for their weights and the biases of
+the outputs.
 """
 
 from dataclasses import dataclass
@@ -168,8 +169,8 @@ def _sparse_moments(X, weights):
 class Standardization:
     """The linear map between parameters for standardised features and for X.
 
-    All vectors are those of `Parametrisation`: the first layer comes first, as
-    [W | b]. The map is the same for the core network, whose first layer is a multiple.
+    All vectors are those of `Parametrisation`. The map is the same for the core
+    network, whose first layer is a multiple.
 
     Attributes
     ----------
@@ -189,40 +190,38 @@ class Standardization:
             return None
         return cls(mean, scale)
 
-    def _first_layer(self, vector, network):
-        n_out, n_in = network.weight_shapes[0]
-        return vector[: n_out * (n_in + 1)].reshape(n_out, n_in + 1)
-
     def for_rows(self, theta, network):
         """Return the parameters for X, (n_parameters,), in a new array."""
         vector = theta.copy()
-        A = self._first_layer(vector, network)
-        A[:, :-1] /= self.scale
-        A[:, -1] -= A[:, :-1] @ self.mean
+        for W, b in network.input_weights(vector):
+            W /= self.scale
+            b -= W @ self.mean
         return vector
 
     def for_solver(self, theta, network):
         """Invert `for_rows`."""
         vector = theta.copy()
-        A = self._first_layer(vector, network)
-        A[:, -1] += A[:, :-1] @ self.mean
-        A[:, :-1] *= self.scale
+        for W, b in network.input_weights(vector):
+            b += W @ self.mean
+            W *= self.scale
         return vector
 
     def pull_back(self, gradient, network):
         """Turn a gradient in the parameters for X into the solver's, in place."""
-        G = self._first_layer(gradient, network)
-        G[:, :-1] -= G[:, -1:] * self.mean
-        G[:, :-1] /= self.scale
+        for G, g in network.input_weights(gradient):
+            G -= g[:, np.newaxis] * self.mean
+            G /= self.scale
 
     def l2_for_rows(self, factors, network):
         """Return factors of squares of the solver's parameters as those for X."""
         factors = factors.copy()
-        self._first_layer(factors, network)[:, :-1] *= self.scale**2
+        for W, _ in network.input_weights(factors):
+            W *= self.scale**2
         return factors
 
     def l2_for_solver(self, factors, network):
         """Invert `l2_for_rows`."""
         factors = factors.copy()
-        self._first_layer(factors, network)[:, :-1] /= self.scale**2
+        for W, _ in network.input_weights(factors):
+            W /= self.scale**2
         return factors

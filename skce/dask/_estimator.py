@@ -187,6 +187,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         sample_weight_val: ArrayLike | None = None,
         coefs_init: Sequence[ArrayLike] | None = None,
         intercepts_init: Sequence[ArrayLike] | None = None,
+        skip_coef_init: ArrayLike | None = None,
         checkpoint: str | PathLike[str] | None = None,
     ) -> Self:
         """Fit the network to the rows of a cluster.
@@ -208,6 +209,8 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             Weights of the validation rows.
         coefs_init, intercepts_init : list of array-like, default=None
             Start weights; see PairedMLPClassifier.
+        skip_coef_init : array-like of shape (n_features, n_outputs), default=None
+            With `skip_layer`, those of the skip-layer connections.
         checkpoint : path-like, default=None
             A file on the client from which a fit can be resumed; see
             PairedMLPClassifier.
@@ -234,7 +237,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             As PairedMLPClassifier.
         """
         validation = X_val, y_val, sample_weight_val
-        start = coefs_init, intercepts_init
+        start = coefs_init, intercepts_init, skip_coef_init
         with Cluster(self._client(), self.worker_timeout) as cluster:
             given = GivenOnCluster(
                 X, y, sample_weight, validation, start, cluster=cluster

@@ -31,8 +31,8 @@ def alpha_path(
     alphas : array-like of shape (n_alphas,)
         Different numbers of at least 0, in any order.
     **fit_params
-        Passed to each `fit`, such as sample_weight. coefs_init and intercepts_init are
-        passed to the first fit only.
+        Passed to each `fit`, such as sample_weight. coefs_init, intercepts_init and
+        skip_coef_init are passed to the first fit only.
 
     Returns
     -------
@@ -76,11 +76,12 @@ def alpha_path(
         raise ValueError(
             f"alphas={values.tolist()} must be a list of different numbers."
         )
-    names = "coefs_init", "intercepts_init"
+    names = "coefs_init", "intercepts_init", "skip_coef_init"
     start = {name: fit_params.pop(name) for name in names if name in fit_params}
     path = {}
     for alpha in sorted(values.tolist(), reverse=True):
         fit = clone(estimator).set_params(alpha=alpha)
         path[alpha] = fit.fit(X, y, **fit_params, **start)
-        start = dict(zip(names, (fit.coefs_, fit.intercepts_), strict=True))
+        ends = fit.coefs_, fit.intercepts_, fit.skip_coef_
+        start = dict(zip(names, ends, strict=True))
     return [path[alpha] for alpha in values.tolist()]

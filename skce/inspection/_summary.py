@@ -86,6 +86,8 @@ class Summary:
     layer_sizes : tuple of int
         Number of inputs, of the units of each hidden layer, and of outputs.
     hidden_activation : str
+    skip_layer : bool
+        Whether there are skip-layer connections beside the hidden layers.
     n_parameters : int
     alpha : float
     loss : float
@@ -119,6 +121,7 @@ class Summary:
     status: str
     layer_sizes: tuple[int, ...]
     hidden_activation: str
+    skip_layer: bool
     n_parameters: int
     alpha: float
     loss: float
@@ -141,6 +144,7 @@ class Summary:
 
     def __str__(self) -> str:
         layers = " - ".join(map(str, self.layer_sizes))
+        layers += " with a skip layer" if self.skip_layer else ""
         hidden = f", {self.hidden_activation}" if len(self.layer_sizes) > 2 else ""
         short = "within" if self.gradient_norm <= self.tol else "over"
         lines = {
@@ -258,6 +262,7 @@ def summary(
         status=clf.pairing_.status,
         layer_sizes=network.layer_sizes,
         hidden_activation=network.hidden_activation.name,
+        skip_layer=network.skip_layer,
         n_parameters=network.n_parameters,
         alpha=record["alpha"],
         loss=clf.loss_,

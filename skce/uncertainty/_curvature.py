@@ -19,21 +19,26 @@ def check_size(network):
         )
 
 
-def flat(coefs, intercepts):
-    """Join coefs[0] row by row, intercepts[0], coefs[1], and so on."""
-    pairs = zip(coefs, intercepts, strict=True)
-    return np.concatenate([part.ravel() for pair in pairs for part in pair])
+def flat(coefs, intercepts, skip_coef=None):
+    """Join coefs[0] row by row, intercepts[0], coefs[1]... skip_coef."""
+    parts = [part for pair in zip(coefs, intercepts, strict=True) for part in pair]
+    if skip_coef is not None:
+        parts.append(skip_coef)
+    return np.concatenate([part.ravel() for part in parts])
 
 
 def unflat(network, vector):
-    """Invert `flat`: lists of arrays (n_in, n_out) and (n_out,)."""
+    """Invert `flat`: lists of arrays (n_in, n_out) and (n_out,), and skip_coef."""
     coefs, intercepts, start = [], [], 0
     for n_out, n_in in network.weight_shapes:
         middle, stop = start + n_in * n_out, start + (n_in + 1) * n_out
         coefs.append(vector[start:middle].reshape(n_in, n_out))
         intercepts.append(vector[middle:stop])
         start = stop
-    return coefs, intercepts
+    skip_coef = None
+    if network.skip_layer:
+        skip_coef = vector[start:].reshape(-1, network.n_outputs)
+    return coefs, intercepts, skip_coef
 
 
 @np.errstate(**QUIET)
@@ -58,8 +63,7 @@ def hessian_matrix(objective, theta, gauss_newton=False):
     matrix = np.empty((network.n_parameters, network.n_parameters))
     # theta is linear in the parameters: a 1 in the place of each gives a column
     for k, unit in enumerate(np.eye(network.n_parameters)):
-        coefs, intercepts = unflat(network, unit)
-        v = network.pack([coef.T for coef in coefs], intercepts)
+        v = network.pack_coefs(*unflat(network, unit))
         product = objective.hessian_product(theta, v, gauss_newton)
         matrix[k] = network.slopes(product)[order]
     return (matrix + matrix.T) / 2

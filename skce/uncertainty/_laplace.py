@@ -69,7 +69,8 @@ def posterior_covariance(problem, theta, run):
     Returns
     -------
     covariance : ndarray of shape (n_parameters, n_parameters)
-        In the order coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
+        In the order coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()...
+        skip_coef_.ravel().
     """
     network, rows, theta = problem.network, problem.rows, problem.for_rows(theta)
     size, q = network.n_parameters, network.n_outputs

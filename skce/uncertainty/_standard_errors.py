@@ -129,7 +129,8 @@ def hessian(
     -------
     matrix : ndarray of shape (n_parameters, n_parameters), float64
         Of the mean loss, so in nats per row for the logarithmic penalties; in the order
-        coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
+        coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()... and, with `skip_layer`,
+        skip_coef_.ravel() at the end.
 
     Raises
     ------
