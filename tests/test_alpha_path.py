@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 
@@ -25,11 +26,12 @@ def test_a_convex_path_has_the_solutions_of_separate_fits():
         np.testing.assert_allclose(fit.coefs_[0], alone.coefs_[0], atol=1e-3)
 
 
-def test_a_path_takes_fewer_iterations_than_separate_fits():
-    network = classifier(hidden_layer_sizes=10)
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_path_takes_fewer_iterations_than_separate_fits(skip):
+    network = classifier(hidden_layer_sizes=10, skip_layer=skip)
     alphas = np.geomspace(0.3, 3, 6)
     path = alpha_path(network, X, y, alphas)
-    alone = [classifier(hidden_layer_sizes=10, alpha=a).fit(X, y) for a in alphas]
+    alone = [clone(network).set_params(alpha=a).fit(X, y) for a in alphas]
     assert sum(fit.n_iter_ for fit in path) < sum(fit.n_iter_ for fit in alone)
     losses = [fit.loss_ for fit in path]
     assert losses == sorted(losses)

@@ -100,6 +100,7 @@ BAD_PARAMETERS = {
     "max_iter": ({"max_iter": 0}, "max_iter=0 must be an integer of at least 1"),
     "max_iter 1.5": ({"max_iter": 1.5}, "max_iter=1.5 must be an integer"),
     "max_fun": ({"max_fun": "many"}, "max_fun='many' must be"),
+    "skip_layer": ({"skip_layer": 1}, "skip_layer=1 must be True or False"),
     "warm_start": ({"warm_start": "yes"}, "warm_start='yes' must be True or False"),
     "random_state": ({"random_state": "seed"}, "seed"),
 }

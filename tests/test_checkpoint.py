@@ -32,6 +32,7 @@ CASES = {solver: {"solver": solver} for solver in SOLVERS} | {
     "early": {"early_stopping": True, "scoring": "accuracy"},
     "float32": {},
     "standardized": {"standardize": True, "hidden_activation": "relu"},
+    "skip layer": {"skip_layer": True},
 }
 
 
@@ -61,6 +62,7 @@ def classifier(**params):
 def assert_same(fit, other):
     for a, b in zip(fit.coefs_, other.coefs_, strict=True):
         np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(fit.skip_coef_, other.skip_coef_)
     assert fit.loss_curve_ == other.loss_curve_
     np.testing.assert_array_equal(fit.init_losses_, other.init_losses_)
     assert fit.stages_ == other.stages_

@@ -329,10 +329,16 @@ def test_random_state_determines_the_start():
 def test_init_uniform_is_that_of_the_paper():
     # a tolerance so loose that the fit returns its start
     start = small(
-        init="uniform", tol=1e9, hidden_layer_sizes=300, hidden_activation="tanh"
+        init="uniform",
+        tol=1e9,
+        hidden_layer_sizes=300,
+        hidden_activation="tanh",
+        skip_layer=True,
     )
     with pytest.warns(UserWarning, match="(changed|learned) nothing|nowhere"):
         start.fit(IRIS, IRIS_Y)
+    assert start.skip_coef_.min() < -0.5
+    assert start.skip_coef_.max() > 0.5
     for array in [*start.coefs_, start.intercepts_[0]]:
         assert -1 < array.min() < -0.95
         assert 0.95 < array.max() < 1
@@ -341,6 +347,7 @@ def test_init_uniform_is_that_of_the_paper():
     bound = np.sqrt(6 / 304)
     assert 0.95 * bound < np.abs(start.coefs_[0]).max() <= bound
     assert not np.any(start.intercepts_[0])
+    assert not np.any(start.skip_coef_)
 
 
 def test_the_order_of_the_rows_changes_no_bit():
@@ -509,6 +516,15 @@ TAMPERED = {
     "a class less": lambda fit: {"classes_": fit.classes_[:-1]},
     "a class more": lambda fit: {"classes_": np.arange(4)},
     "classes in a column": lambda fit: {"classes_": fit.classes_[:, None]},
+    "a skip layer more": lambda fit: {"skip_coef_": np.zeros((4, 3))},
+}
+TAMPERED_SKIP = {
+    "no skip layer": lambda fit: {"skip_coef_": None},
+    "a feature less": lambda fit: {"skip_coef_": fit.skip_coef_[:-1]},
+    "an output less": lambda fit: {"skip_coef_": fit.skip_coef_[:, :-1]},
+    "transposed": lambda fit: {"skip_coef_": fit.skip_coef_.T},
+    "a list": lambda fit: {"skip_coef_": fit.skip_coef_.tolist()},
+    "not finite": lambda fit: {"skip_coef_": np.inf * fit.skip_coef_},
 }
 TAMPERED_COVARIANCE = {
     "a row less": lambda matrix: matrix[:-1],
@@ -520,11 +536,16 @@ TAMPERED_COVARIANCE = {
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
 
-@pytest.mark.parametrize("name", TAMPERED)
-def test_an_estimator_that_was_tampered_with_does_not_predict(name):
+@pytest.mark.parametrize(
+    ("changes", "skip"),
+    [(change, False) for change in TAMPERED.values()]
+    + [(change, True) for change in TAMPERED_SKIP.values()],
+    ids=[*TAMPERED, *(f"skip_coef_: {name}" for name in TAMPERED_SKIP)],
+)
+def test_an_estimator_that_was_tampered_with_does_not_predict(changes, skip):
     for parameters in ({}, {"moderated": True}):
-        fitted = small(**parameters).fit(IRIS, IRIS_Y)
-        (attribute, *_), changed = TAMPERED[name](fitted), TAMPERED[name](fitted)
+        fitted = small(skip_layer=skip, **parameters).fit(IRIS, IRIS_Y)
+        (attribute, *_), changed = changes(fitted), changes(fitted)
         vars(fitted).update(changed)
         for method in (*METHODS, "predict_outputs"):
             with pytest.raises(ValueError, match=attribute):

@@ -111,12 +111,13 @@ def classifier(**parameters):
 
 def same_bits(one, other):
     assert one.loss_curve_ == other.loss_curve_
+    np.testing.assert_array_equal(one.skip_coef_, other.skip_coef_)
     for a, b in zip(one.coefs_, other.coefs_, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def local_fit(clf, X, y, weights=None):
-    """The loss and coefs_ of a local fit: same start, same partitions."""
+    """The loss, coefs_ and skip_coef_ of a local fit: same start, same partitions."""
     pairing = pair(clf.activation, clf.penalty)
     labels, codes = encode(y, pairing.activation)
     frequencies = partial(Data(X, codes, weights).class_frequencies, labels.n_outputs)
@@ -124,6 +125,7 @@ def local_fit(clf, X, y, weights=None):
         (X.shape[1], clf.hidden_layer_sizes, labels.n_outputs),
         get_hidden_activation(clf.hidden_activation),
         pairing.for_frequencies(frequencies),
+        clf.skip_layer,
     )
     mean = None if weights is None else weights.mean()
     encoding = labels.encoding(pairing.activation)
@@ -150,7 +152,8 @@ def local_fit(clf, X, y, weights=None):
     theta = solution.theta
     if features is not None:
         theta = features.for_rows(theta, network)
-    return solution.value, [W.T for W in network.weights_and_biases(theta)[0]]
+    weights, _ = network.weights_and_biases(theta)
+    return solution.value, [W.T for W in [*weights, network.skip_weights(theta)]]
 
 
 class BlockRows(LocalRows):
@@ -166,8 +169,11 @@ class BlockRows(LocalRows):
 
 
 def assert_as_local(clf, X, y, weights=None, rtol=1e-10):
-    loss, coefs = local_fit(clf, X, y, weights)
+    loss, [*coefs, skip_coef] = local_fit(clf, X, y, weights)
     np.testing.assert_allclose(clf.loss_, loss, rtol=1e-10, atol=1e-12)
+    if clf.skip_layer:
+        atol = rtol * np.abs(skip_coef).max()
+        np.testing.assert_allclose(clf.skip_coef_, skip_coef, rtol=0, atol=atol)
     for a, b in zip(clf.coefs_, coefs, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=rtol * np.abs(b).max())
 
@@ -208,10 +214,12 @@ def test_moments_are_computed_only_for_standardized_features(client, data, monke
 
 
 @pytest.mark.parametrize("names", [*NAMES, *WITH_PARAMETERS], ids=label)
+@pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
-def test_every_pair_equals_the_local_fit(client, data, names):
+def test_every_pair_equals_the_local_fit(client, data, names, skip):
     X, y, weights = data
     clf = classifier(activation=names[0], penalty=names[1], alpha=10.0, max_iter=15)
+    clf.set_params(skip_layer=skip)
     clf.fit(cut(X), cut(y), sample_weight=cut(weights))
     # a flat penalty amplifies rounding errors
     assert_as_local(clf, X, y, weights, rtol=1e-8)
@@ -545,22 +553,28 @@ def test_labels_in_memory_are_partitioned_like_x(client, data):
     same_bits(classifier(max_iter=5).fit(cut(X), list(y), weights), lazy)
 
 
-def test_early_stopping_several_starts_and_warm_starts_work(client, data):
+@pytest.mark.parametrize("skip", [False, True])
+def test_early_stopping_several_starts_and_warm_starts_work(client, data, skip):
     X, y, _ = data
     dX, dy = cut(X[:2000]), cut(y[:2000])
     clf = classifier(early_stopping=True, n_init=2, n_iter_no_change=3, max_iter=100)
+    clf.set_params(skip_layer=skip)
     for scoring in ("penalty", "accuracy"):
         clf.set_params(scoring=scoring)
         clf.fit(dX, dy, X_val=X[2000:], y_val=y[2000:])
         assert clf.solver_result_["reason"] == "stopped"
         assert len(clf.init_losses_) == 2
         assert clf.best_validation_score_ == max(clf.validation_scores_)
-    clf = classifier(max_iter=3).fit(dX, dy)
+    clf = classifier(max_iter=3, skip_layer=skip).fit(dX, dy)
     curve = clf.loss_curve_
     clf.set_params(warm_start=True).fit(dX, dy)
     assert clf.loss_curve_[0] < curve[-1]
-    given = classifier(max_iter=3).fit(
-        dX, dy, coefs_init=clf.coefs_, intercepts_init=clf.intercepts_
+    given = classifier(max_iter=3, skip_layer=skip).fit(
+        dX,
+        dy,
+        coefs_init=clf.coefs_,
+        intercepts_init=clf.intercepts_,
+        skip_coef_init=clf.skip_coef_,
     )
     assert given.loss_curve_[0] < clf.loss_curve_[-1]
     with pytest.raises(ValueError, match="warm_start"):

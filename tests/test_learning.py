@@ -139,9 +139,10 @@ def test_raw_tables_are_learned_as_well_as_scaled_ones(load):
         assert cross_val_score(classifier(), features, labels).mean() > 0.96
 
 
-@pytest.mark.parametrize("sizes", [(), (5,)])
-def test_standardized_features_give_the_fit_of_scaled_ones(sizes):
+@pytest.mark.parametrize(("sizes", "skip"), [((), False), ((5,), False), ((5,), True)])
+def test_standardized_features_give_the_fit_of_scaled_ones(sizes, skip):
     options = {"hidden_layer_sizes": sizes, "hidden_activation": "tanh", "tol": 1e-6}
+    options["skip_layer"] = skip
     raw = classifier(**options).fit(RAW, Y)
     scaled = classifier(standardize=False, **options).fit(X, Y)
     np.testing.assert_allclose(
@@ -149,6 +150,11 @@ def test_standardized_features_give_the_fit_of_scaled_ones(sizes):
     )
     of_sparse = classifier(**options).fit(sparse.csr_array(RAW), Y)
     np.testing.assert_allclose(of_sparse.coefs_[0], raw.coefs_[0], rtol=1e-6)
+    if skip:
+        # of Z = (X - m) / s as well
+        expected = scaled.skip_coef_ / RAW.std(axis=0)[:, np.newaxis]
+        np.testing.assert_allclose(raw.skip_coef_, expected, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(of_sparse.skip_coef_, raw.skip_coef_, rtol=1e-6)
     # once is enough: on scaled features it changes nothing
     twice = classifier(**options).fit(X, Y)
     np.testing.assert_array_equal(twice.coefs_[0], scaled.coefs_[0])

@@ -45,18 +45,22 @@ def fits(activation, **params):
 
 
 @pytest.mark.parametrize(("activation", "kind"), CASES)
-@pytest.mark.parametrize("hidden", [(), (3,), (3, 2)], ids=str)
-def test_mean_over_the_posterior_of_the_logits(activation, kind, hidden):
+@pytest.mark.parametrize(
+    ("hidden", "skip"), [((), False), ((3,), False), ((3, 2), False), ((3, 2), True)]
+)
+def test_mean_over_the_posterior_of_the_logits(activation, kind, hidden, skip):
     """Near the average over logits drawn from the normal approximation."""
     y = TARGETS[kind]
-    smooth = {"hidden_layer_sizes": hidden, "hidden_activation": "logistic"}
+    # beside a skip layer, logistic units would be drawn to 0, where nothing is normal
+    f = "tanh" if skip else "logistic"
+    smooth = {"hidden_layer_sizes": hidden, "hidden_activation": f, "skip_layer": skip}
     plain, moderated = (clf.fit(X, y) for clf in fits(activation, **smooth))
     network = plain._network
-    p, step = flat(plain.coefs_, plain.intercepts_), 1e-5
+    p, step = flat(plain.coefs_, plain.intercepts_, plain.skip_coef_), 1e-5
     z = np.atleast_2d(plain._of_logits(X, lambda z: z))
 
     def logits(p):
-        plain.coefs_, plain.intercepts_ = unflat(network, p)
+        plain.coefs_, plain.intercepts_, plain.skip_coef_ = unflat(network, p)
         return plain._of_logits(X, lambda z: z)
 
     J = np.array(
@@ -85,7 +89,9 @@ def test_mean_over_the_posterior_of_the_logits(activation, kind, hidden):
     before = plain.predict_proba(X)
     before = before[:, 1:] if plain.n_outputs_ == 1 else before
     if hidden:
-        assert np.abs(found - expected).mean() < np.abs(before - expected).mean() / 2
+        gain = np.abs(before - expected).mean() / np.abs(found - expected).mean()
+        # each of several logistic outputs is moderated by itself, then normalised
+        assert gain > (1.7 if skip else 2)
 
 
 @pytest.mark.parametrize("activation", ["softmax", "logistic"])

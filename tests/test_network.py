@@ -31,6 +31,8 @@ from skce.losses.hidden import (
 from skce.uncertainty._curvature import flat, unflat
 
 N, P = 30, 3
+# Hidden layers, and whether there are skip-layer connections
+LAYERS = [((), False), ((4,), False), ((4, 3), False), ((4, 3), True)]
 
 
 def data(pairing, rng):
@@ -48,19 +50,22 @@ def objective_of(network, X, labels, weights=None, rows=N, l2=0.01, run=serial):
     return Objective(network, rows, l2)
 
 
-def objective(pairing, X, labels, *, hidden=(4, 3), f="tanh", **options):
-    network = Network((P, *hidden, 3), HIDDEN_ACTIVATIONS[f], pairing)
+def objective(pairing, X, labels, *, hidden=(4, 3), f="tanh", skip=False, **options):
+    network = Network((P, *hidden, 3), HIDDEN_ACTIVATIONS[f], pairing, skip)
     return objective_of(network, X, labels, **options)
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
-@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
+@pytest.mark.parametrize(("hidden", "skip"), LAYERS, ids=str)
 @pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
-def test_gradient_and_hessian_product_against_central_differences(pairing, hidden, f):
+def test_gradient_and_hessian_product_against_central_differences(
+    pairing, hidden, skip, f
+):
     rng = np.random.default_rng(0)
     X, labels = data(pairing, rng)
     weights = rng.uniform(0, 2, N)
-    F = objective(pairing, X, labels, hidden=hidden, f=f, weights=weights, rows=11)
+    layers = {"hidden": hidden, "skip": skip}
+    F = objective(pairing, X, labels, **layers, f=f, weights=weights, rows=11)
     theta, v = rng.normal(size=(2, F.network.n_parameters))
     h = 1e-5
     gradient = F.value_and_gradient(theta)[1]
@@ -74,6 +79,31 @@ def test_gradient_and_hessian_product_against_central_differences(pairing, hidde
     expected = (above - below) / (2 * h)
     product = F.hessian_product(theta, v)
     np.testing.assert_allclose(product, expected, rtol=1e-7, atol=2e-8)
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
+@pytest.mark.parametrize("f", HIDDEN_ACTIVATIONS)
+def test_a_skip_layer_contains_the_network_without_hidden_layers(pairing, f):
+    """Where the outputs' weights of hidden units are 0, to the last digits."""
+    rng = np.random.default_rng(15)
+    X, labels = data(pairing, rng)
+    linear = objective(pairing, X, labels, hidden=(), skip=True)
+    assert not linear.network.skip_layer  # it would be the same once more
+    W, b = rng.normal(size=(3, P)), rng.normal(size=3)
+    expected, slope = linear.value_and_gradient(linear.network.pack([W], [b]))
+    F = objective(pairing, X, labels, f=f, skip=True)
+    weights, biases = F.network.weights_and_biases(np.zeros(F.network.n_parameters))
+    weights[0][...], biases[-1][...] = rng.normal(size=(4, P)), b
+    theta = F.network.pack(weights, biases, W)
+    value, gradient = F.value_and_gradient(theta)
+    value -= 0.005 * (weights[0] ** 2).sum()
+    assert value == pytest.approx(expected, rel=1e-14)
+    np.testing.assert_allclose(
+        F.network.skip_weights(gradient),
+        linear.network.unpack(slope)[0][:, :-1],
+        rtol=1e-12,
+        atol=1e-14,
+    )
 
 
 class LeakyReLU(HiddenReLU):
@@ -121,10 +151,13 @@ def test_a_subclass_does_not_inherit_the_shortcuts_of_its_parent(f, dtype):
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
 @pytest.mark.parametrize("rows", [1, 7, N, 100])
-def test_sum_over_blocks_does_not_depend_on_their_size(pairing, rows):
+@pytest.mark.parametrize("skip", [False, True])
+def test_sum_over_blocks_does_not_depend_on_their_size(pairing, rows, skip):
     rng = np.random.default_rng(1)
     X, labels = data(pairing, rng)
-    one, many = objective(pairing, X, labels), objective(pairing, X, labels, rows=rows)
+    one, many = (
+        objective(pairing, X, labels, skip=skip, rows=n_rows) for n_rows in (N, rows)
+    )
     theta, v = rng.normal(size=(2, one.network.n_parameters))
     expected, gradient = one.value_and_gradient(theta)
     value, other = many.value_and_gradient(theta)
@@ -136,13 +169,14 @@ def test_sum_over_blocks_does_not_depend_on_their_size(pairing, rows):
 
 
 @pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
-def test_sparse_equals_dense(container):
+@pytest.mark.parametrize("skip", [False, True])
+def test_sparse_equals_dense(container, skip):
     rng = np.random.default_rng(2)
     pairing = PAIRINGS[0]
     X, labels = data(pairing, rng)
     X[rng.random(X.shape) < 0.6] = 0
-    dense = objective(pairing, X, labels, rows=8)
-    thin = objective(pairing, container(X), labels, rows=8)
+    dense = objective(pairing, X, labels, skip=skip, rows=8)
+    thin = objective(pairing, container(X), labels, skip=skip, rows=8)
     theta, v = rng.normal(size=(2, dense.network.n_parameters))
     np.testing.assert_allclose(
         thin.value_and_gradient(theta)[1],
@@ -155,11 +189,12 @@ def test_sparse_equals_dense(container):
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
-def test_float32_blocks_are_computed_in_float32(pairing):
+@pytest.mark.parametrize("skip", [False, True])
+def test_float32_blocks_are_computed_in_float32(pairing, skip):
     rng = np.random.default_rng(3)
     X, labels = data(pairing, rng)
-    wide = objective(pairing, X, labels)
-    narrow = objective(pairing, X.astype(np.float32), labels)
+    wide = objective(pairing, X, labels, skip=skip)
+    narrow = objective(pairing, X.astype(np.float32), labels, skip=skip)
     theta = rng.normal(size=wide.network.n_parameters)
     value, gradient = narrow.value_and_gradient(theta)
     assert gradient.dtype == np.float64
@@ -171,14 +206,16 @@ def test_float32_blocks_are_computed_in_float32(pairing):
     assert narrow.rows._workspaces[0].gradient.flat.dtype == np.float32
 
 
-def test_the_l2_term_leaves_out_the_biases():
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_l2_term_leaves_out_the_biases(skip):
     rng = np.random.default_rng(4)
     X, labels = data(PAIRINGS[0], rng)
-    F = objective(PAIRINGS[0], X, labels)
+    F = objective(PAIRINGS[0], X, labels, skip=skip)
     free = objective_of(F.network, X, labels, l2=0.0)
     theta = rng.normal(size=F.network.n_parameters)
     weights, biases = F.network.weights_and_biases(theta)
     difference = F.value_and_gradient(theta)[0] - free.value_and_gradient(theta)[0]
+    weights.append(F.network.skip_weights(theta))
     assert difference == pytest.approx(0.005 * sum((W**2).sum() for W in weights))
     assert sum(b.size for b in biases) > 0
 
@@ -213,13 +250,15 @@ ACTIVATIONS = [*HIDDEN_ACTIVATIONS.values(), Affine(), Shifted()]
 
 
 @pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
-@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
-def test_core_parameters_round_trip(f, hidden):
-    network = Network((P, *hidden, 3), f, PAIRINGS[0])
+@pytest.mark.parametrize(("hidden", "skip"), LAYERS, ids=str)
+def test_core_parameters_round_trip(f, hidden, skip):
+    network = Network((P, *hidden, 3), f, PAIRINGS[0], skip)
     rng = np.random.default_rng(7)
     weights = [rng.normal(size=shape) for shape in network.weight_shapes]
     biases = [rng.normal(size=n) for n in network.layer_sizes[1:]]
-    theta = network.pack(weights, biases)
+    S = rng.normal(size=(3, P if skip else 0))
+    theta = network.pack(weights, biases, S)
+    np.testing.assert_array_equal(network.skip_weights(theta), S)
     for one, other in zip(
         chain(weights, biases), chain(*network.weights_and_biases(theta)), strict=True
     ):
@@ -227,14 +266,15 @@ def test_core_parameters_round_trip(f, hidden):
     assert all(np.shares_memory(A, theta) for A in network.unpack(theta))
     factors = network.l2_factors
     assert theta @ (factors * theta) == pytest.approx(
-        sum((W**2).sum() for W in weights)
+        sum((W**2).sum() for W in [*weights, S])
     )
+    assert network.n_parameters == sum(a.size for a in [*weights, *biases, S])
 
 
 @pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
-@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
-def test_the_core_network_has_the_logits_of_the_network(f, hidden):
-    network = Network((P, *hidden, 3), f, PAIRINGS[0])
+@pytest.mark.parametrize(("hidden", "skip"), LAYERS, ids=str)
+def test_the_core_network_has_the_logits_of_the_network(f, hidden, skip):
+    network = Network((P, *hidden, 3), f, PAIRINGS[0], skip)
     rng = np.random.default_rng(8)
     X = rng.normal(size=(N, P))
     theta = rng.normal(size=network.n_parameters)
@@ -244,6 +284,8 @@ def test_the_core_network_has_the_logits_of_the_network(f, hidden):
         a = W @ y + b[:, np.newaxis]
         y = a.copy()
         f.apply(y)
+    if skip:
+        a += network.skip_weights(theta) @ X.T
     buffers = Workspace(network, float).buffers(N)
     z = network.forward(Layers(network, theta), X, buffers)
     np.testing.assert_allclose(z, a, rtol=1e-12, atol=1e-13)
@@ -253,16 +295,17 @@ def test_the_core_network_has_the_logits_of_the_network(f, hidden):
 
 
 @pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
-@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
-def test_largest_slope_is_that_in_weights_and_biases(f, hidden):
+@pytest.mark.parametrize(("hidden", "skip"), LAYERS, ids=str)
+def test_largest_slope_is_that_in_weights_and_biases(f, hidden, skip):
     rng = np.random.default_rng(9)
     X, labels = data(PAIRINGS[0], rng)
-    network = Network((P, *hidden, 3), f, PAIRINGS[0])
+    network = Network((P, *hidden, 3), f, PAIRINGS[0], skip)
     F = objective_of(network, X, labels)
     theta = rng.normal(size=F.network.n_parameters)
-    parts = F.network.weights_and_biases(theta)
+    S = F.network.skip_weights(theta).copy()
+    parts = *F.network.weights_and_biases(theta), S
     slopes = []
-    for part in chain(*parts):
+    for part in [*chain(*parts[:2]), S]:
         for i in np.ndindex(part.shape):
             kept, values = part[i], []
             for shift in (1e-5, -1e-5):
@@ -320,12 +363,13 @@ def test_many_rows_are_not_merged():
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=label)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_executors_give_the_same_bits(pairing, dtype, processes):
+@pytest.mark.parametrize("skip", [False, True])
+def test_executors_give_the_same_bits(pairing, dtype, skip, processes):
     """Serial, threads and processes: a sum over rows is a value."""
     rng = np.random.default_rng(10)
     X, labels = data(pairing, rng)
     X, weights = X.astype(dtype), rng.uniform(0, 2, N)
-    network = Network((P, 4, 3, 3), HIDDEN_ACTIVATIONS["logistic"], pairing)
+    network = Network((P, 4, 3, 3), HIDDEN_ACTIVATIONS["logistic"], pairing, skip)
     theta, v = rng.normal(size=(2, network.n_parameters))
 
     def results(run):
@@ -373,11 +417,11 @@ def test_several_threads_may_evaluate_one_objective():
 
 
 @pytest.mark.parametrize("f", ACTIVATIONS, ids=repr)
-@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)], ids=str)
+@pytest.mark.parametrize(("hidden", "skip"), LAYERS, ids=str)
 @pytest.mark.parametrize("form", ["dense", "with ones", "sparse"])
-def test_jacobian_of_the_logits_against_central_differences(f, hidden, form):
+def test_jacobian_of_the_logits_against_central_differences(f, hidden, skip, form):
     rng = np.random.default_rng(13)
-    network = Network((P, *hidden, 3), f, PAIRINGS[0])
+    network = Network((P, *hidden, 3), f, PAIRINGS[0], skip)
     X = rng.normal(size=(7, P))
     given = {
         "dense": X,
@@ -388,11 +432,11 @@ def test_jacobian_of_the_logits_against_central_differences(f, hidden, form):
     theta = rng.normal(size=network.n_parameters)
 
     weights, biases = network.weights_and_biases(theta)
-    coefs = [W.T for W in weights]
+    skip_coef = network.skip_weights(theta).T
+    point = flat([W.T for W in weights], biases, skip_coef)
 
     def logits(p):
-        changed = unflat(network, flat(coefs, biases) + p)
-        theta = network.pack([coef.T for coef in changed[0]], changed[1])
+        theta = network.pack_coefs(*unflat(network, point + p))
         return network.forward(Layers(network, theta), X, buffers).T.copy()
 
     parameters, has_ones = Layers(network, theta), form == "with ones"

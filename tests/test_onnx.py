@@ -82,13 +82,15 @@ def assert_same(fitted, X, model=None):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hidden_activation", EXPORTED_HIDDEN)
 @pytest.mark.parametrize("activation", EXPORTED)
-def test_several_classes(activation, hidden_activation, dtype):
+@pytest.mark.parametrize("skip", [False, True])
+def test_several_classes(activation, hidden_activation, skip, dtype):
     fitted = make_pipeline(
         StandardScaler(),
         small(
             activation,
             hidden_layer_sizes=(5, 4),
             hidden_activation=hidden_activation,
+            skip_layer=skip,
         ),
     ).fit(X.astype(dtype), NAMES[Y])
     label, probabilities = assert_same(fitted, X.astype(dtype))

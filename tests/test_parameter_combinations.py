@@ -36,6 +36,7 @@ PARAMETERS = st.fixed_dictionaries(
     {
         "hidden_layer_sizes": st.sampled_from([(), 2, (3, 2)]),
         "hidden_activation": st.sampled_from([*HIDDEN_ACTIVATIONS]),
+        "skip_layer": st.booleans(),
         "alpha": st.sampled_from([0, 1e-4, 1, 1000]),
         "class_weight": st.sampled_from(
             [None, None, "balanced", {0: 2}, [{1: 3}, {}, {}]]

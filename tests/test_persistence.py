@@ -60,6 +60,7 @@ CASES = {
     "weights": small(class_weight={0: 1.0, 1: 2.0, 2: 0.5}),
     "moderated": small(moderated=True),
     "no hidden layer": small(hidden_layer_sizes=()),
+    "skip layer": small(skip_layer=True),
 }
 
 
@@ -206,7 +207,7 @@ def test_stored_files_of_all_versions_can_be_read(file):
 def test_a_parameter_newer_than_the_file_gets_its_default(name):
     fitted = small().fit(X, y)
     state = dict(fitted.__getstate__())
-    del state[name]
+    del state[name], state["skip_coef_"]
     loaded = PairedMLPClassifier.__new__(PairedMLPClassifier)
     loaded.__setstate__(state)
     default = PairedMLPClassifier().get_params()[name]

@@ -14,6 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier
+from skce.losses import HIDDEN_ACTIVATIONS
 
 IRIS, IRIS_Y = load_iris(return_X_y=True)
 IRIS = StandardScaler().fit_transform(IRIS)
@@ -70,6 +71,63 @@ def test_by_default_it_is_that_of_standardized_features(weighted):
     np.testing.assert_allclose(
         ours.predict_proba(X), theirs.predict_proba(scaler.transform(X)), atol=1e-5
     )
+
+
+@pytest.mark.parametrize("activation", ["softmax", "logistic"])
+@pytest.mark.parametrize("standardize", [False, True])
+def test_a_skip_layer_with_hidden_weights_of_0_is_logistic_regression(
+    activation, standardize
+):
+    rows, y = load_iris(return_X_y=True)
+    y, q = (y == 1, 1) if activation == "logistic" else (y, 3)
+    X = rows if standardize else IRIS
+    ours = linear(activation).set_params(standardize=standardize)
+    ours.set_params(hidden_layer_sizes=5, hidden_activation="tanh", skip_layer=True)
+    # where the weights on both sides of hidden units are 0, so are the gradients
+    ours.fit(
+        X,
+        y,
+        coefs_init=[np.zeros((4, 5)), np.zeros((5, q))],
+        intercepts_init=[np.zeros(5), np.zeros(q)],
+        skip_coef_init=np.zeros((4, q)),
+    )
+    assert not any(coef.any() for coef in ours.coefs_)
+    theirs = logistic_regression().fit(IRIS, y)
+    scale = rows.std(axis=0) if standardize else 1
+    np.testing.assert_allclose(ours.skip_coef_.T, theirs.coef_ / scale, rtol=1e-4)
+    np.testing.assert_allclose(
+        ours.predict_proba(X), theirs.predict_proba(IRIS), atol=1e-4
+    )
+
+
+# relu ends at a kink, above tol
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("hidden_activation", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("activation", ["softmax", "logistic"])
+def test_a_warm_start_adds_hidden_units_to_logistic_regression(
+    activation, standardize, hidden_activation
+):
+    X, y = load_iris(return_X_y=True)
+    X = X if standardize else IRIS
+    clf = linear(activation).set_params(
+        standardize=standardize, hidden_activation=hidden_activation, random_state=0
+    )
+    clf.fit(X, y)
+    loss, expected, coef = clf.loss_, clf.predict_proba(X), clf.coefs_[0]
+    clf.set_params(skip_layer=True).fit(X, y)
+    assert clf.loss_ == loss  # the inputs are connected with the outputs anyway
+    assert clf.skip_coef_ is None
+    # with a tolerance so loose that the fit returns its start
+    clf.set_params(hidden_layer_sizes=5, warm_start=True, tol=1e9).fit(X, y)
+    assert clf.coefs_[0].all()
+    assert not clf.coefs_[1].any()
+    np.testing.assert_allclose(clf.skip_coef_, coef, rtol=1e-12)
+    np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-9)
+    clf.set_params(tol=1e-7).fit(X, y)
+    assert clf.loss_ < loss * (1 + 1e-6)
+    if hidden_activation != "logistic":  # whose units are drawn back to 0
+        assert clf.loss_ < 0.9 * loss
 
 
 def test_logistic_without_hidden_units_is_binary_logistic_regression():

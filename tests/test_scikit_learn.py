@@ -68,22 +68,30 @@ OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
         PairedMLPClassifier(penalty=penalty, hidden_layer_sizes=10)
         for penalty in (Focal(), GeneralizedCrossEntropy(q=0.3), LeastSquares())
     ]
+    + [
+        PairedMLPClassifier(
+            *names, hidden_layer_sizes=hidden, skip_layer=True, **options
+        )
+        for names in NAMES
+        for hidden, options in [((10, 5), {}), (5, OPTIONS)]
+    ]
+    + [PairedMLPClassifier(hidden_layer_sizes=5, skip_layer=True, moderated=True)]
 )
 def test_check_estimator(estimator, check):
     check(estimator)
 
 
-def fitted(activation="softmax", penalty="natural", hidden=4):
-    model = PairedMLPClassifier(
-        activation, penalty, hidden_layer_sizes=hidden, alpha=1.0, random_state=0
-    )
+def fitted(activation="softmax", penalty="natural", **parameters):
+    defaults = {"hidden_layer_sizes": 4, "alpha": 1.0, "random_state": 0}
+    model = PairedMLPClassifier(activation, penalty, **defaults | parameters)
     return model.fit(StandardScaler().fit_transform(X), y)
 
 
 @pytest.mark.parametrize("names", [*NAMES, *WITH_PARAMETERS], ids=label)
+@pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
-def test_pickle_joblib_and_clone(names, tmp_path):
-    model = fitted(*names)
+def test_pickle_joblib_and_clone(names, skip, tmp_path):
+    model = fitted(*names, skip_layer=skip)
     joblib.dump(model, tmp_path / "model.joblib")
     for copy in (
         pickle.loads(pickle.dumps(model)),

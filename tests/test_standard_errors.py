@@ -40,13 +40,13 @@ def by_differences(clf, X, y, weights, step=1e-5):
     """The Hessian by central differences of the objective's gradient."""
     refit = _Refit.of(clf, X, y, weights)
     network = refit.problem.network
-    p = flat(clf.coefs_, clf.intercepts_)
-    places = network.unpack(np.arange(network.n_parameters))
-    order = flat([A[:, :-1].T for A in places], [A[:, -1] for A in places])
+    p = flat(clf.coefs_, clf.intercepts_, clf.skip_coef_)
+    places = np.arange(network.n_parameters)
+    layers, skip = network.unpack(places), network.skip_weights(places).T
+    order = flat([A[:, :-1].T for A in layers], [A[:, -1] for A in layers], skip)
 
     def gradient(objective, p):
-        coefs, intercepts = unflat(network, p)
-        theta = network.pack([coef.T for coef in coefs], intercepts)
+        theta = network.pack_coefs(*unflat(network, p))
         return network.slopes(objective.value_and_gradient(theta)[1])[order]
 
     def differences(objective):
@@ -64,11 +64,13 @@ def by_differences(clf, X, y, weights, step=1e-5):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 @pytest.mark.parametrize("hidden", [(), (3,), (3, 2)], ids=str)
-def test_hessian_is_that_of_the_objective(pair, hidden):
+@pytest.mark.parametrize("skip", [False, True])
+def test_hessian_is_that_of_the_objective(pair, hidden, skip):
     weights = np.random.default_rng(0).uniform(0.5, 2, len(X3))
     clf = PairedMLPClassifier(
         **pair,
         hidden_layer_sizes=hidden,
+        skip_layer=skip,
         hidden_activation="tanh",  # a step across a kink of relu is no derivative
         alpha=1,
         class_weight="balanced",
@@ -82,8 +84,10 @@ def test_hessian_is_that_of_the_objective(pair, hidden):
 
 
 @pytest.mark.parametrize("hidden", [f for f in HIDDEN_ACTIVATIONS if f != "relu"])
-def test_gauss_newton_is_the_hessian_less_the_curvature_of_the_network(hidden):
+@pytest.mark.parametrize("skip", [False, True])
+def test_gauss_newton_is_the_hessian_less_the_curvature_of_the_network(hidden, skip):
     params = {"alpha": 1, "random_state": 0, "hidden_activation": hidden}
+    params["skip_layer"] = skip
     flat_net = PairedMLPClassifier(hidden_layer_sizes=(), **params).fit(X3, Y3)
     np.testing.assert_array_equal(
         hessian(flat_net, X3, Y3), hessian(flat_net, X3, Y3, gauss_newton=True)
@@ -93,11 +97,11 @@ def test_gauss_newton_is_the_hessian_less_the_curvature_of_the_network(hidden):
     assert np.linalg.eigvalsh(G).min() > -1e-12
     assert np.abs(G - hessian(clf, X3, Y3)).max() > 1e-3
     # J' W J with the Jacobian of the logits by differences
-    p, step = flat(clf.coefs_, clf.intercepts_), 1e-6
+    p, step = flat(clf.coefs_, clf.intercepts_, clf.skip_coef_), 1e-6
     network = clf._network
 
     def logits(p):
-        clf.coefs_, clf.intercepts_ = unflat(network, p)
+        clf.coefs_, clf.intercepts_, clf.skip_coef_ = unflat(network, p)
         return clf.decision_function(X3)
 
     J = np.array(
@@ -108,7 +112,8 @@ def test_gauss_newton_is_the_hessian_less_the_curvature_of_the_network(hidden):
     W = np.einsum("nk,kj->nkj", y, np.eye(3)) - np.einsum("nk,nj->nkj", y, y)
     expected = np.einsum("ank,nkj,bnj->ab", J, W, J) / len(X3)
     ones = [np.ones_like(coef) for coef in clf.coefs_]
-    expected += np.diag(flat(ones, [0 * b for b in clf.intercepts_])) / len(X3)
+    skip = None if clf.skip_coef_ is None else np.ones_like(clf.skip_coef_)
+    expected += np.diag(flat(ones, [0 * b for b in clf.intercepts_], skip)) / len(X3)
     np.testing.assert_allclose(G, expected, atol=1e-8)
 
 

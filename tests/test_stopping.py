@@ -416,17 +416,43 @@ def mean_penalty_of_training(fit):
     return log_loss(codes[training], fit.predict_proba(rows[training]))
 
 
-def test_a_fit_begins_at_an_explicit_start():
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_fit_begins_at_an_explicit_start(skip):
     options = {"early_stopping": False, "hidden_activation": "tanh"}
+    options["skip_layer"] = skip
     first = classifier(**options, tol=1e-6, max_iter=2000).fit(X, y)
-    again = classifier(**options)
-    again.fit(X, y, coefs_init=first.coefs_, intercepts_init=first.intercepts_)
+    start = {
+        "coefs_init": first.coefs_,
+        "intercepts_init": first.intercepts_,
+        "skip_coef_init": first.skip_coef_,
+    }
+    again = classifier(**options).fit(X, y, **start)
     assert again.n_iter_ == 0
     assert again.loss_ == pytest.approx(first.loss_)
-    other = classifier(**options, n_init=2)
-    other.fit(X, y, coefs_init=first.coefs_, intercepts_init=first.intercepts_)
+    other = classifier(**options, n_init=2).fit(X, y, **start)
     assert other.init_losses_[0] == again.loss_
     assert other.loss_ <= again.loss_
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_warm_start_keeps_the_skip_layer(skip):
+    clf = classifier(early_stopping=False, skip_layer=skip).fit(X, y)
+    before, loss = clf.skip_coef_, clf.loss_
+    clf.set_params(warm_start=True).fit(X, y)
+    assert clf.loss_ <= loss
+    with pytest.raises(ValueError, match=r"layers of the prev.*skip_coef_ \(64, 10\)"):
+        clf.set_params(skip_layer=not skip).fit(X, y)
+    if skip:
+        np.testing.assert_allclose(clf.skip_coef_, before, atol=0.2)
+        clf.skip_coef_[0, 0] = np.nan
+        with pytest.raises(ValueError, match=r"skip_coef_ has a value.* not finite"):
+            clf.set_params(skip_layer=True).fit(X, y)
+
+
+ZEROS = {
+    "coefs_init": [np.zeros((64, 8)), np.zeros((8, 10))],
+    "intercepts_init": [np.zeros(8), np.zeros(10)],
+}
 
 
 @pytest.mark.parametrize(
@@ -441,11 +467,29 @@ def test_a_fit_begins_at_an_explicit_start():
             },
             "not finite",
         ),
+        ({"skip_coef_init": np.zeros((64, 10))}, "must be given together"),
+        (
+            ZEROS | {"skip_coef_init": np.zeros((64, 10))},
+            r"is an array of shape \(64, 10\); .* must be None.*skip_layer=True",
+        ),
+        (
+            ZEROS | {"skip_layer": True},
+            r"is None; .* must be an array of shape \(64, 10\)",
+        ),
+        (
+            ZEROS | {"skip_layer": True, "skip_coef_init": np.zeros((10, 64))},
+            r"of shape \(10, 64\); .* must be an array of shape \(64, 10\)",
+        ),
+        (
+            ZEROS | {"skip_layer": True, "skip_coef_init": np.full((64, 10), np.inf)},
+            "not finite",
+        ),
     ],
 )
 def test_an_invalid_start_is_refused(start, message):
+    clf = classifier(early_stopping=False, skip_layer=start.pop("skip_layer", False))
     with pytest.raises(ValueError, match=message):
-        classifier(early_stopping=False).fit(X, y, **start)
+        clf.fit(X, y, **start)
 
 
 class Breaks(LeastSquares):

@@ -41,10 +41,20 @@ def test_figures_agree_with_the_fit_and_scikit_learn(pair, weights):
     assert found.n_parameters == 4 * 4 + 4 + 4 * 3 + 3
     assert found.loss == clf.loss_
     assert found.layer_sizes == (4, 4, 3)
+    assert not found.skip_layer
     assert found.n_starts == 2
     for text in (str(clf.pairing_), clf.pairing_.status, clf.solver_result_["reason"]):
         assert text in str(found)
     assert found.to_dict()["calibration"]["accuracy"] == rows.accuracy
+
+
+def test_skip_layer_connections_are_shown_and_counted():
+    # as many as nnet(..., skip = TRUE) has
+    clf = classifier(skip_layer=True).fit(X, Y)
+    found = summary(clf)
+    assert found.n_parameters == (4 + 1) * 4 + (4 + 1) * 3 + 4 * 3
+    assert "4 - 4 - 3 with a skip layer, relu: 47 parameters" in str(found)
+    assert clf.skip_coef_.shape == (4, 3)
 
 
 def both(p):

@@ -40,19 +40,27 @@ def two_blas_threads():
 
 
 @pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+@pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_same_bits_for_any_number_of_threads(names):
+def test_same_bits_for_any_number_of_threads(names, skip):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30_000, 4))
     y = (X[:, 0] + rng.normal(size=30_000) > 0) + (X[:, 1] > 1).astype(int)
     fits = [
         PairedMLPClassifier(
-            *names, hidden_layer_sizes=8, max_iter=5, random_state=0, n_jobs=n_jobs
+            *names,
+            hidden_layer_sizes=8,
+            skip_layer=skip,
+            max_iter=5,
+            random_state=0,
+            n_jobs=n_jobs,
         ).fit(X, y)
         for n_jobs in (1, 2, 4, None)
     ]
     for other in fits[1:]:
         np.testing.assert_array_equal(other.coefs_[0], fits[0].coefs_[0])
+        if skip:
+            np.testing.assert_array_equal(other.skip_coef_, fits[0].skip_coef_)
         assert other.loss_curve_ == fits[0].loss_curve_
         np.testing.assert_array_equal(other.predict_proba(X), fits[0].predict_proba(X))
 
