@@ -5,11 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from problems import (
-    BUILT_IN_ACTIVATIONS,
-    BUILT_IN_HIDDEN,
-    Exponential,
-)
+from problems import Exponential
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -22,10 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skce import PairedMLPClassifier, PairedMLPClassifierCV
-from skce import onnx as skce_onnx
 from skce.losses.activations import ACTIVATIONS, Entmax, Logistic, Softmax
 from skce.losses.hidden import HIDDEN_ACTIVATIONS, HiddenActivation, HiddenTanh
-from skce.onnx import HIDDEN, MARGINALS, PROBABILITIES, register, to_onnx
+from skce.onnx import register, to_onnx
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -37,10 +32,7 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])
 MULTI, MULTI_Y = make_multilabel_classification(
     n_samples=100, n_classes=3, random_state=0
 )
-# The registered activations that can be exported: all built-in ones
-EXPORTED = [name for name, f in ACTIVATIONS.items() if type(f) in PROBABILITIES]
-ELEMENTWISE = [name for name in EXPORTED if type(ACTIVATIONS[name]) in MARGINALS]
-EXPORTED_HIDDEN = [name for name, f in HIDDEN_ACTIVATIONS.items() if type(f) in HIDDEN]
+ELEMENTWISE = [name for name, f in ACTIVATIONS.items() if f.elementwise]
 DTYPES = [np.float32, np.float64]
 
 
@@ -80,8 +72,8 @@ def assert_same(fitted, X, model=None):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("hidden_activation", EXPORTED_HIDDEN)
-@pytest.mark.parametrize("activation", EXPORTED)
+@pytest.mark.parametrize("hidden_activation", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("skip", [False, True])
 def test_several_classes(activation, hidden_activation, skip, dtype):
     fitted = make_pipeline(
@@ -101,7 +93,7 @@ def test_several_classes(activation, hidden_activation, skip, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", EXPORTED)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_two_classes(activation, dtype):
     fitted = small(activation).fit(X.astype(dtype), Y == 0)
     label, _ = assert_same(fitted, X.astype(dtype))
@@ -141,7 +133,7 @@ def far_logits(q, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [2, 3, 30])
-@pytest.mark.parametrize("activation", EXPORTED)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_large_logits(activation, n_classes, dtype):
     one_unit = n_classes == 2 and activation in ELEMENTWISE
     y = np.arange(60) % n_classes
@@ -195,7 +187,7 @@ def test_integer_inputs_are_accepted():
     assert probabilities.dtype == np.float32
 
 
-@pytest.mark.parametrize("activation", ["softmax", "entmax", "sparsemax", "logistic"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("target_opset", [11, 13, 18, None])
 def test_older_opsets_give_the_same_results(activation, target_opset):
     fitted = small(activation).fit(X, Y)
@@ -265,7 +257,7 @@ def test_a_graph_that_onnxruntime_cannot_run_is_an_error_at_export(monkeypatch):
 
 
 @pytest.mark.parametrize("labels", [Y, Y == 0], ids=["several", "two"])
-@pytest.mark.parametrize("activation", EXPORTED)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -280,7 +272,7 @@ def test_meta_estimators_that_skl2onnx_converts_are_exported(wrap, activation, l
     assert_same(wrap(small(activation)).fit(X, labels), X)
 
 
-@pytest.mark.parametrize("activation", EXPORTED)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_raw_scores_are_those_of_decision_function(activation):
     raw = {"raw_scores": True}
     for labels in (Y, Y == 0):
@@ -335,9 +327,8 @@ class SoftSign(HiddenActivation):
     def derivative(self, y):
         return (1 - np.abs(y)) ** 2 / self.scale
 
-
-def soft_sign(graph, activation, a):
-    return graph("Div", a, graph("Add", graph("Abs", a), activation.scale))
+    def onnx_value(self, graph, a):
+        return a / (self.scale + abs(a))
 
 
 class Steeper(Logistic):
@@ -350,36 +341,60 @@ class Steeper(Logistic):
         return 2 * y * (1 - y)
 
 
-def exponential(graph, activation, z):
-    return skce_onnx.project_on_simplex(graph, graph("Exp", z))
+class ExportedExponential(Exponential):
+    def onnx_value(self, graph, z):
+        return graph("Exp", z)
 
 
-def exponential_on(graph, activation, z):
-    return skce_onnx.clip_to_unit_interval(graph, graph("Exp", z))
+class ExportedSteeper(Steeper):
+    def onnx_value(self, graph, z):
+        return graph("Sigmoid", 2 * z)
 
 
-def test_user_defined_activations_are_exported_once_registered(monkeypatch):
-    hidden = small(hidden_activation=SoftSign(2.0)).fit(X, Y)
-    several = small(Exponential(), penalty="least_squares").fit(X, Y)
-    two = small(Exponential(), penalty="least_squares").fit(X, Y == 0)
-    for fitted, entry, function in (
-        (hidden, (skce_onnx.HIDDEN, SoftSign), soft_sign),
-        (several, (skce_onnx.PROBABILITIES, Exponential), exponential),
-        (two, (skce_onnx.MARGINALS, Exponential), exponential_on),
+@pytest.mark.parametrize("labels", [Y, Y == 0, MULTI_Y], ids=["several", "two", "sets"])
+@pytest.mark.parametrize("activation", [ExportedExponential(), ExportedSteeper()])
+def test_one_method_exports_a_user_defined_elementwise_activation(activation, labels):
+    inputs = MULTI if labels is MULTI_Y else X
+    fitted = small(activation, penalty="least_squares").fit(inputs, labels)
+    assert_same(fitted, inputs)
+    assert_same(fitted, inputs.astype(np.float32))
+    raw = to_onnx(fitted, inputs[:1], options={"raw_scores": True})
+    scores = run(raw, inputs)[1]
+    expected = fitted.decision_function(inputs)
+    if expected.ndim == 1:
+        expected = np.column_stack([-expected, expected])
+    np.testing.assert_allclose(scores, expected, atol=1e-12)
+
+
+def test_one_method_exports_a_user_defined_hidden_activation():
+    fitted = small(hidden_activation=SoftSign(2.0)).fit(X, Y)
+    assert_same(fitted, X)
+    assert_same(fitted, X32)
+
+
+class Unknown(HiddenActivation):
+    def apply(self, a):
+        a *= 3
+
+    def derivative(self, y):
+        return np.full_like(y, 3)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"activation": Exponential(), "penalty": "least_squares"},
+        {"hidden_activation": Unknown()},
+    ],
+    ids=["output", "hidden"],
+)
+@pytest.mark.parametrize("labels", [Y, Y == 0], ids=["several", "two"])
+def test_without_operators_the_error_names_the_method_to_define(parameters, labels):
+    fitted = small(**parameters).fit(X, labels)
+    with pytest.raises(
+        NotImplementedError, match=r"Define \w+\.onnx_value\(self, graph"
     ):
-        with pytest.raises(NotImplementedError, match=rf"\[{entry[1].__name__}\] = "):
-            to_onnx(fitted, X[:1])
-        monkeypatch.setitem(*entry, function)
-        assert_same(fitted, X)
-        assert_same(fitted, X32)
-
-
-def test_every_built_in_activation_can_be_exported():
-    assert set(BUILT_IN_ACTIVATIONS) <= set(EXPORTED)
-    assert set(BUILT_IN_HIDDEN) <= set(EXPORTED_HIDDEN)
-    for name in BUILT_IN_ACTIVATIONS:
-        assert (name in ELEMENTWISE) == ACTIVATIONS[name].elementwise
-    assert skce_onnx.DECISIONS.keys() == MARGINALS.keys()
+        to_onnx(fitted, X[:1])
 
 
 class Renamed(Logistic):
@@ -406,28 +421,52 @@ class OtherProbabilities(Softmax):
         return super().probabilities(z / 2)
 
 
-def test_a_subclass_with_other_probabilities_is_not_exported_as_its_base():
-    fitted = small(OtherProbabilities()).fit(X, Y)
-    np.testing.assert_allclose(
-        np.exp(fitted.predict_log_proba(X)), fitted.predict_proba(X)
-    )
-    with pytest.raises(NotImplementedError, match="PROBABILITIES"):
-        to_onnx(fitted, X[:1])
+class OtherMarginals(Logistic):
+    """The outputs of the logistic function, but other probabilities of each unit."""
+
+    def marginals(self, z):
+        return super().marginals(z / 2)
 
 
-def test_a_subclass_with_another_formula_is_not_exported_as_its_base(monkeypatch):
-    fitted = small(Steeper(), penalty="least_squares").fit(X, Y)
-    with pytest.raises(NotImplementedError, match=r"Steeper\(\).*PROBABILITIES"):
-        to_onnx(fitted, X[:1])
-    two = fitted.fit(X, Y == 0)
-    monkeypatch.setitem(skce_onnx.MARGINALS, Steeper, steeper_on)
-    assert_same(two, X)
-    with pytest.raises(NotImplementedError, match=r"Steeper\(\).*DECISIONS"):
-        to_onnx(two, X[:1], options={"raw_scores": True})
+class OtherDecision(Logistic):
+    """The outputs of the logistic function, but another decision."""
+
+    def decision(self, z):
+        return super().decision(z) - 1
 
 
-def steeper_on(graph, activation, z):
-    return graph("Sigmoid", graph("Mul", z, 2.0))
+class OtherTanh(HiddenTanh):
+    """Another function than its base."""
+
+    def apply(self, a):
+        a *= 2
+        super().apply(a)
+
+    def derivative(self, y):
+        return 2 * super().derivative(y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "labels", "method"),
+    [
+        ({"activation": Steeper()}, Y, "Steeper.onnx_value"),
+        ({"activation": Steeper()}, Y == 0, "Steeper.onnx_value"),
+        (
+            {"activation": OtherProbabilities()},
+            Y,
+            "OtherProbabilities.onnx_probabilities",
+        ),
+        ({"activation": OtherMarginals()}, Y == 0, "OtherMarginals.onnx_marginals"),
+        ({"activation": OtherDecision()}, Y == 0, "OtherDecision.onnx_decision"),
+        ({"hidden_activation": OtherTanh()}, Y, "OtherTanh.onnx_value"),
+    ],
+)
+def test_a_subclass_with_another_formula_is_not_exported_as_its_base(
+    parameters, labels, method
+):
+    fitted = small(penalty="least_squares", **parameters).fit(X, labels)
+    with pytest.raises(NotImplementedError, match=rf"Define {method}\(self, graph"):
+        to_onnx(fitted, X[:1], options={"raw_scores": method.endswith("decision")})
 
 
 def test_without_the_packages_the_error_says_what_to_install(monkeypatch):

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from skce.losses._base import Array, Named
+from skce.losses._base import Array, Named, valid_for
+from skce.losses._graph import Graph, Tensor, without_operators
 from skce.losses._numerics import LogOdds, project_on_simplex
 from skce.losses._penalty import Penalty
 from skce.losses.intervals import Interval
@@ -144,6 +145,16 @@ class Activation(Named):
         with np.errstate(divide="ignore"):  # log 0 = -inf is the right answer
             return np.log(self.probabilities(z))
 
+    def onnx_value(self, graph: Graph, z: Tensor) -> Tensor:
+        """`value` of logits (n, q) in an ONNX graph."""
+        raise without_operators(self, "onnx_value")
+
+    @valid_for("probabilities")
+    def onnx_probabilities(self, graph: Graph, z: Tensor) -> Tensor:
+        """`probabilities` in an ONNX graph."""
+        y = self.onnx_value(graph, z)
+        return y if self.on_simplex else graph.project_on_simplex(y)
+
 
 class ElementwiseActivation(Activation):
     """Base class of the activations in which output k depends on logit k alone.
@@ -211,3 +222,13 @@ class ElementwiseActivation(Activation):
         with np.errstate(divide="ignore"):  # log 0 = -inf is the right answer
             off, on = self.marginals(z)
             return np.log(off), np.log(on)
+
+    @valid_for("decision")
+    def onnx_decision(self, graph: Graph, z: Tensor) -> Tensor:
+        """`decision` in an ONNX graph."""
+        return self.onnx_value(graph, z) - 0.5
+
+    @valid_for("marginals")
+    def onnx_marginals(self, graph: Graph, z: Tensor) -> Tensor:
+        """P(unit on) of `marginals` in an ONNX graph."""
+        return graph("Min", graph("Max", self.onnx_value(graph, z), 0.0), 1.0)

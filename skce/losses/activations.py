@@ -16,6 +16,7 @@ from scipy.special import expit
 from skce.losses._activation import Activation, ElementwiseActivation
 from skce.losses._base import Array, look_up, own_name, valid_for
 from skce.losses._entmax import Entmax
+from skce.losses._graph import Graph, Tensor
 from skce.losses._numerics import (
     LeaveOneOut,
     LogOdds,
@@ -93,6 +94,11 @@ class Identity(ElementwiseActivation):
         """sum_k (y_k - t_k)^2 / 2."""
         residual = y - t
         return 0.5 * np.einsum("kn,kn->n", residual, residual)
+
+    @valid_for("value")
+    def onnx_value(self, graph: Graph, z: Tensor) -> Tensor:
+        """y = z."""
+        return z
 
 
 class Logistic(ElementwiseActivation):
@@ -207,6 +213,27 @@ class Logistic(ElementwiseActivation):
         """log(1 - y) and log y, shape (q, n) each."""
         return log_expit(-z), log_expit(z)
 
+    @valid_for("value")
+    def onnx_value(self, graph: Graph, z: Tensor) -> Tensor:
+        """y = 1 / (1 + exp(-z))."""
+        return graph("Sigmoid", z)
+
+    @valid_for("value", "probabilities")
+    def onnx_probabilities(self, graph: Graph, z: Tensor) -> Tensor:
+        """Softmax of log y = min(z, 0) - log(1 + exp(-|z|))."""
+        log_y = graph("Min", z, 0.0) - graph("Log", graph("Exp", -abs(z)) + 1)
+        return graph("Softmax", log_y, axis=1)
+
+    @valid_for("value", "decision")
+    def onnx_decision(self, graph: Graph, z: Tensor) -> Tensor:
+        """z."""
+        return z
+
+    @valid_for("value", "marginals")
+    def onnx_marginals(self, graph: Graph, z: Tensor) -> Tensor:
+        """y."""
+        return graph("Sigmoid", z)
+
 
 class Softmax(Activation):
     """y_k = exp(z_k) / sum_j exp(z_j); natural loss: cross-entropy.
@@ -299,6 +326,11 @@ class Softmax(Activation):
         change = np.exp(log_y) * Softmax.log_direction(self, log_y, dz)
         return -change * v.sum(axis=0)
 
+    @valid_for("value")
+    def onnx_value(self, graph: Graph, z: Tensor) -> Tensor:
+        """y_k = exp(z_k) / sum_j exp(z_j)."""
+        return graph("Softmax", z, axis=1)
+
 
 class Sparsemax(Activation):
     """y = the point of the simplex nearest to z; natural loss: the sparsemax loss.
@@ -365,6 +397,11 @@ class Sparsemax(Activation):
         # z.max - y.max is tau, as the largest logit is always in the support
         gap = np.maximum((z.max(axis=0) - y.max(axis=0)) - z, 0)
         return squares + np.einsum("kn,kn->n", t, gap)
+
+    @valid_for("value")
+    def onnx_value(self, graph: Graph, z: Tensor) -> Tensor:
+        """y = argmin over the simplex of |y - z|^2."""
+        return graph.project_on_simplex(z)
 
 
 ACTIVATIONS = {

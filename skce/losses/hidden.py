@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from skce.losses._base import Array, Named, look_up, own_name, valid_for
+from skce.losses._graph import Graph, Tensor, without_operators
 
 __all__ = [
     "HIDDEN_ACTIVATIONS",
@@ -110,6 +111,10 @@ class HiddenActivation(Named):
             "second-order solvers need it."
         )
 
+    def onnx_value(self, graph: Graph, a: Tensor) -> Tensor:
+        """f(a) in an ONNX graph, for the export."""
+        raise without_operators(self, "onnx_value")
+
 
 class HiddenIdentity(HiddenActivation):
     """y = a.
@@ -138,6 +143,11 @@ class HiddenIdentity(HiddenActivation):
     def second_derivative(self, y: Array) -> Array:
         """0."""
         return np.zeros_like(y)
+
+    @valid_for("apply")
+    def onnx_value(self, graph: Graph, a: Tensor) -> Tensor:
+        """a."""
+        return a
 
 
 class HiddenTanh(HiddenActivation):
@@ -177,6 +187,11 @@ class HiddenTanh(HiddenActivation):
         """-2 y (1 - y^2)."""
         return -2 * y * (1 - y * y)
 
+    @valid_for("apply")
+    def onnx_value(self, graph: Graph, a: Tensor) -> Tensor:
+        """tanh(a)."""
+        return graph("Tanh", a)
+
 
 class HiddenLogistic(HiddenActivation):
     """y = 1 / (1 + exp(-a)), to an absolute error of one spacing of floats at 1.
@@ -214,6 +229,11 @@ class HiddenLogistic(HiddenActivation):
         """y (1 - y) (1 - 2 y)."""
         return y * (1 - y) * (1 - 2 * y)
 
+    @valid_for("apply")
+    def onnx_value(self, graph: Graph, a: Tensor) -> Tensor:
+        """1 / (1 + exp(-a))."""
+        return graph("Sigmoid", a)
+
 
 class HiddenReLU(HiddenActivation):
     """y = max(a, 0), with derivative 0 at a = 0.
@@ -248,6 +268,11 @@ class HiddenReLU(HiddenActivation):
     def second_derivative(self, y: Array) -> Array:
         """0."""
         return np.zeros_like(y)
+
+    @valid_for("apply")
+    def onnx_value(self, graph: Graph, a: Tensor) -> Tensor:
+        """max(a, 0)."""
+        return graph("Relu", a)
 
 
 def _logistic(a: Array) -> Array:
@@ -296,6 +321,11 @@ class HiddenSoftplus(HiddenActivation):
         s = _logistic(a)
         return s * (1 - s)
 
+    @valid_for("apply")
+    def onnx_value(self, graph: Graph, a: Tensor) -> Tensor:
+        """max(a, 0) + log(1 + exp(-|a|))."""
+        return graph("Relu", a) + graph("Log", graph("Exp", -abs(a)) + 1)
+
 
 class HiddenSiLU(HiddenActivation):
     """y = a / (1 + exp(-a)), the sigmoid linear unit, also called swish.
@@ -336,6 +366,11 @@ class HiddenSiLU(HiddenActivation):
         s = _logistic(a)
         return s * (1 - s) * (2 + a * (1 - 2 * s))
 
+    @valid_for("apply")
+    def onnx_value(self, graph: Graph, a: Tensor) -> Tensor:
+        """a (1 + tanh(a / 2)) / 2: runtimes may lack the fusion of a Sigmoid(a)."""
+        return a * 0.5 * (graph("Tanh", a * 0.5) + 1)
+
 
 class HiddenGELU(HiddenActivation):
     """y = a P(N(0, 1) <= a), the Gaussian error linear unit.
@@ -374,6 +409,12 @@ class HiddenGELU(HiddenActivation):
     def second_derivative(self, a: Array) -> Array:
         """phi(a) (2 - a^2)."""
         return self._density(a) * (2 - np.square(np.clip(a, -40, 40)))
+
+    @valid_for("apply")
+    def onnx_value(self, graph: Graph, a: Tensor) -> Tensor:
+        """a (1 + erf(a / sqrt(2))) / 2; runtimes have erf in float32 alone."""
+        erf = graph("Erf", graph.cast(a * np.sqrt(0.5), "float32"))
+        return a * (graph.cast(erf, graph.dtype.name) + 1) * 0.5
 
 
 HIDDEN_ACTIVATIONS = {
