@@ -14,15 +14,11 @@ from skce.losses.pairings import (
     pairing_status,
 )
 from skce.losses.penalties import (
+    PARAMETRIC_PENALTIES,
     PENALTIES,
-    Asymmetric,
-    CrammerSingerHinge,
-    Focal,
-    GeneralizedCrossEntropy,
-    LogitAdjusted,
-    PartialLabels,
+    LogOddsPenalty,
+    LogPenalty,
     Penalty,
-    SymmetricCrossEntropy,
 )
 
 # Every pair that can be fitted, the degenerate one included
@@ -35,21 +31,24 @@ PAIRINGS = [pair(*names) for names in NAMES]
 INSTANCES = [Entmax(1.001), Entmax(1.2), Entmax(2)]
 PAIRINGS += [pair(f, penalty) for f in INSTANCES for penalty in legal_penalties(f)]
 # Penalties with parameters, which have no name, and the activations they are meant for
+MEANT_FOR = {LogPenalty: "softmax", LogOddsPenalty: "logistic", Penalty: "identity"}
 WITH_PARAMETERS = [
-    ("softmax", Focal(1.5)),
-    ("softmax", GeneralizedCrossEntropy(0.7)),
-    ("softmax", SymmetricCrossEntropy()),
-    ("softmax", LogitAdjusted()),
-    ("softmax", PartialLabels()),
-    ("identity", CrammerSingerHinge()),
-    ("logistic", Asymmetric()),
+    (next(f for base, f in MEANT_FOR.items() if issubclass(kind, base)), kind())
+    for kind in PARAMETRIC_PENALTIES
 ]
 DEGENERATE = [names for names in NAMES if pairing_status(*names) == "degenerate"]
 # ... and those of the package, where a test has the formulas of each: the registries
 # can have more entries than these
-BUILT_IN_ACTIVATIONS = ("identity", "logistic", "softmax", "entmax", "sparsemax")
-BUILT_IN_PENALTIES = ("least_squares", "cross_entropy", "binary_cross_entropy")
-BUILT_IN_HIDDEN = tuple(HIDDEN_ACTIVATIONS)
+
+
+def built_in(registry):
+    """The names in a registry whose classes are those of the package."""
+    return tuple(n for n, f in registry.items() if type(f).__module__[:5] == "skce.")
+
+
+BUILT_IN_ACTIVATIONS = built_in(ACTIVATIONS)
+BUILT_IN_PENALTIES = built_in(PENALTIES)
+BUILT_IN_HIDDEN = built_in(HIDDEN_ACTIVATIONS)
 BUILT_IN = [
     (activation, penalty)
     for activation, penalty in NAMES

@@ -6,6 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from problems import BUILT_IN, BUILT_IN_ACTIVATIONS, BUILT_IN_PENALTIES
+
+from skce import pairing_status
+from skce.losses import penalties
 
 ROOT = Path(__file__).parents[1]
 API = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
@@ -118,3 +122,40 @@ def test_every_page_is_in_a_table_of_contents():
     )
     named = set(re.findall(r"^(?:.*<)?(\w+)>?$", "".join(tables), flags=re.MULTILINE))
     assert pages <= named
+
+
+def rows_below(page, heading):
+    """The cells of the table that begins with this heading, without markup."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    table = text[text.index(f"| {heading} |") :].partition("\n\n")[0]
+    lines = [line.strip("|").split("|") for line in table.splitlines()]
+    return [
+        [cell.strip(" `*") for cell in line] for line in lines if "---" not in line[0]
+    ]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/choosing.md"])
+def test_the_table_of_pairs_has_every_pair_and_its_status(page):
+    (_, *names, _), *rows = rows_below(page, "activation \\ penalty")
+    assert sorted(names) == sorted(BUILT_IN_PENALTIES)
+    assert sorted(row[0] for row in rows) == sorted(BUILT_IN_ACTIVATIONS)
+    for activation, *statuses, _ in rows:
+        expected = [pairing_status(activation, name) for name in names]
+        assert statuses == expected, activation
+
+
+def test_the_page_says_what_each_pair_estimates():
+    rows = {
+        row[0].replace("`", "") for row in rows_below("docs/choosing.md", "pair")[1:]
+    }
+    assert {" x ".join(names) for names in BUILT_IN} <= rows
+    last = {row.partition(" x ")[2] for row in rows}
+    assert {kind.__name__ for kind in penalties.PARAMETRIC_PENALTIES} <= last
+
+
+def test_every_penalty_is_in_a_registry():
+    registered = {*map(type, penalties.PENALTIES.values())}
+    registered |= penalties.PARAMETRIC_PENALTIES.keys()
+    bases = {penalties.Penalty, penalties.LogPenalty, penalties.LogOddsPenalty}
+    public = [getattr(penalties, name) for name in penalties.__all__]
+    assert registered | bases == {kind for kind in public if inspect.isclass(kind)}

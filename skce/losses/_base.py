@@ -15,6 +15,7 @@ __all__ = [
     "look_up",
     "own_name",
     "same_attributes",
+    "snake_case",
     "valid_for",
 ]
 
@@ -45,7 +46,7 @@ class Named:
     def name(self) -> str:
         """The name in the registry, or the class name in snake case."""
         parameters = repr(self).removeprefix(type(self).__name__).removesuffix("()")
-        return _snake_case(type(self).__name__) + parameters
+        return snake_case(type(self).__name__) + parameters
 
     def __repr__(self) -> str:
         parameters = [f"{name}={value!r}" for name, value in vars(self).items()]
@@ -137,7 +138,7 @@ class Named:
         )
 
 
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
     """Return "LogCosh" as "log_cosh" and "LeakyReLU" as "leaky_relu"."""
     return re.sub(r"(?<=[^_])(?=[A-Z][a-z])", "_", name).lower()
 

@@ -10,7 +10,7 @@ penalty, subclass `Penalty`; pass an instance of it to the classifier, or regist
 import numpy as np
 from scipy.special import expit, xlogy
 
-from skce.losses._base import Array, look_up, own_name
+from skce.losses._base import Array, look_up, own_name, snake_case
 from skce.losses._hard_labels import CrammerSingerHinge, SymmetricCrossEntropy
 from skce.losses._long_tails import Asymmetric, LogitAdjusted
 from skce.losses._partial_labels import PartialLabels
@@ -18,6 +18,7 @@ from skce.losses._penalty import LogOddsPenalty, LogPenalty, Penalty, check_numb
 from skce.losses.intervals import REAL_LINE, Interval
 
 __all__ = [
+    "PARAMETRIC_PENALTIES",
     "PENALTIES",
     "Asymmetric",
     "BinaryCrossEntropy",
@@ -269,6 +270,17 @@ PENALTIES = {
     for penalty in (LeastSquares(), CrossEntropy(), BinaryCrossEntropy())
 }
 
+# Classes with parameters, which are passed as instances and not by name; and what else
+# they are called, for the hint of an error
+PARAMETRIC_PENALTIES: dict[type[Penalty], tuple[str, ...]] = {
+    Focal: (),
+    GeneralizedCrossEntropy: ("gce",),
+    SymmetricCrossEntropy: ("sce", "sl"),
+    CrammerSingerHinge: ("hinge", "crammer_singer", "svm"),
+    LogitAdjusted: ("logit_adjustment",),
+    PartialLabels: ("censored", "partial"),
+    Asymmetric: ("asl",),
+}
 
 # The names in other libraries, for the hint of an error
 SYNONYMS = {
@@ -281,21 +293,6 @@ SYNONYMS = {
     "bce": "binary_cross_entropy",
     "binary_crossentropy": "binary_cross_entropy",
 } | {name.replace("_", "-"): name for name in PENALTIES}
-
-# ... and what to write instead of a name
-WITH_PARAMETERS = {
-    name: example
-    for example, names in {
-        "Focal(gamma=2)": ("focal",),
-        "GeneralizedCrossEntropy(q=0.7)": ("generalized_cross_entropy", "gce"),
-        "SymmetricCrossEntropy(a=0.1, b=1)": ("symmetric_cross_entropy", "sce", "sl"),
-        "CrammerSingerHinge(temperature=0.1)": ("hinge", "crammer_singer", "svm"),
-        "LogitAdjusted(tau=1)": ("logit_adjusted", "logit_adjustment"),
-        "PartialLabels()": ("censored", "partial", "partial_labels"),
-        "Asymmetric(gamma_neg=4)": ("asymmetric", "asl"),
-    }.items()
-    for name in names
-}
 
 
 def get_penalty(penalty: object) -> Penalty:
@@ -334,7 +331,8 @@ def _penalty_hint(penalty: object) -> str:
     own = str(penalty).lower().removesuffix("_loss")
     if own in ("sparsemax", "entmax"):
         return f". The {own} loss is activation={own!r}, penalty='natural'."
-    if own in WITH_PARAMETERS:
-        return f". It has parameters: write skce.losses.{WITH_PARAMETERS[own]}."
+    for kind, synonyms in PARAMETRIC_PENALTIES.items():
+        if own in (snake_case(kind.__name__), *synonyms):
+            return f". It has parameters: write skce.losses.{kind()!r}."
     meant = SYNONYMS.get(str(penalty).lower())
     return f". Did you mean {meant!r}?" if meant else "."
