@@ -1,4 +1,6 @@
 import pickle
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ from sklearn.model_selection import GridSearchCV
 
 from skce import PairedMLPClassifier
 from skce.losses._numerics import negentropy
-from skce.losses.activations import ElementwiseActivation
+from skce.losses.activations import ACTIVATIONS, ElementwiseActivation
 from skce.losses.hidden import HiddenReLU
 from skce.losses.intervals import REAL_LINE, Interval
-from skce.losses.pairings import pair
+from skce.losses.pairings import legal_penalties, pair, pairing_status
 from skce.losses.penalties import (
+    PARAMETRIC_PENALTIES,
     PENALTIES,
     CrossEntropy,
     Focal,
@@ -245,3 +248,69 @@ def test_names_are_derived_from_class_and_parameters():
     assert GeneralizedCrossEntropy(0.7).name == "generalized_cross_entropy(q=0.7)"
     shown = str(pair("softmax", GeneralizedCrossEntropy(0.7)))
     assert shown == "softmax x generalized_cross_entropy(q=0.7)"
+
+
+# Numbers of which each parameter takes those of its range: its ends, and just inside
+NUMBERS = [0, 1e-9, 1e-4, 0.5, 1 - 1e-16, 1, 1.5, 2 - 1e-9, 2, 1e4, 1e9]
+
+
+def with_numbers(numbers):
+    """All classes with parameters, each parameter set to each of these numbers."""
+    activations = {type(f) for f in ACTIVATIONS.values() if f.get_params()}
+    for kind in sorted({*PARAMETRIC_PENALTIES, *activations}, key=str):
+        for name, default in kind().get_params().items():
+            if default is not None:
+                yield from (partial(kind, **{name: number}) for number in numbers)
+
+
+def allowed():
+    for make in with_numbers([*NUMBERS, *(-number for number in NUMBERS)]):
+        with suppress(ValueError):
+            yield make()
+
+
+def logits_everywhere(q, dtype):
+    """Equal ones, and differences from rounding errors to underflow."""
+    rng = np.random.default_rng(0)
+    ends = [(0, 1), (12, 18), (30, 40), (85, 105), (700, 800)]
+    sizes = np.concatenate([rng.uniform(*pair, (q, 40)) for pair in ends], axis=1)
+    signs = rng.choice([-1, 0, 1], sizes.shape)
+    return np.concatenate([sizes * signs, np.zeros((q, 1))], axis=1).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("function", [*allowed()], ids=str)
+def test_results_are_finite_for_every_parameter_that_is_allowed(function, dtype):
+    z = logits_everywhere(3, dtype)
+    rng = np.random.default_rng(1)
+    shares, labels = (
+        rng.dirichlet(np.ones(3), z.shape[1]),
+        rng.integers(3, size=z.shape[1]),
+    )
+    if isinstance(function, Penalty):
+        function = function.for_frequencies(lambda: np.array([1e-300, 0.5, 0.5]))
+        pairs = [(f, function) for f in ACTIVATIONS]
+    else:
+        pairs = [(function, penalty) for penalty in legal_penalties(function)]
+    for names in pairs:
+        if pairing_status(*names) in ("undefined", "degenerate"):
+            continue
+        pairing = pair(*names)
+        for t in (np.eye(3)[labels].T.astype(dtype), shares.T.astype(dtype)):
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                arrays = [
+                    *pairing.loss_and_delta(z, t),
+                    pairing.delta_derivative(
+                        z, t, rng.normal(size=z.shape).astype(dtype)
+                    ),
+                ]
+            assert all(np.isfinite(array).all() for array in arrays), names
+
+
+@pytest.mark.parametrize(
+    "make", [*with_numbers([5e-324, 1e-310, 1e300, np.nan])], ids=str
+)
+def test_parameters_of_a_size_that_cannot_be_computed_are_refused(make):
+    ((name, _),) = make.keywords.items()
+    with pytest.raises(ValueError, match=f"{name}=.* must be a number "):
+        make()
