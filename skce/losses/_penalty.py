@@ -13,10 +13,22 @@ from skce.losses.intervals import Interval
 __all__ = ["LogOddsPenalty", "LogPenalty", "Penalty", "check_number"]
 
 
+# Numbers whose quotients and products with logits stay in the range of float32
+SIZES = Interval(1e-9, 1e9, low_closed=True, high_closed=True)
+
+
 def check_number(name: str, value: object, interval: Interval) -> None:
-    """Raise a ValueError if the parameter `name` is not a number in the interval."""
+    """Raise a ValueError if the parameter `name` is not a number in the interval.
+
+    Or if it is neither 0 nor of a size for which formulas can be computed.
+    """
     if not (isinstance(value, Real) and float(value) in interval):
         raise ValueError(f"{name}={value!r} must be a number in {interval}.")
+    if value and abs(float(value)) not in SIZES:
+        raise ValueError(
+            f"{name}={value!r} must be a number of a size in {SIZES}"
+            f"{', or 0' if 0.0 in interval else ''}: beyond, float32 does not suffice."
+        )
 
 
 class Penalty(Named):

@@ -208,8 +208,8 @@ class Focal(LogPenalty):
         m, ratio = self._parts(log_y)
         y, gamma = np.exp(log_y), float(self.gamma)
         # infinite at y = 1 for gamma < 1, where d log y / d z tends to 0 faster
-        with np.errstate(divide="ignore"):
-            power = np.where(m > 0, m ** (gamma - 1), 0)
+        on = m >= np.finfo(m.dtype).tiny
+        power = np.where(on, np.where(on, m, 1) ** (gamma - 1), 0)
         return t * gamma * power * y * (2 + log_y - (gamma - 1) * y * ratio)
 
 
