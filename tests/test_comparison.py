@@ -28,7 +28,7 @@ from skce import (
     pairing_grid,
 )
 from skce.inspection import PairingComparison
-from skce.losses.penalties import CrossEntropy
+from skce.losses.penalties import CrossEntropy, LogitAdjusted
 
 X, y = load_iris(return_X_y=True)
 TWO = [("softmax", "cross_entropy"), ("logistic", "least_squares")]
@@ -455,3 +455,16 @@ def test_ratio_of_test_to_training_rows_is_averaged_over_the_folds():
     )
     ratios = [len(test) / len(train) for train, test in folds]
     assert found.test_to_train == pytest.approx(np.mean(ratios))
+
+
+def test_pairs_that_differ_in_what_their_name_does_not_show_have_two_names():
+    penalties = [LogitAdjusted(frequencies=f) for f in [(1, 2, 3), (3, 2, 1)]]
+    pairings = [("softmax", penalty) for penalty in (*penalties, "cross_entropy")]
+    comparison = compare_pairings(pipeline(), X, y, pairings=pairings, cv=2)
+    assert comparison.names == [
+        "Softmax() x LogitAdjusted(tau=1.0, frequencies=(1, 2, 3))",
+        "Softmax() x LogitAdjusted(tau=1.0, frequencies=(3, 2, 1))",
+        "softmax x cross_entropy",
+    ]
+    with pytest.raises(ValueError, match=r"logit_adjusted.* twice"):
+        compare_pairings(pipeline(), X, y, pairings=[*pairings, pairings[0]])

@@ -1,5 +1,6 @@
 """The estimators that `compare_pairings` compares, one per pair."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -7,7 +8,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator, clone
 
-from skce.losses.pairings import pair, pairing_grid
+from skce.losses.pairings import Pairing, pair, pairing_grid
 
 __all__ = ["Candidate", "Pair", "make_candidates", "named_pairs"]
 
@@ -89,8 +90,12 @@ def _check_search_space(estimator: Any) -> None:
 
 
 def named_pairs(pairings: Iterable[Any]) -> dict[str, Pair]:
-    """Return the pairs by name, in the order given."""
-    named: dict[str, Pair] = {}
+    """Return the pairs by name, in the order given.
+
+    Pairs of one name, such as those of a penalty whose name does not show all of its
+    parameters, are told apart by the expressions that make them.
+    """
+    pairs: list[tuple[Pair, Pairing]] = []
     for given in _flattened(pairings):
         if not isinstance(given, list | tuple) or len(given) != 2:
             raise ValueError(
@@ -98,13 +103,19 @@ def named_pairs(pairings: Iterable[Any]) -> dict[str, Pair]:
                 'as ("softmax", "cross_entropy").'
             )
         activation, penalty = given
-        name = str(pair(activation, penalty))
+        pairs.append(((activation, penalty), pair(activation, penalty)))
+    counts = Counter(str(pairing) for _, pairing in pairs)
+    named: dict[str, Pair] = {}
+    for names, pairing in pairs:
+        name = str(pairing)
+        if counts[name] > 1:
+            name = f"{pairing.activation!r} x {pairing.penalty!r}"
         if name in named:
             raise ValueError(
-                f"pairings has {name} twice: leave one out, or give user-defined "
+                f"pairings has {pairing} twice: leave one out, or give user-defined "
                 "penalties different names."
             )
-        named[name] = (activation, penalty)
+        named[name] = names
     if not named:
         raise ValueError("pairings is empty: give at least one (activation, penalty).")
     return named
