@@ -19,11 +19,9 @@ from problems import (
 )
 
 from skce import pairing_grid, pairing_status
-from skce.losses import pairings
 from skce.losses.activations import ACTIVATIONS, Softmax
 from skce.losses.pairings import (
     ComposedPairing,
-    FusedPairing,
     LogComposedPairing,
     legal_penalties,
     pair,
@@ -488,17 +486,6 @@ def test_a_subclass_that_changes_a_formula_has_its_own_name():
 def test_the_natural_loss_of_sparsemax_has_one_name():
     assert str(pair("sparsemax", "natural")) == "sparsemax x natural"
     assert legal_penalties("sparsemax")[0] == "natural"
-
-
-class FusedExponentialHuber(FusedPairing):
-    activation_type = Exponential
-    penalty_type = Huber
-
-
-def test_a_user_defined_fused_pair_can_be_registered(monkeypatch):
-    monkeypatch.setattr(pairings, "FUSED", [*pairings.FUSED, FusedExponentialHuber])
-    assert type(pair(Exponential(), Huber())) is FusedExponentialHuber
-    assert type(pair("softmax", Huber())) is ComposedPairing
 
 
 class SuperHalf(Softmax):

@@ -3,19 +3,18 @@
 Shapes: logits z, targets t and directions dz are (q, n), units x rows. A loss is
 (n,), one number per row, summed over the outputs. delta = d loss / dz is (q, n).
 
-`pair` takes the first of these that exists: the natural loss of the activation; a
-user-defined fused pair; else the composition of the activation's Jacobian and the
-penalty's derivative by the chain rule, in log y or log(y / (1 - y)) where both sides
-are exact in it.
+`pair` takes the natural loss of the activation where the penalty is that; else it
+composes the activation's Jacobian and the penalty's derivative by the chain rule, in
+log y or log(y / (1 - y)) where both sides are exact in it.
 """
 
 from collections.abc import Callable
 from copy import copy
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
-from skce.losses._base import Array, follows
+from skce.losses._base import Array
 from skce.losses._explanations import why_degenerate, why_undefined
 from skce.losses._status import legal_penalties, pairing_grid, pairing_status
 from skce.losses.activations import Activation, get_activation
@@ -24,7 +23,6 @@ from skce.losses.penalties import LogOddsPenalty, LogPenalty, Penalty, get_penal
 __all__ = [
     "ComposedPairing",
     "DegeneratePairingWarning",
-    "FusedPairing",
     "LogComposedPairing",
     "LogOddsPairing",
     "NaturalPairing",
@@ -252,46 +250,6 @@ class LogOddsPairing(Pairing):
         return odds.curvature(dz, slope, rho.log_odds_second_derivative(t, odds.value))
 
 
-class FusedPairing(Pairing):
-    """Base class of the pairs that are written directly on the logits.
-
-    Subclasses define the two attributes, `loss_and_delta` and, for second-order
-    solvers, `delta_derivative`. Appended to `FUSED`, such a class serves instances of
-    the two types and of their subclasses, except those that override a formula.
-
-    Attributes
-    ----------
-    activation_type : type of Activation
-    penalty_type : type of Penalty
-
-    Examples
-    --------
-    >>> from skce.losses import Identity, LeastSquares
-    >>> from skce.losses.pairings import FusedPairing
-    >>> class LinearLeastSquares(FusedPairing):
-    ...     activation_type = Identity
-    ...     penalty_type = LeastSquares
-    ...     def loss_and_delta(self, z, t, labels=False, out=None):
-    ...         return ((z - t) ** 2).sum(axis=0) / 2, z - t
-    >>> LinearLeastSquares.matches(Identity(), LeastSquares())
-    True
-    """
-
-    activation_type: ClassVar[type[Activation]]
-    penalty_type: ClassVar[type[Penalty]]
-
-    @classmethod
-    def matches(cls, activation: Activation, penalty: Penalty) -> bool:
-        """Tell whether the class computes the loss of this pair."""
-        return follows(activation, cls.activation_type) and follows(
-            penalty, cls.penalty_type
-        )
-
-
-# User-defined pairs whose composition is numerically unstable at |z| = 800; the tests
-# check that those of the package are not. `pair` takes the first that matches.
-FUSED: list[type[FusedPairing]] = []
-
 # The name of a class in files that were stored before it was merged into another
 SoftmaxBinaryCrossEntropy = LogOddsPairing
 
@@ -338,9 +296,6 @@ def _kind(activation: Activation, penalty: Penalty, status: str) -> type[Pairing
     """Choose the class of a pair that is not undefined."""
     if status == "natural":
         return NaturalPairing
-    for fused in FUSED:
-        if fused.matches(activation, penalty):
-            return fused
     in_log_odds = isinstance(penalty, LogOddsPenalty) and penalty.is_by_log_odds
     if in_log_odds and activation.log_odds is not None:
         return LogOddsPairing
