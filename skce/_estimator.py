@@ -222,12 +222,21 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         # callbacks know an estimator by its identity
         event_data = {"estimator": self, **given.event_data}
         with np.errstate(**QUIET), replaced_when_whole(self) as fitted:
-            return fitted._solve(given, checkpoint, context, event_data)
+            fits, task = fitted._solve(given, checkpoint, context, event_data)
+        if task is not None:
+            task.end_fit()
+        return fits
 
     def _solve(self, given, checkpoint, context, event_data):
-        """Solve the problem, set the fitted attributes of a copy, and return the Fits.
+        """Solve the problem, and set the fitted attributes of a copy.
 
         The estimator itself is still that of the previous fit, or not fitted.
+
+        Returns
+        -------
+        fits : Fits
+        task : FitTask or None
+            Of the whole fit, which has not ended.
         """
         random_state = check_random_state(self.random_state)
         plan = Plan.of(self)
@@ -249,11 +258,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             first = stored_start(checkpoint, problem.network, first)
         starts = new_starts(self, problem, first, grow, random_state)
         interrupt = Interrupt()
-        attributes_at = partial(_fitted_parameters, problem)
-        features = self._of_features
-        task = begin_fit(
-            context, event_data, lambda theta: features | attributes_at(theta)
-        )
+        task = begin_fit(context, event_data, partial(self._fitted_at, problem))
         try:
             with resumable(checkpoint, self, problem, starts, interrupt) as logged:
                 fits = fit_from_starts(logged, starts, plan, task, interrupt)
@@ -263,13 +268,11 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         # if the rows are lost, the caller raises an error instead
         if advice is not None and fits.interrupt.lost is None:
             warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
-        vars(self).update(attributes_at(theta))
+        vars(self).update(_fitted_parameters(problem, theta))
         self._keep_record(fits, problem)
-        if task is not None:
-            task.end(theta)
         if self.moderated:  # last, so that Ctrl-C loses nothing else
             self._moderate(problem, theta)
-        return fits
+        return fits, task
 
     def _architecture(self):
         """Return the pairing, and a function that makes a Network.
@@ -335,19 +338,21 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         # one for each start, as it has a fitted copy of the estimator
         return lambda: watch(score_of(scorer, self, attributes_at, rows))
 
-    @property
-    def _of_features(self):
-        """The attributes that describe the features, by name."""
+    def _fitted_at(self, problem, theta):
+        """Return a clone that is fitted with some parameters, without a record."""
+        fitted = clone(self)
         names = ("n_features_in_", "feature_names_in_")
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+        vars(fitted).update(
+            {name: getattr(self, name) for name in names if hasattr(self, name)}
+        )
+        vars(fitted).update(_fitted_parameters(problem, theta))
+        return fitted
 
     def _broken_fit(self, error, problem):
         """Return the error of a fit whose objective overflowed."""
         best, kept = None, "no iteration had ended"
         if error.solution is not None:
-            best = clone(self)
-            parameters = _fitted_parameters(problem, error.solution.theta)
-            vars(best).update(self._of_features | parameters)
+            best = self._fitted_at(problem, error.solution.theta)
             fits = Fits([Outcome(None, error.solution, error.stages)])
             best._keep_record(fits, problem)
             kept = "the error's attribute best is fitted with the last good weights"

@@ -83,6 +83,44 @@ def test_callbacks_see_networks_for_x_as_it_is():
     np.testing.assert_allclose(recorder.losses, clf.loss_curve_, rtol=1e-6)
 
 
+class Predictor:
+    """Keeps what it is handed, and predicts at the end of each task."""
+
+    def __init__(self):
+        self.handed, self.scores = {}, []
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+        fitted_estimator.predict_proba(X)  # warns of feature names of another fit
+        self.handed[context.task_name] = set(vars(fitted_estimator))
+        if context.task_name == "fit":
+            own = estimator.score(X, y), fitted_estimator.score(X, y)
+            self.scores.append(own)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("moderated", [False, True])
+def test_callbacks_see_the_fit_at_hand_and_nothing_of_the_one_before(moderated):
+    predictor = Predictor()
+    clf = classifier(moderated=moderated).set_callbacks(predictor)
+    frame = pytest.importorskip("pandas").DataFrame(X, columns=list("abcd"))
+    scores = []
+    for rows, y in [(frame, Y), (X[:, :2], (Y + 1) % 3), (frame[["b", "c"]], Y)]:
+        clf.fit(rows, y)
+        scores.append(clf.score(rows, y))
+        names = {"feature_names_in_"} if hasattr(rows, "iloc") else set()
+        for handed in predictor.handed.values():
+            assert handed & {"feature_names_in_"} == names
+        # of a fit that has not ended there is no record
+        assert "loss_" not in predictor.handed["iteration"]
+        assert predictor.handed["fit"] >= {"loss_", "n_iter_", "history_"}
+    assert predictor.scores == [(score, score) for score in scores]
+
+
 @needs_callbacks
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("early_stopping", [False, True])

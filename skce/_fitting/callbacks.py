@@ -47,26 +47,38 @@ class FitTask:
     context : CallbackContext
     event_data : dict
         The estimator, X, y and metadata.
-    attributes_at : callable
-        From theta to the fitted attributes that a prediction needs.
+    fitted_at : callable
+        From theta to a fitted estimator.
     """
 
     context: object
     event_data: dict
-    attributes_at: Callable
+    fitted_at: Callable
 
     def begin(self, name, max_subtasks=0):
         """Begin a subtask."""
         context = self.context.subcontext(name, max_subtasks=max_subtasks)
         context.call_on_fit_task_begin(**self.event_data)
-        return FitTask(context, self.event_data, self.attributes_at)
+        return FitTask(context, self.event_data, self.fitted_at)
 
     def end(self, theta=None):
         """End the task, at `theta` if it has one; return whether to stop."""
-        at = None if theta is None else lambda: self.attributes_at(theta)
+
+        def attributes():
+            # scikit-learn sets them on a copy of the estimator, of which nothing of a
+            # previous fit is to be left
+            return {"__dict__": vars(self.fitted_at(theta))}
+
+        return self._end(None if theta is None else attributes)
+
+    def end_fit(self):
+        """End the task of a whole fit, which the estimator itself has taken over."""
+        self._end({})
+
+    def _end(self, attributes):
         return bool(
             self.context.call_on_fit_task_end(
-                **self.event_data, reconstruction_attributes=at
+                **self.event_data, reconstruction_attributes=attributes
             )
         )
 
@@ -103,14 +115,14 @@ class IterationTasks(Listener):
             self._current = None
 
 
-def begin_fit(context, event_data, attributes_at):
+def begin_fit(context, event_data, fitted_at):
     """Begin the task of a whole fit.
 
     Parameters
     ----------
     context : CallbackContext or None
         None before scikit-learn 1.9.
-    event_data, attributes_at
+    event_data, fitted_at
         See `FitTask`.
 
     Returns
@@ -124,4 +136,4 @@ def begin_fit(context, event_data, attributes_at):
     # A task for each iteration costs more than a small fit's iteration itself
     if not getattr(event_data["estimator"], "_skl_callbacks", None):
         return None
-    return FitTask(context, event_data, attributes_at)
+    return FitTask(context, event_data, fitted_at)
