@@ -158,6 +158,32 @@ def test_a_limit_of_another_thread_is_kept_and_leaves_nothing_behind(limit, ends
     assert set(settings()) == {2}
 
 
+@pytest.mark.parametrize("limit", [1, 3])
+def test_a_limit_of_one_thread_is_kept_after_that_of_another_thread(limit):
+    """The two read alike: one thread that the end of a limit left, and a limit of 1."""
+
+    def fit(barrier):
+        with_blas_held(lambda budget: [barrier.wait() for _ in range(2)])
+        barrier.wait()
+
+    def limited(barrier):
+        barrier.wait()
+        with threadpool_limits(limit, user_api="blas"):
+            barrier.wait()
+            barrier.wait()
+
+    def limited_to_one(barrier):
+        with threadpool_limits(1, user_api="blas"):
+            for _ in range(3):
+                assert with_blas_held(lambda budget: budget) == 1
+                assert set(settings()) == {1}
+
+    in_two_threads(fit, limited)
+    # in a thread without limits of its own, as those of the main thread last
+    in_two_threads(limited_to_one, lambda barrier: None)
+    assert with_blas_held(lambda budget: budget) == 2
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_child_forked_inside_is_not_limited():

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ _lock = Lock()
 _holders: list[Any] = []
 # What each library had before, None while none is held
 _before: list[int] | None = None
-# What a library had before another program took it over, see `_restore`
+# What a library had before another thread took it over, see `_restore`
 _taken_over: dict[Any, int] = {}
 
 
@@ -53,8 +53,8 @@ def _libraries():
 
 
 def _release(library, force=False):
-    # From 3.7 on, threadpoolctl lets one Python thread alone set OpenBLAS: the first
-    # that did, for as long as it lives, or as its `with threadpool_limits` lasts
+    # threadpoolctl lets one Python thread alone set OpenBLAS: the first that did, for
+    # as long as it lives, or as its `with threadpool_limits` lasts
     if hasattr(library, "clear_controlling_thread"):
         library.clear_controlling_thread(force=force)
 
@@ -89,6 +89,8 @@ def _enter(held):
         _holders.append(held)
         if len(_holders) == 1:
             for library in _libraries():
+                if library.num_threads == 1:  # perhaps a limit of the user's
+                    continue
                 _release(library, force=True)
                 library.set_num_threads(1)
                 _release(library)
@@ -114,6 +116,8 @@ def _restore():
     if _before is None:
         return
     for library, number in zip(_libraries(), _before, strict=True):
+        if number == 1:  # it was not changed
+            continue
         if library.num_threads == 1:
             library.set_num_threads(number)
             _release(library)
@@ -123,13 +127,24 @@ def _restore():
 
 
 def _take_back():
-    """Undo what the end of another thread's limit has set; see `_restore`."""
-    for library, number in list(_taken_over.items()):
+    """Undo what the end of another thread's limit has set; see `_restore`.
+
+    A limit of one thread that is in force is not: a new thread cannot change it.
+    """
+    if any(library.num_threads == 1 for library in _taken_over):
+        setter = Thread(target=_set_taken_over)
+        setter.start()
+        setter.join()
+    for library in list(_taken_over):
+        if library.num_threads != 1:  # or it was set to something since
+            del _taken_over[library]
+
+
+def _set_taken_over():
+    for library, number in _taken_over.items():
         if library.num_threads == 1:
             library.set_num_threads(number)
             _release(library)
-        if library.num_threads != 1:  # or it was set to something since
-            del _taken_over[library]
 
 
 def _forget_holders():
