@@ -1,5 +1,6 @@
 """The classifier inside scikit-learn's meta-estimators, displays and inspection."""
 
+import warnings
 from functools import partial
 from itertools import chain, repeat
 
@@ -21,8 +22,10 @@ from sklearn.inspection import (
     permutation_importance,
 )
 from sklearn.model_selection import (
+    FixedThresholdClassifier,
     GridSearchCV,
     StratifiedKFold,
+    TunedThresholdClassifierCV,
     cross_val_predict,
     cross_val_score,
 )
@@ -124,6 +127,7 @@ WITHIN = {
     "calibration": lambda c: CalibratedClassifierCV(c, cv=3).fit,
     "bagging": lambda c: BaggingClassifier(c, n_estimators=3).fit,
     "voting": lambda c: VotingClassifier([("a", c), ("b", c)]).fit,
+    "tuned threshold": lambda c: TunedThresholdClassifierCV(c, cv=2).fit,
     "pipeline in a search": lambda c: GridSearchCV(
         Pipeline([("c", c)]), {"c__alpha": [1, 10]}, cv=2
     ).fit,
@@ -132,6 +136,7 @@ ALONE = {
     "classifier": lambda c: c.fit,
     "pipeline": lambda c: make_pipeline(StandardScaler(), c).fit,
     "refit": lambda c: GridSearchCV(c, {"alpha": [1]}, cv=2).fit,
+    "threshold": lambda c: FixedThresholdClassifier(c).fit,
 }
 
 
@@ -158,7 +163,7 @@ def test_ctrl_c_ends_what_scikit_learn_makes_several_fits_for(name, press):
     fit = WITHIN[name](PairedMLPClassifier(hidden_layer_sizes=4, random_state=0))
     press(5)  # a fit cut after four iterations must not be scored as a whole one
     with pytest.raises(KeyboardInterrupt):
-        fit(X, y)
+        fit(X, y == 1)
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -166,11 +171,11 @@ def test_ctrl_c_keeps_the_best_weights_of_a_fit_by_itself(name, press):
     clf = PairedMLPClassifier(hidden_layer_sizes=4, alpha=1, random_state=0)
     n_before = 0
     if name == "refit":
-        halves = StratifiedKFold(2).split(X, y)
-        n_before = sum(clone(clf).fit(X[i], y[i]).n_iter_ for i, _ in halves)
+        halves = StratifiedKFold(2).split(X, y == 1)
+        n_before = sum(clone(clf).fit(X[i], y[i] == 1).n_iter_ for i, _ in halves)
     press(n_before + 5)
     with pytest.warns(ConvergenceWarning, match="was interrupted"):
-        fitted = ALONE[name](clf)(X, y)
+        fitted = ALONE[name](clf)(X, y == 1)
     assert innermost(fitted).solver_result_["reason"] == "interrupted"
 
 
@@ -182,3 +187,29 @@ def test_validation_rows_that_a_search_has_cut_are_told():
         search.fit(rows, labels, X_val=X[1::2], y_val=y[1::2])
     search.fit(rows, labels, X_val=X[3::2], y_val=y[3::2])  # of another length
     clf.fit(rows, labels, X_val=X[1::2], y_val=y[1::2])  # by itself
+
+
+@pytest.mark.parametrize(
+    ("wrap", "is_cut"),
+    [
+        (lambda c: BaggingClassifier(c, n_estimators=2, max_samples=0.5), True),
+        (lambda c: TunedThresholdClassifierCV(c, cv=2), True),
+        (FixedThresholdClassifier, False),
+        (MultiOutputClassifier, False),
+        (OneVsRestClassifier, False),
+        (lambda c: make_pipeline(StandardScaler(), FixedThresholdClassifier(c)), False),
+    ],
+)
+def test_only_validation_rows_that_may_have_been_cut_are_told(wrap, is_cut):
+    """X_val is as long as what `fit` is given, after a cut or without one."""
+    clf = PairedMLPClassifier(hidden_layer_sizes=2, early_stopping=True)
+    model, labels, labels_val = wrap(clf), (y == 1)[::2], (y == 1)[1::2]
+    if isinstance(model, MultiOutputClassifier):
+        labels = np.column_stack([labels, ~labels])
+    given = {"X_val": X[1::2], "y_val": labels_val}
+    with config_context(enable_metadata_routing=True):
+        clf.set_fit_request(X_val=True, y_val=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(X[::2], labels, **given)
+    assert is_cut == any("as many as X" in str(each.message) for each in caught)

@@ -7,7 +7,7 @@ import numpy as np
 from skce._inputs.validation import check_rows
 from skce._inputs.weights import ClassFactors, check_weights, weigh_data
 from skce._network.data import Data, n_bytes
-from skce._support.callers import within_another_fit
+from skce._support.callers import within_cut_fit
 from skce._support.warn import warn
 
 __all__ = [
@@ -261,7 +261,7 @@ def warn_if_cut(n):
     n : int
         Rows of X, and of X_val.
     """
-    if within_another_fit():
+    if within_cut_fit():
         warn(
             f"X_val has {n} rows, as many as X. A search, calibration or ensemble of "
             "scikit-learn gives each fit a part of every array that is as long as X, "
