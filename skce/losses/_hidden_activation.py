@@ -1,5 +1,6 @@
 """The base class of the hidden activations; see `skce.losses.hidden`."""
 
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -8,6 +9,12 @@ from skce.losses._base import Array, Named
 from skce.losses._graph import Graph, Tensor, without_operators
 
 __all__ = ["HiddenActivation"]
+
+
+@cache
+def _gauss_hermite() -> tuple[Array, Array]:
+    """Nodes and weights for a of N(0, 1): 0.4 ms, once a process."""
+    return np.polynomial.hermite_e.hermegauss(64)
 
 
 class HiddenActivation(Named):
@@ -68,7 +75,8 @@ class HiddenActivation(Named):
 
     def moments(self) -> tuple[float, float]:
         """E f(a) and E f(a)^2 for a of N(0, 1), by Gauss-Hermite quadrature."""
-        y, weights = np.polynomial.hermite_e.hermegauss(64)
+        nodes, weights = _gauss_hermite()
+        y = nodes.copy()
         self.apply(y)
         mean, second = np.average([y, y * y], axis=1, weights=weights)
         return float(mean), float(second)
