@@ -196,6 +196,11 @@ class _ImputerConverter:
         types = optional("skl2onnx.common.data_types", PURPOSE)
         imputer, inputs = operator.raw_operator, operator.inputs
         marker = imputer.missing_values
+        if imputer.add_indicator and imputer.indicator_.features_.size:
+            raise RuntimeError(
+                f"{imputer} adds columns for missing values, which skl2onnx leaves "
+                "out: set add_indicator=False and fit again."
+            )
         is_double = all(isinstance(x.type, types.DoubleTensorType) for x in inputs)
         # of objects, for a constant
         kind = float if is_double else None
@@ -203,7 +208,6 @@ class _ImputerConverter:
         if (
             not is_double
             or not (isinstance(marker, float) and np.isnan(marker))
-            or imputer.add_indicator
             or not np.isfinite(statistics).all()
         ):
             self.other(scope, operator, container)

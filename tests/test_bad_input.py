@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier, ScaleWarning
+from skce._inputs.labels import as_labels
 
 RAW, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(RAW)
@@ -344,3 +345,11 @@ def test_prediction_far_from_the_training_data_is_finite():
 def test_missing_labels_of_a_tuple_are_refused():
     with pytest.raises(ValueError, match="missing labels"):
         PairedMLPClassifier().fit(X[:4], ("a", "b", np.nan, "a"))
+
+
+def test_labels_of_numbers_are_not_looked_at_one_by_one(monkeypatch):
+    seen = []
+    monkeypatch.setattr("skce._inputs.labels._is_missing", seen.append)
+    for y in ([0, 1, 2], (0.5, 1.5), [True, False], [[0, 1], [1, 1]]):
+        as_labels(y)
+    assert seen == []

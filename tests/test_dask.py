@@ -381,6 +381,16 @@ def test_unknown_chunk_sizes_and_empty_partitions(client, data):
         classifier().fit(empty, dy[dX[:, 0] > 100])
 
 
+def test_labels_missing_from_a_list_in_memory_are_an_error(client, data):
+    X, y, _ = data
+    clf = classifier(max_iter=5).fit(cut(X), cut(y))
+    for missing in (np.nan, None):
+        labels = [*map(str, y[:-1]), missing]
+        for method in (clf.fit, clf.score):
+            with pytest.raises(ValueError, match=r"y has missing labels"):
+                method(cut(X), labels)
+
+
 def test_empty_frames_and_classes_missing_from_partitions(client, data):
     table = frame(data).sort_values("y")
     ddf = dd.from_pandas(table.reset_index(drop=True), npartitions=6)

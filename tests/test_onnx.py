@@ -256,6 +256,21 @@ def test_a_graph_that_onnxruntime_cannot_run_is_an_error_at_export(monkeypatch):
     to_onnx(fitted.fit(X, Y), X[:1])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("marker", [np.nan, -1.0])
+def test_columns_of_missing_values_are_an_error_at_export(dtype, marker):
+    rows = X.astype(dtype)
+    rows[::5, 2] = marker
+    imputer = SimpleImputer(add_indicator=True, missing_values=marker)
+    fitted = make_pipeline(imputer, small()).fit(rows, Y)
+    with pytest.raises(RuntimeError, match="add_indicator=False"):
+        to_onnx(fitted, rows[:1])
+    rows = X32  # without missing values, no column is added
+    fitted = make_pipeline(imputer, small()).fit(rows, Y)
+    _, probabilities = run(to_onnx(fitted, rows[:1]), rows)
+    np.testing.assert_allclose(probabilities, fitted.predict_proba(rows), atol=1e-5)
+
+
 @pytest.mark.parametrize("labels", [Y, Y == 0], ids=["several", "two"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(

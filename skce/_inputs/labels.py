@@ -117,14 +117,13 @@ def as_labels(y, name="y"):
     """
     if y is None or sparse.issparse(y):
         return y
-    if isinstance(
-        y, list | tuple
-    ):  # as an array of strings, it has turned NaN into one
-        _check_present(np.array(y, dtype=object), name)
     try:
         labels = np.asarray(y)
     except ValueError:  # rows of several lengths: type_of_target names the remedy
         return y
+    if isinstance(y, list | tuple) and labels.dtype.kind in "SU":
+        # as an array of strings, it has turned NaN into one
+        _check_present(np.array(y, dtype=object), name)
     if labels.dtype == object and labels.ndim == 2 and hasattr(y, "iloc"):
         columns = [np.asarray(y.iloc[:, j]) for j in range(labels.shape[1])]
         labels = np.column_stack(columns)

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from skce._inputs.labels import as_labels
 from skce._support.optional import optional
 from skce.dask._cluster import Evaluations
 from skce.dask._partitions import Expected, merged, summarise
@@ -199,7 +200,7 @@ def _cut_as(X, name, values):
     chunks = X.chunks[0] if isinstance(X, da.Array) else (np.nan,)
     known = not np.isnan(chunks).any()
     if not dask.is_dask_collection(values):
-        values = np.asarray(values)
+        values = np.asarray(as_labels(values) if name == "y" else values)
         if values.ndim == 0 and known:
             values = np.full(sum(chunks), values)
         if not known:
