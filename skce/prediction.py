@@ -14,8 +14,8 @@ from skce._inputs.validation import check_rows
 from skce._network.blocks import block_rows, row_slices, shares
 from skce._network.executors import QUIET, with_workers
 from skce._network.heads import ArrayOperations, head_of
-from skce._network.kernels import Network, Workspace
-from skce._network.parameters import Layers, described, shapes_of
+from skce._network.kernels import Network, matmul
+from skce._network.parameters import are_floats, described, shapes_of
 from skce._network.rows import largest
 from skce._support.copies import shallow_copy
 from skce.losses.pairings import Pairing
@@ -29,13 +29,15 @@ NOT_FINITE = (
 )
 
 
-def _map_logits(network, theta, X, dtype, function, n_jobs):
+def _map_logits(network, parameters, X, dtype, function, n_jobs):
     """Apply a function to the logits of X.
 
     Parameters
     ----------
     network : Network
-    theta : ndarray of shape (n_parameters,)
+    parameters : tuple
+        coefs_, intercepts_ and skip_coef_. They are used as they are, without copies if
+        they have that dtype, which would take longer than the prediction of a row.
     X : ndarray or CSR of shape (n, p)
     dtype : dtype
         In which the logits are computed.
@@ -51,28 +53,72 @@ def _map_logits(network, theta, X, dtype, function, n_jobs):
     Raises
     ------
     ValueError
-        If a logit is not finite.
+        If a weight, a bias or a logit is not finite.
     """
-    parameters = Layers(network, theta.astype(dtype))
+    coefs, intercepts, skip_coef = parameters
+    weights = [W.T.astype(dtype, copy=False) for W in coefs]
+    biases = [b[:, np.newaxis].astype(dtype, copy=False) for b in intercepts]
+    if skip_coef is not None:
+        skip = skip_coef.T.astype(dtype, copy=False)
     slices = row_slices(X.shape[0], block_rows(X.shape[0], network))
-    like = function(np.zeros((network.n_outputs, 1), dtype=dtype))
-    # a user-defined function may widen it
-    kept = np.intp if like.dtype == np.intp else dtype
-    result = np.empty((X.shape[0], like.shape[0]), dtype=kept)
+    if not isinstance(X, np.ndarray):
+        _check_finite(*parameters)
+
+    def of_block(block, buffers):
+        y = block.T
+        for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
+            if layer > 0:
+                network.hidden_activation.apply(y)
+            y = matmul(W, y, buffers[layer])
+            y += b
+            # each row meets all weights: one that is not finite leaves nothing finite
+            if not np.isfinite(y[:, 0]).all():
+                _check_finite(*parameters)
+        if skip_coef is not None:
+            y += matmul(skip, block.T)
+        if not np.isfinite(y).all():
+            _check_finite(*parameters)
+            raise ValueError(_overflow(X))
+        result = function(y).T
+        # a user-defined function may widen it
+        return result if result.dtype == np.intp else result.astype(dtype, copy=False)
 
     def of_share(share):
-        work = Workspace(network, dtype)
+        buffers = {}  # the blocks of a cut have two sizes
         with np.errstate(**QUIET):
             for rows in share:
                 block = X[rows].astype(dtype, copy=False)
-                z = network.forward(parameters, block, work.buffers(block.shape[0]))
-                if not np.isfinite(z).all():
-                    raise ValueError(_overflow(X))
-                result[rows] = function(z).T
+                n = block.shape[0]
+                if n not in buffers:
+                    sizes = network.layer_sizes[1:]
+                    buffers[n] = [np.empty((size, n), dtype=dtype) for size in sizes]
+                yield rows, of_block(block, buffers[n])
 
-    work = X.shape[0] * network.n_parameters
-    with_workers(work, n_jobs, lambda run: run(of_share, shares(slices)))
-    return result
+    def all_rows(run):
+        if len(slices) == 1:
+            return np.ascontiguousarray(next(of_share(slices))[1])
+        like = function(np.zeros((network.n_outputs, 1), dtype=dtype))
+        kept = np.intp if like.dtype == np.intp else dtype
+        result = np.empty((X.shape[0], like.shape[0]), dtype=kept)
+
+        def keep(share):
+            for rows, part in of_share(share):
+                result[rows] = part
+
+        run(keep, shares(slices))
+        return result
+
+    return with_workers(X.shape[0] * network.n_parameters, n_jobs, all_rows)
+
+
+def _check_finite(coefs, intercepts, skip_coef):
+    """Raise a ValueError if a weight or a bias is not finite."""
+    arrays = *coefs, *intercepts, 0.0 if skip_coef is None else skip_coef
+    if not all(np.isfinite(values).all() for values in arrays):
+        raise ValueError(
+            "coefs_, intercepts_ or skip_coef_ has a value that is not finite: fit "
+            "again, or restore them."
+        )
 
 
 def _argmax(p):
@@ -87,6 +133,12 @@ def _overflow(X):
         f"The network overflows: X reaches {largest(X):.3g} in absolute value, as "
         f"{X.dtype}. Scale it as the training data were scaled."
     )
+
+
+def _check_is_fitted(estimator):
+    """Raise a NotFittedError; scikit-learn's check takes longer than a prediction."""
+    if not hasattr(estimator, "_network"):
+        check_is_fitted(estimator)
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -140,7 +192,7 @@ class Predictions:
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             The class of the largest probability; the first of them in a tie.
         """
-        check_is_fitted(self)
+        _check_is_fitted(self)
         if self._labels.multilabel:
             return (self.predict_proba(X) > 0.5).astype(int)
         head, f = self._head
@@ -165,7 +217,7 @@ class Predictions:
         -------
         probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        check_is_fitted(self)
+        _check_is_fitted(self)
         head, f = self._head
         probabilities = self._of_logits(X, lambda z: head.probabilities(f, z))
         if self._labels.multilabel:
@@ -193,12 +245,14 @@ class Predictions:
         -------
         log_probabilities : ndarray, of the shape of `predict_proba`
         """
-        check_is_fitted(self)
+        _check_is_fitted(self)
         head, f = self._head
 
         def logarithms(z):
             log_p = head.log_probabilities(f, z)
             if self._labels.multilabel:  # `predict_proba` is nowhere 0
+                return log_p
+            if log_p.min() > np.log(np.finfo(z.dtype).tiny):  # nor here
                 return log_p
             return np.where(head.probabilities(f, z) == 0, -np.inf, log_p)
 
@@ -222,7 +276,7 @@ class Predictions:
         decision : ndarray of shape (n_samples,), (n_samples, n_classes) or \
                 (n_samples, n_labels)
         """
-        check_is_fitted(self)
+        _check_is_fitted(self)
         head, f = self._head
         decision = self._of_logits(X, lambda z: head.decision(f, z))
         if self._labels.multilabel or decision.shape[1] > 1:
@@ -265,7 +319,7 @@ class Predictions:
             One column for two classes and element-wise activations: the output
             for `classes_[1]`.
         """
-        check_is_fitted(self)
+        _check_is_fitted(self)
         return self._of_logits(X, self.pairing_.activation.value, moderated=False)
 
     @property
@@ -274,11 +328,10 @@ class Predictions:
         return head_of(self._labels), ArrayOperations(self.pairing_.activation)
 
     @property
-    def _fitted_network(self):
-        """The network and its parameters as a flat vector, float64.
+    def _checked_network(self):
+        """The network, of the shapes that `coefs_` and `intercepts_` have now.
 
-        Of the shapes that `coefs_` and `intercepts_` have now, as hidden units may have
-        been removed from them.
+        Hidden units may have been removed from them.
 
         Raises
         ------
@@ -286,7 +339,13 @@ class Predictions:
             If the fitted attributes were changed so that they do not go together.
         """
         network, n_outputs = self._network, self._labels.n_outputs
-        parameters = self.coefs_, self.intercepts_, self.skip_coef_
+        parameters = self._parameters
+        if not are_floats(*parameters):
+            raise ValueError(
+                "coefs_ and intercepts_ must be lists of arrays of floats, one for "
+                "each layer, and skip_coef_ such an array or None: fit again, or "
+                "restore them."
+            )
         *shapes, skip_shape = shapes_of(*parameters)
         hidden = [shape[-1:] for shape in shapes[0][:-1]]  # [()] where one has none
         sizes = (self.n_features_in_, *chain.from_iterable(hidden), n_outputs)
@@ -311,34 +370,49 @@ class Predictions:
                 f"classes_ has the shape {np.shape(self.classes_)}; it was fitted with "
                 f"{len(self._labels.classes)} classes: fit again, or restore it."
             )
-        theta = network.pack_coefs(*parameters)
-        if not np.isfinite(theta).all():
-            raise ValueError(
-                "coefs_, intercepts_ or skip_coef_ has a value that is not finite: fit "
-                "again, or restore them."
-            )
-        return network, theta
+        return network
+
+    @property
+    def _parameters(self):
+        return self.coefs_, self.intercepts_, self.skip_coef_
+
+    @property
+    def _fitted_network(self):
+        """The network and its parameters as a flat vector, float64.
+
+        Raises
+        ------
+        ValueError
+            If the fitted attributes do not go together, or are not finite.
+        """
+        network = self._checked_network
+        _check_finite(*self._parameters)
+        return network, network.pack_coefs(*self._parameters)
 
     def _of_logits(self, X, function, moderated=True):
         """Apply a function to the logits (q, n) of the rows of X; (n, columns)."""
         X = check_rows(self, X)
-        network, theta = self._fitted_network
+        network = self._checked_network
+        n_jobs = self.n_jobs
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         covariance = self.posterior_covariance_
         if not (moderated and self.moderated and covariance is not None):
-            return _map_logits(network, theta, X, dtype, function, self.n_jobs)
+            return _map_logits(network, self._parameters, X, dtype, function, n_jobs)
+        network, theta = self._fitted_network
         size = network.n_parameters
-        if np.shape(covariance) != (size, size) or not np.isfinite(covariance).all():
+        z = np.array(np.nan)
+        if np.shape(covariance) == (size, size):
+            z = with_workers(
+                X.shape[0] * size,
+                n_jobs,
+                lambda run: moderate(network, theta, X, covariance, run),
+            )
+        if not np.isfinite(z).all():
+            if np.shape(covariance) == (size, size) and np.isfinite(covariance).all():
+                raise ValueError(_overflow(X))
             raise ValueError(
                 f"posterior_covariance_, of shape {np.shape(covariance)}, is not a "
                 f"finite matrix for the {size} parameters of this network, as where it "
                 "is that before units were removed: set moderated=False, or fit again."
             )
-        z = with_workers(
-            X.shape[0] * network.n_parameters,
-            self.n_jobs,
-            lambda run: moderate(network, theta, X, covariance, run),
-        )
-        if not np.isfinite(z).all():
-            raise ValueError(_overflow(X))
         return function(z.T.astype(dtype)).T

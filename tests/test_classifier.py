@@ -1,5 +1,7 @@
 """The estimator's contract: shapes, dtypes, probabilities, decisions, labels."""
 
+import pickle
+import tracemalloc
 import warnings
 from collections import Counter
 
@@ -502,13 +504,24 @@ def test_units_can_be_removed_from_a_fitted_network():
         moderated.predict_proba(IRIS)
 
 
+INFINITE = np.zeros((4, 6))
+INFINITE[0, 2] = np.inf
 TAMPERED = {
     "a feature less": lambda fit: {"coefs_": [fit.coefs_[0][:-1], fit.coefs_[1]]},
     "a unit less": lambda fit: {"coefs_": [fit.coefs_[0][:, :-1], fit.coefs_[1]]},
     "flat": lambda fit: {"coefs_": [fit.coefs_[0].ravel(), fit.coefs_[1]]},
     "empty": lambda fit: {"coefs_": [], "intercepts_": []},
     "lists": lambda fit: {"coefs_": [coef.tolist() for coef in fit.coefs_]},
+    "complex": lambda fit: {"coefs_": [1j * fit.coefs_[0], fit.coefs_[1]]},
+    "objects": lambda fit: {"coefs_": [coef.astype(object) for coef in fit.coefs_]},
+    "None": lambda fit: {"coefs_": [fit.coefs_[0], None]},
+    "nothing": lambda fit: {"coefs_": None},
     "not finite": lambda fit: {"coefs_": [np.nan * fit.coefs_[0], fit.coefs_[1]]},
+    # of which a saturated unit shows nothing
+    "infinite": lambda fit: {"coefs_": [fit.coefs_[0] - INFINITE, fit.coefs_[1]]},
+    "an infinite bias": lambda fit: {
+        "intercepts_": [fit.intercepts_[0] - INFINITE[0], fit.intercepts_[1]]
+    },
     "a bias less": lambda fit: {"intercepts_": [b[:1] for b in fit.intercepts_]},
     "a layer less": lambda fit: {"intercepts_": fit.intercepts_[:1]},
     "columns": lambda fit: {"intercepts_": [b[:, None] for b in fit.intercepts_]},
@@ -532,6 +545,7 @@ TAMPERED_COVARIANCE = {
     "one column": lambda matrix: matrix[:, :1],
     "one row": lambda matrix: matrix[0],
     "not finite": lambda matrix: np.inf * matrix,
+    "one infinite": lambda matrix: np.where(matrix == matrix[0, 0], np.inf, matrix),
 }
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
@@ -565,6 +579,41 @@ def test_a_covariance_that_was_tampered_with_moderates_nothing(name):
     for method in METHODS:
         with pytest.raises(ValueError, match="posterior_covariance_"):
             getattr(fitted, method)(IRIS)
+
+
+@pytest.mark.parametrize("moderated", [False, True])
+def test_coefs_that_are_edited_in_place_predict_as_they_are(moderated):
+    fitted = small(moderated=moderated).fit(IRIS, IRIS_Y)
+    for edit in (0.5, -2):
+        fitted.predict(IRIS)
+        fitted.coefs_[1] *= edit
+        fitted.intercepts_[0][2] += edit
+        fresh = pickle.loads(pickle.dumps(fitted))
+        for method in METHODS:
+            np.testing.assert_array_equal(
+                getattr(fitted, method)(IRIS), getattr(fresh, method)(IRIS)
+            )
+        network, theta = fitted._fitted_network
+        buffers = Workspace(network, float).buffers(len(IRIS))
+        z = network.forward(Layers(network, theta), IRIS, buffers)
+        if not moderated:
+            np.testing.assert_allclose(fitted.decision_function(IRIS), z.T, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_prediction_of_one_row_copies_no_weights(method, dtype):
+    X = IRIS.astype(dtype)
+    fitted = small(hidden_layer_sizes=(500, 500), max_iter=1, growing_sample=False)
+    with pytest.warns(ConvergenceWarning):
+        fitted.fit(X, IRIS_Y)
+    predict = getattr(fitted, method)
+    predict(X[:1])
+    tracemalloc.start()
+    predict(X[:1])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < fitted.coefs_[1].nbytes / 20
 
 
 def test_the_kernel_does_not_take_a_wider_x_for_one_with_a_column_of_ones():

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from skce._fitting.problem import Start
 from skce._network.executors import QUIET
 from skce._network.kernels import Network, Workspace
-from skce._network.parameters import Layers, described, shapes_of
+from skce._network.parameters import Layers, are_floats, described, shapes_of
 from skce._network.standardization import column_moments
 from skce._support.warn import warn
 
@@ -227,6 +227,11 @@ def resumed_parameters(network, labels, estimator):
         If it was fitted to other features, layers, classes or labels.
     """
     parameters = estimator.coefs_, estimator.intercepts_, estimator.skip_coef_
+    if not are_floats(*parameters):
+        raise ValueError(
+            "warm_start=True, but coefs_, intercepts_ or skip_coef_ is no array of "
+            "floats, or list of them: set warm_start=False to start afresh."
+        )
     shapes, wanted = shapes_of(*parameters), network.coef_shapes
     same_kind = estimator._labels.multilabel == labels.multilabel
     same_labels = same_kind and np.array_equal(estimator.classes_, labels.classes)

@@ -11,7 +11,7 @@ import numpy as np
 
 from skce._network.parameters import Layers, Parametrisation
 
-__all__ = ["Network", "Workspace"]
+__all__ = ["Network", "Workspace", "matmul"]
 
 
 class Workspace:
@@ -127,14 +127,14 @@ class Network(Parametrisation):
             elif has_ones:
                 np.matmul(A, X.T, out=a)
             else:
-                _matmul(parameters.weights[0], X.T, a)
+                matmul(parameters.weights[0], X.T, a)
                 a += parameters.biases[0]
             if layer < last:
                 if self.core.of_input:
                     np.copyto(buffers.kept[layer], a)
                 self._apply(a)
         if self.skip_layer:
-            _matmul(parameters.skip, _features(X, has_ones).T, buffers.skipped)
+            matmul(parameters.skip, _features(X, has_ones).T, buffers.skipped)
             buffers.logits += buffers.skipped
         return buffers.logits
 
@@ -226,7 +226,7 @@ class Network(Parametrisation):
         if block.has_ones:
             R_a = direction.matrices[0] @ block.X.T
         else:
-            R_a = _matmul(R_weights[0], block.X.T)
+            R_a = matmul(R_weights[0], block.X.T)
             R_a += R_biases[0]
         for layer, (y, kept) in enumerate(
             zip(buffers.hidden, buffers.kept, strict=True), start=1
@@ -236,7 +236,7 @@ class Network(Parametrisation):
             R_a = weights[layer] @ R_hidden[-1] + R_weights[layer] @ y
             R_a += R_biases[layer]
         if self.skip_layer:
-            R_a += _matmul(direction.skip, _features(block.X, block.has_ones).T)
+            R_a += matmul(direction.skip, _features(block.X, block.has_ones).T)
 
         t = block.targets()
         R_delta = self.pairing.delta_derivative(z, t, R_a)
@@ -320,7 +320,7 @@ def _features(X, has_ones):
 
 def _skip_gradient(delta, block, gradient):
     """The gradient in S, from that in the logits."""
-    _matmul(delta, _features(block.X, block.has_ones), gradient.skip)
+    matmul(delta, _features(block.X, block.has_ones), gradient.skip)
 
 
 def _first_gradient(delta, block, buffers, gradient):
@@ -329,11 +329,11 @@ def _first_gradient(delta, block, buffers, gradient):
     if block.has_ones:
         np.matmul(delta, block.X, out=A)
         return
-    _matmul(delta, block.X, gradient.weights[0])
+    matmul(delta, block.X, gradient.weights[0])
     A[:, -1] = np.dot(delta, buffers.ones)
 
 
-def _matmul(a, b, out=None):
+def matmul(a, b, out=None):
     """`a` @ `b`, C-ordered, for a dense `a` and a dense or sparse `b`."""
     if isinstance(b, np.ndarray):
         return np.matmul(a, b, out=out)

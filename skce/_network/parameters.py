@@ -18,13 +18,13 @@ activation less its mean.
 """
 
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
 from skce.losses.hidden import HiddenActivation
 
-__all__ = ["Layers", "Parametrisation", "described", "shapes_of"]
+__all__ = ["Layers", "Parametrisation", "are_floats", "described", "shapes_of"]
 
 
 def shapes_of(coefs, intercepts, skip_coef):
@@ -42,6 +42,15 @@ def shapes_of(coefs, intercepts, skip_coef):
 def described(shape):
     """Describe a skip_coef of a shape of `shapes_of`."""
     return "None" if shape is None else f"an array of shape {shape}"
+
+
+def are_floats(coefs, intercepts, skip_coef):
+    """Return whether fitted attributes are arrays of real floats, and lists of them."""
+    lists = coefs, intercepts, [] if skip_coef is None else [skip_coef]
+    return all(isinstance(arrays, list | tuple) for arrays in lists) and all(
+        isinstance(array, np.ndarray) and array.dtype.kind == "f"
+        for array in chain(*lists)
+    )
 
 
 class Layers:

@@ -130,7 +130,7 @@ def moderate(network, theta, X, covariance, run):
     -------
     result : ndarray of shape (n, q), float64
         Moderated logits of element-wise outputs, z_k / sqrt(1 + pi/8 var z_k); else
-        moderated log probabilities.
+        moderated log probabilities. NaN where the covariance is not finite.
     """
     size, q = network.n_parameters, network.n_outputs
     elementwise = network.pairing.activation.elementwise
@@ -145,6 +145,9 @@ def moderate(network, theta, X, covariance, run):
         J /= unit[:, :, np.newaxis]
         product = (J.reshape(-1, size) @ covariance).reshape(J.shape)
         spread = product @ J.swapaxes(1, 2)  # (n, q, q)
+        if not np.isfinite(spread).all():
+            result[rows] = np.nan
+            return
         variance = np.einsum("nkk->nk", spread)
         z, one = z / unit, 1 / unit**2
         if elementwise:
