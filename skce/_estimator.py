@@ -157,6 +157,9 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    # In errors about its arguments
+    __init__.__qualname__ = "PairedMLPClassifier.__init__"
+
     # Of the HTML repr
     _doc_link_module = "skce"
     _doc_link_template = property(lambda self: link_template())

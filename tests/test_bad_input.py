@@ -1,6 +1,8 @@
 """Every wrong input gets a clear error, and a fitted estimator stays as it was."""
 
 import copy
+from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -353,3 +355,14 @@ def test_labels_of_numbers_are_not_looked_at_one_by_one(monkeypatch):
     for y in ([0, 1, 2], (0.5, 1.5), [True, False], [[0, 1], [1, 1]]):
         as_labels(y)
     assert seen == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["skce.PairedMLPClassifier", "skce.PairedMLPClassifierCV"]
+    + ["skce.dask.DaskPairedMLPClassifier"] * (find_spec("distributed") is not None),
+)
+def test_an_unknown_parameter_is_an_error_that_names_the_class(name):
+    module, _, kind = name.rpartition(".")
+    with pytest.raises(TypeError, match=rf"^{kind}\b.*unexpected keyword.*'wrong'"):
+        getattr(import_module(module), kind)(wrong=1)

@@ -108,7 +108,10 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         worker_timeout: float = 30.0,
         **parameters: Any,
     ) -> None:
-        super().__init__(*arguments, **parameters)
+        try:
+            super().__init__(*arguments, **parameters)
+        except TypeError as error:
+            raise TypeError(f"Dask{error}") from None
         self.client = client
         self.worker_timeout = worker_timeout
 
