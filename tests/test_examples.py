@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
+from skce.losses import ACTIVATIONS, PARAMETRIC_PENALTIES, PENALTIES
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 
@@ -44,7 +46,20 @@ def check_label_noise(found):
     assert 0.91 < min(best) < max(best) < min(best) + 2 * 0.012
 
 
-CLAIMS = {"plot_label_noise": check_label_noise}
+def check_registry(found):
+    """Check that no member is forgotten, and what the text says of the slopes."""
+    outputs, natural, penalties = (plt.figure(n) for n in plt.get_fignums())
+    assert [ax.get_title() for ax in outputs.axes] == list(ACTIVATIONS)
+    kinds = [type(penalty) for penalty in PENALTIES.values()] + [*PARAMETRIC_PENALTIES]
+    titles = [ax.get_title().partition(" (")[0] for ax in penalties.axes]
+    assert titles == [kind.__name__ for kind in kinds]
+    for ax in natural.axes:
+        y = ACTIVATIONS[ax.get_title()].value(found["logits"])[0]
+        slope = next(line for line in ax.lines if line.get_label() == "its slope")
+        np.testing.assert_allclose(slope.get_ydata(), y - 1, atol=1e-12)
+
+
+CLAIMS = {"plot_label_noise": check_label_noise, "plot_registry": check_registry}
 
 
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
@@ -56,10 +71,14 @@ CLAIMS = {"plot_label_noise": check_label_noise}
 def test_example_draws_a_figure(example):
     plt.close("all")
     found = runpy.run_path(str(example))
-    assert len(plt.get_fignums()) == 1
-    assert all(ax.get_title() and ax.get_xlabel() for ax in plt.gcf().axes)
-    plt.close("all")
+    figures = [plt.figure(number) for number in plt.get_fignums()]
+    assert figures
+    for figure in figures:
+        for ax in figure.axes:
+            assert ax.get_title()
+            assert ax.get_xlabel() or figure.get_supxlabel()
     CLAIMS.get(example.stem, lambda _: None)(found)
+    plt.close("all")
 
 
 def test_large_file_converts_csv_and_parquet(tmp_path, capsys):
