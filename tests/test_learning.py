@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from problems import NAMES
 from scipy import sparse
-from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
@@ -84,6 +84,21 @@ def test_sparsemax_with_least_squares_learns_rare_classes(n_of_others):
     for seed in range(5):
         fit = classifier("sparsemax", "least_squares", random_state=seed)
         assert fit.fit(features, labels).predict(features)[:10].sum() >= 7
+
+
+@pytest.mark.parametrize("hidden_activation", HIDDEN_ACTIVATIONS)
+@pytest.mark.parametrize("activation", [n for n, _ in LEAST_SQUARES])
+def test_least_squares_loses_no_class(activation, hidden_activation):
+    features, labels = load_digits(return_X_y=True)
+    for seed in range(3):
+        fit = classifier(
+            activation,
+            "least_squares",
+            hidden_layer_sizes=30,
+            hidden_activation=hidden_activation,
+            random_state=seed,
+        ).fit(features[::2], labels[::2])
+        assert set(fit.predict(features[1::2])) == set(range(10))
 
 
 @pytest.mark.parametrize("names", LEAST_SQUARES, ids=" x ".join)
