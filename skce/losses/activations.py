@@ -361,10 +361,12 @@ class Sparsemax(Activation):
     """
 
     name = own_name("sparsemax")
-    # From small logits most rows start inside the simplex, where every loss has a
-    # slope. Least squares on digits (30 units, alpha 0.1, 6 seeds): mean recall 0.75 on
-    # average from a gain of 1, 0.98 from 0.1; the natural loss is not affected.
-    start_gain = 0.1
+    # From small logits all rows start inside the simplex, where every loss has a slope;
+    # a class that is out of the support of all of its rows never comes back. Classes
+    # lost by least squares in 80 fits of 30 units to digits, by gain: 0 at 0.01, 6 at
+    # 0.1, 26 at 0.3, 10 at 1; in 14 fits to its raw features 2 at 1e-4 and 8 at 1e-3.
+    # The natural loss loses none from any.
+    start_gain = 1e-4
     range = Interval(0, 1, True, True)
     on_simplex = True
 
