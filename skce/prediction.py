@@ -21,7 +21,7 @@ from skce._support.copies import shallow_copy
 from skce.losses.pairings import Pairing
 from skce.uncertainty._laplace import moderate
 
-__all__ = ["NOT_FINITE", "Predictions"]
+__all__ = ["NOT_FINITE", "Predictions", "log_probabilities"]
 
 NOT_FINITE = (
     "X has NaN or infinite values, which scikit-learn does not look for while "
@@ -119,6 +119,44 @@ def _check_finite(coefs, intercepts, skip_coef):
             "coefs_, intercepts_ or skip_coef_ has a value that is not finite: fit "
             "again, or restore them."
         )
+
+
+def _logarithms(labels, activation):
+    """Return the function from logits (q, n) to the logarithms of probabilities."""
+    head, f = head_of(labels), ArrayOperations(activation)
+
+    def logarithms(z):
+        log_p = head.log_probabilities(f, z)
+        if labels.multilabel:  # `predict_proba` is nowhere 0
+            return log_p
+        if log_p.min() > np.log(np.finfo(z.dtype).tiny):  # nor here
+            return log_p
+        return np.where(head.probabilities(f, z) == 0, -np.inf, log_p)
+
+    return logarithms
+
+
+def log_probabilities(network, labels, theta, X):
+    """Compute what `predict_log_proba` does, for rows that need no validation.
+
+    Parameters
+    ----------
+    network : Network
+    labels : Labels
+    theta : ndarray of shape (n_parameters,)
+        Of the network on X itself.
+    X : ndarray or CSR of shape (n, p)
+        float64 or float32, the dtype of the logits.
+
+    Returns
+    -------
+    log_probabilities : ndarray of shape (n, n_classes) or (n, n_labels)
+    """
+    function = _logarithms(labels, network.pairing.activation)
+    weights, biases = network.weights_and_biases(theta)
+    skip = network.skip_weights(theta).T if network.skip_layer else None
+    parameters = [W.T for W in weights], biases, skip
+    return _map_logits(network, parameters, X, X.dtype, function, n_jobs=None)
 
 
 def _argmax(p):
@@ -246,17 +284,7 @@ class Predictions:
         log_probabilities : ndarray, of the shape of `predict_proba`
         """
         _check_is_fitted(self)
-        head, f = self._head
-
-        def logarithms(z):
-            log_p = head.log_probabilities(f, z)
-            if self._labels.multilabel:  # `predict_proba` is nowhere 0
-                return log_p
-            if log_p.min() > np.log(np.finfo(z.dtype).tiny):  # nor here
-                return log_p
-            return np.where(head.probabilities(f, z) == 0, -np.inf, log_p)
-
-        return self._of_logits(X, logarithms)
+        return self._of_logits(X, _logarithms(self._labels, self.pairing_.activation))
 
     @_of_one_fit
     def decision_function(self, X: Any) -> NDArray[Any]:

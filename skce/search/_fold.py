@@ -18,6 +18,7 @@ from skce._fitting.problem import Given, Plan
 from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.starts import new_starts
 from skce._inputs.labels import encode
+from skce.prediction import log_probabilities
 from skce.search._racing import HeldOutWatch, Rival, Visit, first_visit
 from skce.search._scoring import HeldOutRows
 
@@ -199,10 +200,15 @@ class _Run:
         if not self.watches or (self.rival is None and not may_postpone):
             return None
 
-        def losses_at(theta):
-            return self.held_out.losses(self.fitted(problem, theta))
+        network, labels, held_out = problem.network, problem.labels, self.held_out
 
-        return HeldOutWatch(losses_at, self.held_out.weights, self.rival)
+        def losses_at(theta):
+            # without the validation of rows and weights that a prediction begins with
+            theta = problem.for_rows(theta)
+            log_p = log_probabilities(network, labels, theta, held_out.X)
+            return held_out.losses_from(log_p, labels.classes)
+
+        return HeldOutWatch(losses_at, held_out.weights, self.rival)
 
     def minimised(self, problem, watch):
         """Fit as PairedMLPClassifier does, from the same start for each alpha."""

@@ -76,11 +76,22 @@ class HeldOutRows:
         return None if weights is None else np.asarray(weights, dtype=float)
 
     def losses(self, fitted: Any) -> NDArray[np.float64]:
-        """Return the loss of each row, (n,)."""
-        classes = fitted.classes_
+        """Return the loss of each row, (n,), of a fitted classifier."""
+        return self.losses_from(fitted.predict_log_proba(self.X), fitted.classes_)
+
+    def losses_from(
+        self, log_p: NDArray[Any], classes: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Return the loss of each row, (n,), from the log-probabilities of classes.
+
+        Parameters
+        ----------
+        log_p : ndarray of shape (n, n_training_classes)
+        classes : ndarray of shape (n_training_classes,)
+            Sorted; the training rows may lack some.
+        """
         place = np.searchsorted(classes, self.y).clip(max=len(classes) - 1)
         at_class = np.where(classes[place] == self.y, place, -1)
-        log_p = fitted.predict_log_proba(self.X)
         loss = ROW_LOSSES[self.scoring][1]
         return loss(log_p, at_class, self.n_classes).astype(float)
 
