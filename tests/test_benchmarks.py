@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parent.parent
 RUN = ROOT / "tests" / "benchmarks" / "run.py"
 
 
-def output(*arguments):
-    command = [sys.executable, str(RUN), *arguments]
+def output(*arguments, script=RUN):
+    command = [sys.executable, str(script), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -43,3 +45,18 @@ def test_write_replaces_the_tables_only(tmp_path):
     assert text.endswith("<!-- results: end -->\nafter\n")
     assert "old" not in text
     assert "### predictions" in text
+
+
+def test_the_parts_of_a_fit_add_up():
+    printed = output("--scale", "0.02", script=RUN.with_name("breakdown.py"))
+    head, _, *rows = printed.splitlines()
+    parts = [cell.strip() for cell in head.split("|") if "%" in cell]
+    assert len(rows) == 5
+    shares = np.array([row.split("|")[4:-1] for row in rows], dtype=float)
+    assert shares.shape[1] == len(parts)
+    assert np.abs(shares.sum(axis=1) - 100).max() <= len(parts) / 2  # they are rounded
+    # every part but that of threads, which small fits do without, is somewhere
+    names = [part.partition(",")[0] for part in parts]
+    assert {
+        name for name, most in zip(names, shares.max(axis=0), strict=True) if most >= 1
+    } >= (set(names) - {"threads"})

@@ -1,6 +1,7 @@
 """The data of the benchmarks: generated here, or part of scikit-learn."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
 
@@ -99,3 +100,31 @@ def pictures(n, test=10_000, seed=0):
     (X, labels), (X_test, labels_test) = draw(order[:1400], n), draw(order[1400:], test)
     mean, scale = X.mean(axis=0), X.std(axis=0)
     return (X - mean) / scale, labels, (X_test - mean) / scale, labels_test
+
+
+def income(n):
+    """Answers to 13 questions as 75 indicators, and nine classes that depend on them.
+
+    Of the shape of the income data of Hastie, Tibshirani & Friedman.
+    """
+    rng = np.random.default_rng(0)
+    columns = []
+    for k in (5, 2, 5, 7, 6, 9, 5, 3, 9, 9, 3, 5, 7):
+        answers = rng.choice(k, n, p=rng.dirichlet(np.ones(k)))
+        columns.append(np.eye(k)[answers])
+    X = np.hstack(columns)
+    z = X @ rng.standard_normal((X.shape[1], 9)) + rng.gumbel(size=(n, 9))
+    return X, z.argmax(axis=1)
+
+
+def text(n, p, n_words=60, n_classes=4):
+    """CSR rows of about 60 of p words, whose frequencies depend on the class."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, n_classes, n)
+    words = np.minimum(rng.zipf(1.3, (n, n_words)) - 1, p - 1)
+    topical = rng.random((n, n_words)) < 0.2
+    words = np.where(topical, (words * n_classes + y[:, np.newaxis]) % p, words)
+    values = np.full(words.size, n_words**-0.5)
+    rows = np.repeat(np.arange(n), n_words)
+    X = sparse.csr_matrix((values, (rows, words.ravel())), shape=(n, p))
+    return X, y
