@@ -21,7 +21,7 @@ from skce._support.copies import shallow_copy
 from skce.losses.pairings import Pairing
 from skce.uncertainty._laplace import moderate
 
-__all__ = ["NOT_FINITE", "Predictions", "log_probabilities"]
+__all__ = ["NOT_FINITE", "Predictions"]
 
 NOT_FINITE = (
     "X has NaN or infinite values, which scikit-learn does not look for while "
@@ -136,7 +136,7 @@ def _logarithms(labels, activation):
     return logarithms
 
 
-def log_probabilities(network, labels, theta, X):
+def _log_probabilities(network, labels, theta, X):
     """Compute what `predict_log_proba` does, for rows that need no validation.
 
     Parameters

@@ -18,7 +18,7 @@ from skce._fitting.problem import Given, Plan
 from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.starts import new_starts
 from skce._inputs.labels import encode
-from skce.prediction import log_probabilities
+from skce.prediction import _log_probabilities
 from skce.search._racing import HeldOutWatch, Rival, Visit, first_visit
 from skce.search._scoring import HeldOutRows
 
@@ -205,7 +205,7 @@ class _Run:
         def losses_at(theta):
             # without the validation of rows and weights that a prediction begins with
             theta = problem.for_rows(theta)
-            log_p = log_probabilities(network, labels, theta, held_out.X)
+            log_p = _log_probabilities(network, labels, theta, held_out.X)
             return held_out.losses_from(log_p, labels.classes)
 
         return HeldOutWatch(losses_at, held_out.weights, self.rival)
