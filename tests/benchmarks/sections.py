@@ -34,6 +34,14 @@ def _mlp(h, dtype, **parameters):
     return MLPClassifier((h,), **{**defaults, **parameters})
 
 
+def _ours(h, **parameters):
+    """PairedMLPClassifier with the objective, and the end, of `_mlp`."""
+    same = {"hidden_activation": "logistic", "alpha": 1e-4, "standardize": False}
+    # below 1e-4 a plateau is not the end
+    defaults = {**same, "tol": 0.99e-4, "random_state": 0}
+    return PairedMLPClassifier(hidden_layer_sizes=h, **{**defaults, **parameters})
+
+
 def _mlp_evaluation(X, y, h, alpha):
     """MLPClassifier's objective and gradient, by its private method; or None."""
     fitted = _mlp(h, X.dtype, alpha=alpha, max_iter=1).fit(X[:2000], y[:2000])
@@ -130,10 +138,7 @@ def fits(scale):
         with threadpool_limits(threads, user_api="blas"):
             mlp = _mlp(h, dtype, alpha=alpha, max_iter=5000)
             target = mlp.fit(X, y).loss_
-            classifier = PairedMLPClassifier(
-                hidden_layer_sizes=h, alpha=alpha, random_state=0
-            )
-            classifier = _same_objective(classifier, X, y, target)
+            classifier = _same_objective(_ours(h, alpha=alpha), X, y, target)
             sides = {
                 SKCE: lambda c=classifier, X=X: c.fit(X, y),
                 "MLPClassifier(lbfgs)": lambda c=mlp, X=X: c.fit(X, y),
@@ -163,9 +168,9 @@ def fits(scale):
 
 def _paper_fits(turns):
     X, y = datasets.paper()
-    parameters = {"alpha": 0.1, "max_iter": 2000, "tol": 1e-4}
-    ours = PairedMLPClassifier(hidden_layer_sizes=4, **parameters)
-    mlp = _mlp(4, float, **parameters)
+    parameters = {"alpha": 0.1, "max_iter": 2000}
+    ours = _ours(4, **parameters)
+    mlp = _mlp(4, float, tol=1e-4, **parameters)
 
     def of_seeds(classifier):
         return lambda: [classifier.set_params(random_state=s).fit(X, y) for s in SEEDS]
@@ -216,9 +221,7 @@ def iterations(scale):
     """
     for name in ("tall", "wide"):
         X, y, h, _ = datasets.noise(name, np.float32, scale)
-        ours = PairedMLPClassifier(
-            hidden_layer_sizes=h, max_iter=30, random_state=0, growing_sample=False
-        )
+        ours = _ours(h, max_iter=30, growing_sample=False)
         mlp = _mlp(h, np.float32, max_iter=30)
         # random labels leave both at a stationary start, so these depend on X
         y = (X[:, 0] > 0) + (X[:, 1] * X[:, 2] > 0)
@@ -250,7 +253,7 @@ def predictions(scale):
         X, y, h, _ = datasets.noise("tall", dtype, scale)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ours = PairedMLPClassifier(hidden_layer_sizes=h, max_iter=2, random_state=0)
+            ours = _ours(h, max_iter=2)
             sides = {
                 SKCE: ours.fit(X[:5000], y[:5000]),
                 "MLP": _mlp(h, dtype, max_iter=2).fit(X[:5000], y[:5000]),
@@ -285,7 +288,7 @@ def grid(scale):
             for a, p in wanted
         )
     ][:5]
-    ours = PairedMLPClassifier(hidden_layer_sizes=50, alpha=1.0, random_state=0)
+    ours = _ours(50, alpha=1.0)
     mlp = _mlp(50, float, alpha=1.0, max_iter=5000)
     cv = 5 if scale == 1 else 2
     searches = {
