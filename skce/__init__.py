@@ -7,6 +7,7 @@ from skce.inspection import (
     LossCurveDisplay,
     PairingComparison,
     PairingComparisonDisplay,
+    PairingPropertiesDisplay,
     PenaltyDisplay,
     Summary,
     alpha_path,
@@ -14,7 +15,12 @@ from skce.inspection import (
     compare_pairings,
     summary,
 )
-from skce.losses import DegeneratePairingWarning, pairing_grid, pairing_status
+from skce.losses import (
+    DegeneratePairingWarning,
+    pairing_grid,
+    pairing_properties,
+    pairing_status,
+)
 from skce.search import AlphaCurveDisplay, PairedMLPClassifierCV
 from skce.uncertainty import CoefficientTable, hessian, standard_errors
 
@@ -30,6 +36,7 @@ __all__ = [
     "PairedMLPClassifierCV",
     "PairingComparison",
     "PairingComparisonDisplay",
+    "PairingPropertiesDisplay",
     "PenaltyDisplay",
     "ScaleWarning",
     "Summary",
@@ -39,6 +46,7 @@ __all__ = [
     "compare_pairings",
     "hessian",
     "pairing_grid",
+    "pairing_properties",
     "pairing_status",
     "standard_errors",
     "summary",

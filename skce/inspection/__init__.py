@@ -8,6 +8,7 @@ from skce.inspection._displays import (
     PairingComparisonDisplay,
     PenaltyDisplay,
 )
+from skce.inspection._properties_display import PairingPropertiesDisplay
 from skce.inspection._summary import Calibration, Summary, calibration, summary
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "LossCurveDisplay",
     "PairingComparison",
     "PairingComparisonDisplay",
+    "PairingPropertiesDisplay",
     "PenaltyDisplay",
     "Summary",
     "alpha_path",

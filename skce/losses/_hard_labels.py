@@ -1,12 +1,17 @@
 """Penalties for labels that may be wrong, or of which only the best one matters."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import expit, xlogy
 
-from skce.losses._base import Array
-from skce.losses._numerics import LeaveOneOut, log_expit
+from skce.losses._base import Array, valid_for
+from skce.losses._numerics import LeaveOneOut, log_expit, log_softmax
 from skce.losses._penalty import LogPenalty, Penalty, check_number
 from skce.losses.intervals import REAL_LINE, Interval
+
+if TYPE_CHECKING:
+    from skce.losses._activation import Activation
 
 __all__ = ["CrammerSingerHinge", "SymmetricCrossEntropy"]
 
@@ -65,10 +70,13 @@ class SymmetricCrossEntropy(LogPenalty):
         self.b = b
         self.log_zero = log_zero
 
-    @property
-    def needs_simplex(self) -> bool:  # type: ignore[override]
-        """Whether nothing but the sum keeps outputs from 1: without reverse term."""
-        return self.b == 0
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P_k proportional to y_k / (a - b A y_k)."""
+        if self.a == 0 or not activation.on_simplex:
+            return None
+        weights = y / (float(self.a) - float(self.b) * float(self.log_zero) * y)
+        return weights / weights.sum(axis=0)
 
     def _reverse(self, t: Array, log_y: Array) -> Array:
         """-b y max(log t, A), which is its own derivatives in log y."""
@@ -143,6 +151,20 @@ class CrammerSingerHinge(Penalty):
     def __init__(self, temperature: float = 0.1) -> None:
         check_number("temperature", temperature, Interval(0, np.inf))
         self.temperature = temperature
+
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P_k proportional to s_k (1 - c s_k), s = softmax(y/T), c = 1 - exp(-1/T)."""
+        if activation.range != REAL_LINE:
+            return None
+        two = np.concatenate([1 - y, y]) if len(y) == 1 else y
+        temperature = float(self.temperature)
+        log_s = log_softmax(two / temperature)
+        # 1 - c s = (1 - s) + s exp(-1 / T)
+        rest = -np.expm1(log_s) + np.exp(log_s - 1 / temperature)
+        weights = np.exp(log_s) * rest
+        p = weights / weights.sum(axis=0)
+        return p[1:] if len(y) == 1 else p
 
     def _leads(self, t: Array, y: Array) -> tuple[Array, LeaveOneOut, Array]:
         """Targets of two classes at least, the leads over T, and (lead - 1) / T."""

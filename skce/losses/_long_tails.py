@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, xlogy
+from scipy.special import expit, logit, xlogy
 
-from skce.losses._base import Array
+from skce.losses._base import Array, valid_for
 from skce.losses._numerics import log_expit, log_softmax
 from skce.losses._penalty import LogOddsPenalty, LogPenalty, check_number
 from skce.losses.intervals import Interval
+
+if TYPE_CHECKING:
+    from skce.losses._activation import Activation
 
 __all__ = ["Asymmetric", "LogitAdjusted"]
 
@@ -62,6 +65,7 @@ class LogitAdjusted(LogPenalty):
     """
 
     elementwise = False
+    needs_simplex = True
     tau: float
     frequencies: ArrayLike | None
 
@@ -95,6 +99,14 @@ class LogitAdjusted(LogPenalty):
         with np.errstate(divide="ignore"):  # a class without rows
             logits = np.log(frequencies) - self._offsets()
         return np.exp(log_softmax(logits[:, np.newaxis])[:, 0])
+
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P_k proportional to y_k pi_k^tau."""
+        if not activation.on_simplex:
+            return None
+        with np.errstate(divide="ignore"):
+            return np.exp(self._log_adjusted(np.log(y)))
 
     def _offsets(self) -> Array:
         """tau log pi, (q,), with a largest of 0."""
@@ -210,6 +222,17 @@ class Asymmetric(LogOddsPenalty):
     def log_odds_second_derivative(self, t: Array, log_odds: Array) -> Array:
         """t d^2 on + (1 - t) d^2 off."""
         return self._mixture(t, log_odds, 2)
+
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P / (1 - P) = -(d off / d y) / (d on / d y), off and on the two terms."""
+        if activation.on_simplex:
+            return None
+        inside = (y > 0) & (y < 1)
+        log_odds = logit(np.where(inside, y, 0.5))
+        on = _focal(-log_odds, float(self.gamma_pos), 0.0)[1]
+        off = _focal(log_odds, float(self.gamma_neg), float(self.clip))[1]
+        return np.where(inside, off / (on + off), y)
 
     def _mixture(self, t: Array, log_odds: Array, order: int) -> Array:
         """t on(l) + (1 - t) off(l), or a derivative of it in l."""

@@ -1,10 +1,15 @@
 """A penalty for rows of which several classes are possible."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from skce.losses._base import Array
+from skce.losses._base import Array, valid_for
 from skce.losses._numerics import log_softmax, log_sum_exp
 from skce.losses._penalty import LogPenalty
+
+if TYPE_CHECKING:
+    from skce.losses._activation import Activation
 
 __all__ = ["PartialLabels"]
 
@@ -46,6 +51,7 @@ class PartialLabels(LogPenalty):
     """
 
     elementwise = False
+    needs_simplex = True
     takes_smoothing = False
 
     def _possible(self, t: Array) -> Array:
@@ -69,6 +75,11 @@ class PartialLabels(LogPenalty):
         """s (y_k / sum_j y_j - y_k / sum_{j in S} y_j in S), with s = sum_j t_j."""
         of_all, of_s = self._shares(t, log_y)
         return t.sum(axis=0) * (of_all - of_s)
+
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P = y."""
+        return y if activation.on_simplex else None
 
     def log_curvature(self, t: Array, log_y: Array, d: Array) -> Array:
         """s (p_k (d_k - p.d) - r_k (d_k - r.d)), p and r the two shares."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from scipy.special import logit
@@ -10,11 +10,16 @@ from scipy.special import logit
 from skce.losses._base import Array, Named
 from skce.losses.intervals import Interval
 
+if TYPE_CHECKING:
+    from skce.losses._activation import Activation
+
 __all__ = ["LogOddsPenalty", "LogPenalty", "Penalty", "check_number"]
 
 
 # Numbers whose quotients and products with logits stay in the range of float32
 SIZES = Interval(1e-9, 1e9, low_closed=True, high_closed=True)
+# Where `needs_simplex` looks for outputs that are the best for every target
+_OUTPUTS = np.linspace(0, 1, 33)
 
 
 def check_number(name: str, value: object, interval: Interval) -> None:
@@ -42,10 +47,10 @@ class Penalty(Named):
         The outputs y for which the penalty and its derivatives are finite, whatever
         the target.
     needs_simplex : bool
-        Whether the penalty is minimal at y = t only under the constraint that
-        the outputs of a row sum to 1. Without the constraint such a penalty
-        drives all outputs to one end, whatever the targets. Also True for penalties
-        whose minimum under the constraint is elsewhere, such as `Focal`.
+        Whether one output is the best for every target, so that nothing but the
+        constraint that the outputs of a row sum to 1 keeps them from it, as for
+        cross-entropy. Computed from `value` unless a class sets it; False by default
+        for penalties that are not element-wise.
     elementwise : bool
         Whether the value of an output depends on that output and its target alone.
         Otherwise the sum over the outputs is still the loss of the row, `derivative`
@@ -82,7 +87,6 @@ class Penalty(Named):
         "second_derivative",
         "curvature",
     )
-    needs_simplex: bool = False
     elementwise: bool = True
     takes_smoothing: bool = True
     unit: str = ""
@@ -103,6 +107,32 @@ class Penalty(Named):
             f"{type(self).__name__} must define domain, the skce.losses.Interval of "
             "the outputs for which it is finite."
         )
+
+    @property
+    def needs_simplex(self) -> bool:
+        """Whether one y is the minimum of both rho(0, y) and rho(1, y)."""
+        if not self.elementwise:
+            return False
+        y = _OUTPUTS[(self.domain.low <= _OUTPUTS) & (self.domain.high >= _OUTPUTS)]
+        try:
+            with np.errstate(all="ignore"):
+                off, on = (
+                    self.value(np.zeros_like(y), y),
+                    self.value(np.ones_like(y), y),
+                )
+        except NotImplementedError:  # of a pair that is written on the logits
+            return False
+        known = np.isfinite(off) & np.isfinite(on)
+        off, on = off[known], on[known]
+        return bool(off.size and ((off == off.min()) & (on == on.min())).any())
+
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P, (q, n), whose expected penalty is smallest at the outputs y, (q, n).
+
+        P are the probabilities of the classes, or of the labels of element-wise
+        outputs. None where there is no formula; y itself where the penalty is proper.
+        """
+        return None
 
     def value(self, t: Array, y: Array) -> Array:
         """rho(t, y)."""
@@ -167,7 +197,6 @@ class LogPenalty(Penalty):
         "log_curvature",
     )
     domain = Interval(0, np.inf)
-    needs_simplex = True
     unit = "nats"
 
     @property

@@ -98,6 +98,16 @@ class Pairing:
         fitted.penalty = self.penalty.for_frequencies(frequencies)
         return fitted
 
+    def posterior_of(self, y: Array) -> Array | None:
+        """P, (q, n), whose expected loss is smallest at the outputs y, (q, n).
+
+        y itself if the pair is proper; None where there is no formula.
+        """
+        if self.status == "natural":
+            return y
+        assert self.penalty is not None
+        return self.penalty.posterior_of(y, self.activation)
+
     @property
     def is_likelihood(self) -> bool:
         """Whether the loss of a label is minus the logarithm of its probability."""

@@ -7,15 +7,20 @@ penalty, subclass `Penalty`; pass an instance of it to the classifier, or regist
 `PENALTIES` to give it a name.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import expit, xlogy
 
-from skce.losses._base import Array, look_up, own_name, snake_case
+from skce.losses._base import Array, look_up, own_name, snake_case, valid_for
 from skce.losses._hard_labels import CrammerSingerHinge, SymmetricCrossEntropy
 from skce.losses._long_tails import Asymmetric, LogitAdjusted
 from skce.losses._partial_labels import PartialLabels
 from skce.losses._penalty import LogOddsPenalty, LogPenalty, Penalty, check_number
 from skce.losses.intervals import REAL_LINE, Interval
+
+if TYPE_CHECKING:
+    from skce.losses._activation import Activation
 
 __all__ = [
     "PARAMETRIC_PENALTIES",
@@ -52,6 +57,11 @@ class LeastSquares(Penalty):
     name = own_name("least_squares")
     domain = REAL_LINE
 
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array:
+        """P = y."""
+        return y
+
     def value(self, t: Array, y: Array) -> Array:
         """(t - y)^2 / 2."""
         residual = y - t
@@ -82,6 +92,11 @@ class BinaryCrossEntropy(LogOddsPenalty):
     """
 
     name = own_name("binary_cross_entropy")
+
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array:
+        """P = y."""
+        return y
 
     def log_odds_value(self, t: Array, log_odds: Array) -> Array:
         """log(1 + exp(log_odds)) - t log_odds + t log t + (1 - t) log(1 - t)."""
@@ -133,6 +148,11 @@ class CrossEntropy(LogPenalty):
 
     name = own_name("cross_entropy")
 
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P = y."""
+        return y if activation.on_simplex else None
+
     def log_value(self, t: Array, log_y: Array) -> Array:
         """t (log t - log_y), 0 where t is 0."""
         with np.errstate(invalid="ignore"):  # 0 times -inf
@@ -183,6 +203,17 @@ class Focal(LogPenalty):
     def __init__(self, gamma: float = 2.0) -> None:
         check_number("gamma", gamma, Interval(0, np.inf, low_closed=True))
         self.gamma = gamma
+
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P_k proportional to y_k / ((1 - y_k)^g - g y_k (1 - y_k)^(g - 1) log y_k)."""
+        if not activation.on_simplex:
+            return None
+        inside = (y > 0) & (y < 1)  # at an end P is y
+        log_y = np.log(np.where(inside, y, 0.5))
+        slope = -self.log_derivative(np.ones_like(y), log_y)
+        weights = y / np.where(inside, slope, 1)
+        return weights / weights.sum(axis=0)
 
     def _parts(self, log_y: Array) -> tuple[Array, Array]:
         """1 - y and log y / (1 - y), which is -1 at y = 1."""
@@ -250,6 +281,14 @@ class GeneralizedCrossEntropy(LogPenalty):
     def __init__(self, q: float = 0.7) -> None:
         check_number("q", q, Interval(0, 1, high_closed=True))
         self.q = q
+
+    @valid_for()
+    def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
+        """P_k proportional to y_k^(1 - q)."""
+        if self.q == 1 or not activation.on_simplex:
+            return None
+        weights = y ** (1 - float(self.q))
+        return weights / weights.sum(axis=0)
 
     def log_value(self, t: Array, log_y: Array) -> Array:
         """-t (exp(q log_y) - 1) / q."""
