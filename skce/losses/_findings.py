@@ -133,12 +133,12 @@ def _of_natural_pair(pairing: Pairing) -> dict[str, Finding]:
     }
 
 
-def computed(risk: ConditionalRisk, names: list[str]) -> dict[str, Finding]:
+def computed(risk: ConditionalRisk, names: set[str]) -> dict[str, Finding]:
     """Return the answers that are asked for, by minimising and probing the loss."""
     found: dict[str, Finding] = {}
     about_minima = {"proper", "strictly_proper", "calibrated"}
     small = "sensitive_to_small_probabilities"
-    if about_minima & set(names) or small in names:
+    if names & (about_minima | {small}):
         found |= _proper(risk)
         found["calibrated"] = _calibrated(risk)
         if small in names:

@@ -157,6 +157,11 @@ class ConditionalRisk:
         truth = self.logits_of(p)
         starts += [] if truth is None else [truth]
         ends = [self._descend(p, start) for start in starts]
+        best = ends[self.risk(p, np.array(ends).T).argmin()]
+        with np.errstate(all="ignore"):
+            slope = self.losses_and_slopes(best[:, np.newaxis])[1][:, :, 0] @ p
+        if np.abs(slope).max() > 1e-5:
+            ends.append(self._descend_from_kink(p, best))
         ends += [a * end for end in ends for a in (10, 1000)]
         points = np.array(starts + ends).T
         risks = self.risk(p, points)
@@ -185,15 +190,21 @@ class ConditionalRisk:
                 gradient = slope[:, :, 0] @ p
             return value, np.where(np.isfinite(gradient), gradient, 0)
 
+        options = {"gtol": 1e-11, "ftol": 0, "maxfun": 200}
         with np.errstate(all="ignore"):
-            found = minimize(risk, start, jac=True, method="BFGS", tol=1e-11)
-            if np.abs(found.jac).max() > 1e-5:  # at a kink
-                found = minimize(
-                    lambda z: risk(z)[0],
-                    found.x,
-                    method="Nelder-Mead",
-                    options={"xatol": 1e-9, "fatol": 1e-14},
-                )
+            found = minimize(risk, start, jac=True, method="L-BFGS-B", options=options)
+        return np.asarray(found.x)
+
+    def _descend_from_kink(self, p: Array, start: Array) -> Array:
+        """The end of a descent from `start`, (q,), by values alone."""
+        options = {"xatol": 1e-6, "fatol": 1e-12, "maxfev": 400}
+        with np.errstate(all="ignore"):
+            found = minimize(
+                lambda z: self.risk(p, z[:, np.newaxis])[0],
+                start,
+                method="Nelder-Mead",
+                options=options,
+            )
         return np.asarray(found.x)
 
     def logits_of(self, p: Array) -> Array | None:
