@@ -29,6 +29,7 @@ extensions = [
     "api_pages",
     "code_blocks",
     "mathml",
+    "pairing_table",
 ]
 exclude_patterns = [
     "_build",
