@@ -20,8 +20,8 @@ NO_REGRET = 1e-7
 # Outputs at a minimum are known to about the root of that
 SAME_OUTPUTS = 5e-3
 ARGMAX = "the largest output is that of the largest P"
-# A cost of small probabilities, relative to that of larger ones, that has vanished
-VANISHED = 0.3
+# Costs of a small P go as P to this power at most, or at least; not clear in between
+LIKE_P, LESS_THAN_P = 1.04, 1.2
 
 
 @dataclass(frozen=True)
@@ -213,10 +213,11 @@ def _calibrated(risk: ConditionalRisk) -> Finding:
 
 
 def _small_probabilities(risk: ConditionalRisk, known: bool) -> Finding:
-    weighed = risk.relative_cost(known) > VANISHED
-    how = "in proportion" if weighed else "less than in proportion"
-    text = f"to take a small P for twice as large costs {how} to it"
-    return Finding(weighed, "computation", text)
+    exponent = risk.cost_exponent(known)
+    grows = f"as P^{exponent:.2f}" if np.isfinite(exponent) else "nothing"
+    text = f"to take a small P for twice as large costs {grows}"
+    unclear = LIKE_P < exponent < LESS_THAN_P
+    return Finding(None if unclear else exponent <= LIKE_P, "computation", text)
 
 
 def _convex(risk: ConditionalRisk) -> Finding:
@@ -284,9 +285,11 @@ def _is_slope(risk: ConditionalRisk, z: Array, slope: Array) -> bool:
 
 def _wrong_posterior(risk: ConditionalRisk) -> list[str]:
     """Compare `posterior_of` the outputs at the minima with the posteriors."""
+    activation = risk.pairing.activation
     for p, minimum in risk.minima:
-        if minimum.at_infinity:
-            continue
+        ends = np.array([activation.range.low, activation.range.high])
+        if np.abs(np.subtract.outer(minimum.outputs, ends)).min() < 1e-3:
+            continue  # an error of y may be a large one of P
         said = risk.pairing.posterior_of(minimum.outputs[:, np.newaxis])
         if said is None:
             return []

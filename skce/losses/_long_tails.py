@@ -65,7 +65,7 @@ class LogitAdjusted(LogPenalty):
     """
 
     elementwise = False
-    needs_simplex = True
+    needs_simplex = True  # a single output would be divided by itself
     tau: float
     frequencies: ArrayLike | None
 
@@ -226,7 +226,8 @@ class Asymmetric(LogOddsPenalty):
     @valid_for()
     def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
         """P / (1 - P) = -(d off / d y) / (d on / d y), off and on the two terms."""
-        if activation.on_simplex:
+        kinked = self.gamma_neg == 0 and self.clip > 0  # y = m for many P
+        if kinked or activation.on_simplex:
             return None
         inside = (y > 0) & (y < 1)
         log_odds = logit(np.where(inside, y, 0.5))

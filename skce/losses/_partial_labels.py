@@ -51,7 +51,7 @@ class PartialLabels(LogPenalty):
     """
 
     elementwise = False
-    needs_simplex = True
+    needs_simplex = True  # a single output would be divided by itself
     takes_smoothing = False
 
     def _possible(self, t: Array) -> Array:

@@ -190,7 +190,7 @@ class ConditionalRisk:
                 gradient = slope[:, :, 0] @ p
             return value, np.where(np.isfinite(gradient), gradient, 0)
 
-        options = {"gtol": 1e-11, "ftol": 0, "maxfun": 200}
+        options = {"gtol": 1e-11, "ftol": 0, "maxfun": 100}
         with np.errstate(all="ignore"):
             found = minimize(risk, start, jac=True, method="L-BFGS-B", options=options)
         return np.asarray(found.x)
@@ -296,6 +296,9 @@ class ConditionalRisk:
         moderate = wrong[:, :, sizes <= 10]
         largest = slope[:, :, sizes <= 10][moderate].max(initial=0)
         flat = wrong[:, :, -1] & (slope[:, :, -1] <= NO_SLOPE * largest)
+        # where only others tie, a slope between them may vanish on that ray alone
+        ahead = rays == rays.max(axis=0)
+        flat &= ahead | (ahead.sum(axis=0) == 1)
         found, lowest = None, (True, np.inf)
         for label, i in np.argwhere(flat):
             steep = np.flatnonzero(slope[label, i] > 0.01 * largest)
@@ -304,7 +307,10 @@ class ConditionalRisk:
             # a tie is wrong as well, but says less
             rank = (margin == 0, margin or size)
             if found is None or rank < lowest:
-                found, lowest = Flatness(rays[:, i], int(label), size, margin), rank
+                found, lowest = (
+                    Flatness(rays[:, i], int(label), float(size), margin),
+                    rank,
+                )
         return found
 
     def supremum(self) -> float:
@@ -323,11 +329,11 @@ class ConditionalRisk:
         moderate = self._starts[1]
         return float(max(ends[-1].max(), moderate[np.isfinite(moderate)].max()))
 
-    def relative_cost(self, known: bool) -> float:
-        """How the cost of twice a small probability e, over e, goes as e goes to 0.
+    def cost_exponent(self, known: bool) -> float:
+        """x where to take a probability e for 2 e costs as e^x, from 0.01 to 1e-6.
 
-        1 for a cost in proportion to e, 0 for one that vanishes faster. `known` says
-        that the minimum is where the outputs are the posterior.
+        inf where it costs nothing. `known` says that the minimum is where the outputs
+        are the posterior.
         """
         cost = []
         for e in (1e-2, 1e-6):
@@ -342,7 +348,9 @@ class ConditionalRisk:
             ]
             right, doubled = self.risk(truth, np.array(at).T)
             cost.append((doubled - right) / e)
-        return float(cost[1] / cost[0]) if cost[0] > NO_SLOPE else 0.0
+        if cost[0] <= NO_SLOPE or cost[1] <= 0:
+            return np.inf
+        return 1 + float(np.log(cost[1] / cost[0]) / np.log(1e-4))
 
 
 def _mass(q: int) -> float:

@@ -179,11 +179,16 @@ class Focal(LogPenalty):
     -----
     The loss is not proper: for a target of 0.8 its minimum is at y = 0.63 (gamma = 2),
     so that the outputs rank the classes but are not posterior probabilities.
+    `pairing_.posterior_of` computes these from the outputs (Charoenphakdee,
+    Vongkulbhisal, Chairatanakul & Sugiyama 2021).
 
     References
     ----------
     Lin, Goyal, Girshick, He & Dollar (2017), "Focal loss for dense object detection",
     ICCV.
+
+    Charoenphakdee, Vongkulbhisal, Chairatanakul & Sugiyama (2021), "On focal loss for
+    class-posterior probability estimation: a theoretical perspective", CVPR.
 
     Examples
     --------

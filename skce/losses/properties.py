@@ -62,7 +62,8 @@ class PairingProperties:
     sensitive_to_small_probabilities : Finding
         Whether to take a small probability for twice as large costs in proportion to
         it, as in cross-entropy, and not less, as in least squares, which counts
-        absolute errors. Fits by the latter tell little about rare classes.
+        absolute errors. Fits by the latter tell little about rare classes. The reason
+        says to which power of the probability; None if that is not clear.
     contradictions : tuple of str
         Declarations of the classes that the computation contradicts; the computed
         answers stand.
