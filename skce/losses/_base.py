@@ -176,7 +176,7 @@ def valid_for(*formulas: str) -> Callable[[T], T]:
     Parameters
     ----------
     *formulas : str
-        Names of methods.
+        Names of methods; without any, the `formulas` of the class.
 
     Returns
     -------

@@ -30,9 +30,9 @@ TITLES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PairingProperties:
-    """What theory says of a pair; `print` shows it as a table.
+    """What theory says of a pair, which `print` shows as a table.
 
     P stands for the true posterior, the loss for that of one row with a label.
 
@@ -140,6 +140,8 @@ class PairingProperties:
             lines.append(f"{TITLES[name]:27}{answer:4}{by:12} {finding.reason}")
         lines += [f"WRONG DECLARATION: {text}" for text in self.contradictions]
         return "\n".join(lines)
+
+    __repr__ = __str__
 
 
 def pairing_properties(

@@ -14,6 +14,7 @@ from skce import (
     check_gradient,
     compare_pairings,
     hessian,
+    pairing_properties,
     pairing_status,
     standard_errors,
     summary,
@@ -62,3 +63,4 @@ errors: list[list[object]] = standard_errors(
 worst: float = check_gradient(clf, X, y)["gradient"]
 path: list[PairedMLPClassifier] = alpha_path(clf, X, y, [1.0, 0.1])
 status: str = pairing_status("softmax", "cross_entropy")
+proper: bool | None = pairing_properties("softmax", LogCosh()).proper.value
