@@ -105,6 +105,18 @@ class Reward(Penalty):
         return -t
 
 
+class Step(Penalty):
+    """1 where y is on the wrong side of 1/2."""
+
+    domain = REAL_LINE
+
+    def value(self, t, y):
+        return (np.abs(t - y) > 0.5).astype(y.dtype)
+
+    def derivative(self, t, y):
+        return 0 * y
+
+
 class Constant(Penalty):
     domain = REAL_LINE
 
@@ -153,6 +165,8 @@ KNOWN = {
     ("logistic", Tsallis()): "yyynyyn",
     ("softmax", Reward()): "nnynyyn",
     ("logistic", Reward()): "nnnnyyn",
+    ("identity", Reward()): "nnnynn-",  # falls without end
+    ("identity", Step()): "ynnnyyn",
     ("identity", Constant()): "ynnyyyn",
 }
 

@@ -19,6 +19,7 @@ __all__ = ["Finding", "computed", "declared", "wrong_declarations"]
 NO_REGRET = 1e-7
 # Outputs at a minimum are known to about the root of that
 SAME_OUTPUTS = 5e-3
+NO_MINIMUM = "the expected loss falls without end"
 ARGMAX = "the largest output is that of the largest P"
 # Costs of a small P go as P to this power at most, or at least; not clear in between
 LIKE_P, LESS_THAN_P = 1.04, 1.2
@@ -170,6 +171,8 @@ def _proper(risk: ConditionalRisk) -> dict[str, Finding]:
 
     regrets, unique = [], True
     for p, minimum in risk.minima:
+        if not minimum.exists:
+            return both(False, NO_MINIMUM)
         z = risk.logits_of(p)
         if z is None:
             return both(False, f"no outputs are P = {_shown(p)}")
@@ -193,6 +196,8 @@ def _proper(risk: ConditionalRisk) -> dict[str, Finding]:
 def _calibrated(risk: ConditionalRisk) -> Finding:
     """See whether all minima predict the likeliest class, and no tie is a minimum."""
     for p, minimum in risk.minima:
+        if not minimum.exists:
+            return Finding(False, "computation", NO_MINIMUM)
         best = p.argmax()
         ties = []
         for j in range(risk.q):
@@ -213,6 +218,8 @@ def _calibrated(risk: ConditionalRisk) -> Finding:
 
 
 def _small_probabilities(risk: ConditionalRisk, known: bool) -> Finding:
+    if not all(minimum.exists for _, minimum in risk.minima):
+        return Finding(None, "computation", NO_MINIMUM)
     exponent = risk.cost_exponent(known)
     grows = f"as P^{exponent:.2f}" if np.isfinite(exponent) else "nothing"
     text = f"to take a small P for twice as large costs {grows}"
@@ -288,7 +295,10 @@ def _wrong_posterior(risk: ConditionalRisk) -> list[str]:
     activation = risk.pairing.activation
     for p, minimum in risk.minima:
         ends = np.array([activation.range.low, activation.range.high])
-        if np.abs(np.subtract.outer(minimum.outputs, ends)).min() < 1e-3:
+        if (
+            not minimum.exists
+            or np.abs(np.subtract.outer(minimum.outputs, ends)).min() < 1e-3
+        ):
             continue  # an error of y may be a large one of P
         said = risk.pairing.posterior_of(minimum.outputs[:, np.newaxis])
         if said is None:

@@ -5,9 +5,11 @@ is (q, n), labels x columns, and its slope (q, q, n), units x labels x columns. 
 points are fixed, so that an answer is the same in every run.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from scipy.optimize import minimize
@@ -23,6 +25,15 @@ TOLERANCE = 1e-8
 NO_SLOPE = 1e-6
 # A posterior that is estimated by logits beyond this is taken for one at infinity
 FAR = 20.0
+# An expected loss that has fallen to this, relative to moderate logits, has no minimum
+NO_MINIMUM = -100.0
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _quiet(method: F) -> F:
+    """Let losses be infinite, or user-defined ones not a number, without a warning."""
+    return cast(F, np.errstate(all="ignore")(method))
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,8 @@ class Minimum:
     risk : float
     at_infinity : bool
         Whether the loss falls, or stays, as the logits grow beyond all bounds.
+    exists : bool
+        False if the loss is not bounded from below.
     others : ndarray of shape (q, m)
         Logits of about the same risk.
     """
@@ -43,6 +56,7 @@ class Minimum:
     outputs: Array
     risk: float
     at_infinity: bool
+    exists: bool
     others: Array
 
 
@@ -108,27 +122,28 @@ class ConditionalRisk:
         self.pairing = pairing
         self.q = n_classes
 
+    @_quiet
     def losses_and_slopes(self, z: Array) -> tuple[Array, Array]:
         """The loss of each label, (q, n), and its gradient in z, (q, q, n)."""
         n = z.shape[1]
         t = np.repeat(np.eye(self.q), n, axis=1)
-        with np.errstate(all="ignore"):
-            loss, delta = self.pairing.loss_and_delta(np.tile(z, self.q), t)
+        loss, delta = self.pairing.loss_and_delta(np.tile(z, self.q), t)
         return loss.reshape(self.q, n), delta.reshape(self.q, self.q, n)
 
+    @_quiet
     def risk(self, p: Array, z: Array) -> Array:
         """The expected loss at each column of z, (n,); inf where it is not a number."""
         return _weighted(p, self.losses_and_slopes(z)[0])
 
+    @_quiet
     def outputs(self, z: Array) -> Array:
         """f(z), (q, n)."""
-        with np.errstate(all="ignore"):
-            return self.pairing.activation.value(z.copy())
+        return self.pairing.activation.value(z.copy())
 
+    @_quiet
     def decisions(self, z: Array) -> Array:
         """The probabilities whose largest one is predicted, (q, n)."""
-        with np.errstate(all="ignore"):
-            return self.pairing.activation.probabilities(z.copy())
+        return self.pairing.activation.probabilities(z.copy())
 
     @cached_property
     def near(self) -> Array:
@@ -149,6 +164,7 @@ class ConditionalRisk:
         """Posteriors, and where the expected losses for them are smallest."""
         return [(p, self.minimum(p)) for p in posteriors(self.q).T]
 
+    @_quiet
     def minimum(self, p: Array) -> Minimum:
         """Minimise the expected loss for the posterior `p`, (q,)."""
         z, losses = self._starts
@@ -158,15 +174,14 @@ class ConditionalRisk:
         starts += [] if truth is None else [truth]
         ends = [self._descend(p, start) for start in starts]
         best = ends[self.risk(p, np.array(ends).T).argmin()]
-        with np.errstate(all="ignore"):
-            slope = self.losses_and_slopes(best[:, np.newaxis])[1][:, :, 0] @ p
+        slope = self.losses_and_slopes(best[:, np.newaxis])[1][:, :, 0] @ p
         if np.abs(slope).max() > 1e-5:
             ends.append(self._descend_from_kink(p, best))
         ends += [a * end for end in ends for a in (10, 1000)]
         points = np.array(starts + ends).T
         risks = self.risk(p, points)
         lowest = risks.min()
-        slack = TOLERANCE * max(1, abs(lowest)) * 0.1
+        slack = 0.1 * TOLERANCE * min(max(1, abs(lowest)), 1e300)
         tied = points[:, risks <= lowest + slack]
         size = np.abs(tied - tied.mean(axis=0)).max(axis=0)
         if not self.pairing.activation.on_simplex:
@@ -177,6 +192,7 @@ class ConditionalRisk:
             self.outputs(best[:, np.newaxis])[:, 0],
             float(lowest),
             bool(size.min() >= FAR),
+            bool(lowest > NO_MINIMUM * max(1, abs(risk[: self.near.shape[1]].min()))),
             tied,
         )
 
@@ -186,27 +202,25 @@ class ConditionalRisk:
         def risk(z: Array) -> tuple[float, Array]:
             loss, slope = self.losses_and_slopes(z[:, np.newaxis])
             value = float(_weighted(p, loss)[0])
-            with np.errstate(all="ignore"):
-                gradient = slope[:, :, 0] @ p
+            gradient = slope[:, :, 0] @ p
             return value, np.where(np.isfinite(gradient), gradient, 0)
 
         options = {"gtol": 1e-11, "ftol": 0, "maxfun": 100}
-        with np.errstate(all="ignore"):
-            found = minimize(risk, start, jac=True, method="L-BFGS-B", options=options)
+        found = minimize(risk, start, jac=True, method="L-BFGS-B", options=options)
         return np.asarray(found.x)
 
     def _descend_from_kink(self, p: Array, start: Array) -> Array:
         """The end of a descent from `start`, (q,), by values alone."""
         options = {"xatol": 1e-6, "fatol": 1e-12, "maxfev": 400}
-        with np.errstate(all="ignore"):
-            found = minimize(
-                lambda z: self.risk(p, z[:, np.newaxis])[0],
-                start,
-                method="Nelder-Mead",
-                options=options,
-            )
+        found = minimize(
+            lambda z: self.risk(p, z[:, np.newaxis])[0],
+            start,
+            method="Nelder-Mead",
+            options=options,
+        )
         return np.asarray(found.x)
 
+    @_quiet
     def logits_of(self, p: Array) -> Array | None:
         """Logits whose outputs are `p`, (q,), or None if there are none."""
         activation = self.pairing.activation
@@ -225,13 +239,13 @@ class ConditionalRisk:
             slope = activation.jacobian_product(column.copy(), y, gap)
             return float(np.square(gap).sum()), 2 * slope[:, 0]
 
-        with np.errstate(all="ignore"):
-            found = minimize(distance, start, jac=True, method="BFGS", tol=1e-12).x
+        found = minimize(distance, start, jac=True, method="BFGS", tol=1e-12).x
         return found if self.reaches(found, p) else None
 
     def reaches(self, z: Array, p: Array) -> bool:
         return bool(np.abs(self.outputs(z[:, np.newaxis])[:, 0] - p).max() < 1e-5)
 
+    @_quiet
     def downward_curvature(self) -> Curvature | None:
         """A point where the loss of a label is not convex, if one is found."""
         q, z, h = self.q, self.near, 1e-4
@@ -254,21 +268,26 @@ class ConditionalRisk:
             bend = float((slopes[:, 1] - slopes[:, 0]) @ v[:, 0] / (2 * h))
             if bend < -NO_SLOPE and (found is None or bend < found.value):
                 found = Curvature(z[:, i], int(label), bend)
-        return found or self._downward_kink()
+        return found or self._above_chord()
 
-    def _downward_kink(self) -> Curvature | None:
-        """The pair of logits between which the slope along their line falls most."""
+    def _above_chord(self) -> Curvature | None:
+        """The points whose loss is the most above the chord through two others."""
         z = self.near.reshape(self.q, 4, -1)
         ends = np.stack([z, np.roll(z, 1, axis=2)]).reshape(2, self.q, -1)
-        slopes = [self.losses_and_slopes(end)[1] for end in ends]
-        step = ends[1] - ends[0]
-        rise = np.einsum("qkn,qn->kn", slopes[1] - slopes[0], step)
-        bend = rise / np.square(step).sum(axis=0)
+        middle = ends.mean(axis=0)
+        low, high, between = map(self._losses, (*ends, middle))
+        rise = low - 2 * between + high
+        slack = TOLERANCE * (np.abs(low) + np.abs(high) + np.abs(between))
+        step = np.square(ends[1] - ends[0]).sum(axis=0) / 4
+        bend = np.where(rise < -slack, rise, 0) / step
         bend = np.where(np.isfinite(bend), bend, 0)
         label, i = np.unravel_index(bend.argmin(), bend.shape)
         if bend[label, i] >= -NO_SLOPE:
             return None
-        return Curvature(ends[:, :, i].mean(axis=0), int(label), bend[label, i])
+        return Curvature(middle[:, i], int(label), float(bend[label, i]))
+
+    def _losses(self, z: Array) -> Array:
+        return self.losses_and_slopes(z)[0]
 
     @cached_property
     def _rays(self) -> tuple[Array, Array, Array, Array]:
@@ -290,6 +309,7 @@ class ConditionalRisk:
         )
         return rays, sizes, slope, wrong.reshape(shape)
 
+    @_quiet
     def flatness(self) -> Flatness | None:
         """The ray on which wrong rows lose their slope at the smallest margin."""
         rays, sizes, slope, wrong = self._rays
@@ -313,6 +333,7 @@ class ConditionalRisk:
                 )
         return found
 
+    @_quiet
     def supremum(self) -> float:
         """The supremum of the loss of a wrong row, inf if there is none."""
         rays, _, _, wrong = self._rays
@@ -329,6 +350,7 @@ class ConditionalRisk:
         moderate = self._starts[1]
         return float(max(ends[-1].max(), moderate[np.isfinite(moderate)].max()))
 
+    @_quiet
     def cost_exponent(self, known: bool) -> float:
         """x where to take a probability e for 2 e costs as e^x, from 0.01 to 1e-6.
 
@@ -359,8 +381,7 @@ def _mass(q: int) -> float:
 
 def _weighted(p: Array, losses: Array) -> Array:
     """sum_k p_k losses_k, (n,), inf where that is not a number."""
-    with np.errstate(all="ignore"):
-        risk = p @ losses
+    risk = p @ losses
     return np.where(np.isnan(risk), np.inf, risk)
 
 
