@@ -1,7 +1,8 @@
 """The table of what each pair estimates, computed by skce when the page is built.
 
 The content of the directive is one pair per line, `activation x penalty`, each a name
-or an expression such as Focal(2).
+or an expression such as Focal(2). Below the table stands what pairs estimate that are
+not proper.
 """
 
 import re
@@ -14,14 +15,14 @@ from skce import losses, pairing_properties
 
 COLUMNS = (
     "pair",
-    "estimates",
+    "proper",
     "calibrated",
     "convex",
-    "loss of a wrong row",
-    "flat where wrong",
-    "small P count",
+    "largest loss",
+    "flat from",
+    "small P",
 )
-ANSWERS = {True: "yes", False: "no", None: "-"}
+ANSWERS = {True: "yes", False: "no", None: "?"}
 
 
 def _named(text):
@@ -30,33 +31,26 @@ def _named(text):
 
 
 def _literal(text):
-    return re.sub(r"([_*|])", r"\\\1", text)
+    return re.sub(r"([_*|^])", r"\\\1", text)
 
 
-def _cell(finding, text):
+def _cell(finding, text=None):
+    """Return the answer, in italics if it was computed."""
+    text = ANSWERS[finding.value] if text is None else text
     return f"*{text}*" if finding.by == "computation" else text
 
 
-def row(pair):
-    """Return the cells of a pair; what was computed is in italics."""
-    properties = pairing_properties(*map(_named, pair.split(" x ")))
-    assert not properties.contradictions, str(properties)
-    proper, flat = properties.proper, properties.flat_when_wrong
-    estimate = "P" if proper else _literal(proper.reason)
-    margin = flat.reason.rpartition("from ")[2].removesuffix(" on") if flat else "no"
+def row(pair, properties):
+    """Return the cells of a pair."""
+    bounded, flat = properties.bounded, properties.flat_when_wrong
+    largest = bounded.reason.removeprefix("at most ") if bounded else "none"
+    since = re.search(r"from (a margin of|s =) ([\d.]+)", flat.reason)
     return [
-        _literal(str(properties.pairing)),
-        _cell(proper, estimate),
-        *(
-            _cell(f, ANSWERS[f.value])
-            for f in (properties.calibrated, properties.convex)
-        ),
-        _cell(
-            properties.bounded,
-            properties.bounded.reason if properties.bounded else "no bound",
-        ),
-        _cell(flat, f"from {margin}" if flat else margin),
-        _cell(f := properties.sensitive_to_small_probabilities, ANSWERS[f.value]),
+        _literal(re.sub(r"\(.*", "", pair)),
+        *map(_cell, (properties.proper, properties.calibrated, properties.convex)),
+        _cell(bounded, largest),
+        _cell(flat, since[2] if since else "no"),
+        _cell(properties.sensitive_to_small_probabilities),
     ]
 
 
@@ -66,9 +60,26 @@ class PairingTable(Directive):
     has_content = True
 
     def run(self):
-        """Parse the table as Markdown."""
-        rows = [COLUMNS, ["---"] * len(COLUMNS), *map(row, self.content)]
+        """Parse the table and the list below it as Markdown."""
+        every = {
+            pair: pairing_properties(*map(_named, pair.split(" x ")))
+            for pair in self.content
+        }
+        wrong = [str(found) for found in every.values() if found.contradictions]
+        if wrong:
+            raise self.error("\n".join(wrong))
+        rows = [COLUMNS, ["---"] * len(COLUMNS)]
+        rows += [row(pair, found) for pair, found in every.items()]
         lines = [f"| {' | '.join(cells)} |" for cells in rows]
+        lines += [
+            "",
+            "Outputs y of the others, where the expected loss is smallest:",
+            "",
+        ]
+        for found in every.values():
+            if not found.proper:
+                reason = found.proper.reason
+                lines.append(_literal(f"- {found.pairing}: {reason}"))
         node = nodes.Element()
         self.state.nested_parse(StringList(lines, source=""), 0, node)
         return node.children
