@@ -1,9 +1,7 @@
 """What theory says of a pair: known answers, and wrong declarations that are caught."""
 
 import pickle
-import re
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -542,12 +540,3 @@ def test_display_takes_axes():
     assert display.axes_[0].lines[0].get_linewidth() == 3
     with pytest.raises(ValueError, match="two matplotlib axes"):
         display.plot(axes[0])
-
-
-def test_the_guide_has_every_pair_and_every_penalty_with_parameters():
-    guide = (Path(__file__).parents[1] / "docs" / "choosing.md").read_text("utf-8")
-    block = re.search(r"```{pairing-properties}\n(.*?)```", guide, re.DOTALL)[1]
-    for pairing in map(" x ".join, BUILT_IN):
-        assert f"{pairing}\n" in block
-    for activation, penalty in WITH_PARAMETERS:
-        assert f"{activation} x {type(penalty).__name__}(" in block
