@@ -55,7 +55,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
     back, in a fixed order. So the result is bit-identical for any number of workers,
     and equals that of PairedMLPClassifier up to rounding: on all rows from the first
     iteration on, cut where the partitions end. A worker that is lost costs the time to
-    compute its partitions again. See `docs/cluster.md`.
+    compute its partitions again. See `docs/dask.md`.
 
     Parameters
     ----------

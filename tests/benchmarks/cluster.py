@@ -1,4 +1,4 @@
-"""What a cluster costs, on worker processes of this machine; see docs/cluster.md.
+"""What a cluster costs, on worker processes of this machine; see docs/dask.md.
 
     python tests/benchmarks/cluster.py [section ...] [--scale 0.1]
 
