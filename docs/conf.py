@@ -30,6 +30,7 @@ extensions = [
     "code_blocks",
     "mathml",
     "pairing_table",
+    "results",
 ]
 exclude_patterns = [
     "_build",
