@@ -98,7 +98,7 @@ def test_large_file_converts_csv_and_parquet(tmp_path, capsys):
     assert "softmax x cross_entropy" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/dask.md"])
+@pytest.mark.parametrize("page", ["docs/dask.md"])
 def test_the_first_cluster_of_a_page_runs_as_a_script(page, tmp_path):
     pytest.importorskip("distributed")
     text = (ROOT / page).read_text(encoding="utf-8")
