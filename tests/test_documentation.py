@@ -1,5 +1,6 @@
 """Every public name has a page and an example; every link has a target."""
 
+import doctest
 import importlib
 import inspect
 import re
@@ -12,7 +13,10 @@ from skce import pairing_status
 from skce.losses import penalties
 
 ROOT = Path(__file__).parents[1]
-API = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+API = "".join(
+    (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("api.rst", "api_paper.rst")
+)
 PAGES = [
     path
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
@@ -68,6 +72,31 @@ def test_every_parameter_is_documented(name):
     for parameter in inspect.signature(entry).parameters:
         described = rf"^\**(\w+, )*\**{parameter}(, \w+)*( :.*)?$"
         assert re.search(described, text, flags=re.MULTILINE), parameter
+
+
+def public_docstrings():
+    for name in NAMES:
+        entry = found(name)
+        members = vars(entry).values() if inspect.isclass(entry) else ()
+        for documented in (entry, *members):
+            text = getattr(documented, "__doc__", None)
+            if isinstance(text, str):
+                yield " ".join(text.split())
+
+
+def test_every_typeset_formula_is_in_a_docstring(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    formulas = importlib.import_module("formulas")
+    texts = "\n".join(public_docstrings())
+    for formula in (*formulas.BLOCKS, *formulas.LINES):
+        assert formula in texts
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_results_are_shown_whole(page):
+    text = page.read_text(encoding="utf-8")
+    for example in doctest.DocTestParser().get_examples(text):
+        assert "..." not in example.want, example.source
 
 
 def slug(heading):

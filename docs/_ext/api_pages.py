@@ -1,13 +1,19 @@
 """API pages from docstrings that are written for the terminal: plain text, no markup.
 
-A formula that stands indented after a blank line becomes a literal block, and the signs
-|, * and a last _, which are markup to reStructuredText, are escaped outside of code.
+Formulas with an entry in `formulas` become mathematics; any other block that stands indented
+after a blank line becomes a literal block. The signs |, * and a last _, which are markup to
+reStructuredText, are escaped outside of code. Classes get a list of the methods that they
+inherit from scikit-learn.
 """
 
+import inspect
 import re
+
+from formulas import BLOCKS, LINES
 
 CODE = re.compile(r"(``.+?``|`[^`]+`)")
 SIGNS = re.compile(r"[|*]|(?<=\w)_+(?!\w)")
+LONGEST_FIRST = sorted(LINES, key=len, reverse=True)
 
 
 def _escape(line):
@@ -17,8 +23,30 @@ def _escape(line):
     return "".join(parts)
 
 
+def _spaced(latex):
+    """Set the names of functions apart, which MathML does not do by itself."""
+    return re.sub(r"\\(log|max|tanh)\b", r"\\, \\\1 \\,", latex)
+
+
+def _typeset(line):
+    """Replace a formula by mathematics, which needs a blank or a mark around it."""
+    for text in LONGEST_FIRST:
+        before, found, after = line.partition(text)
+        if found and "`" not in line:
+            return rf"{before}:math:`{_spaced(LINES[text])}`\ {after}"
+    return line
+
+
+def _block(block):
+    """Return the markup of an indented block: mathematics, or literal text."""
+    latex = BLOCKS.get(" ".join(" ".join(block).split()))
+    if latex is None:
+        return ["::", "", *block]
+    return [f".. math:: {_spaced(latex)}", ""]
+
+
 def _as_markup(app, what, name, obj, options, lines):
-    marked, literal, example, prose = [], False, False, True
+    marked, block, example, prose = [], [], False, True
     for line in list(lines):
         text, indented = line.strip(), line.startswith("    ")
         if not text:
@@ -26,32 +54,63 @@ def _as_markup(app, what, name, obj, options, lines):
         elif text.startswith(">>>"):
             example = True
         if text and not indented:
-            prose, literal = True, False
-        elif text and prose and not literal and marked and not marked[-1].strip():
+            prose = True
+            if block:
+                marked += _block(block)
+                block = []
+        elif block:
+            block.append(line)
+            continue
+        elif text and prose and marked and not marked[-1].strip() and not example:
             # under a paragraph at the margin, with a blank line between
-            literal = not example
-            marked += ["::", ""] if literal else []
-        if text and indented and not literal:
+            block = [line]
+            continue
+        if text and indented:
             prose = False
-        if not (literal or example):
+        if not example:
             # numpydoc looks after the names of parameters, not after their types
             parameter, colon, rest = line.partition(" : ")
-            line = parameter + colon + _escape(rest) if colon else _escape(line)
+            if colon:
+                line = parameter + colon + _escape(rest)
+            else:
+                line = _escape(_typeset(line))
         marked.append(line)
+    if block:
+        marked += _block(block)
     lines[:] = marked
+
+
+def _is_foreign(member):
+    target = member.fget if isinstance(member, property) else member
+    module = getattr(target, "__module__", None)
+    return callable(target) and not str(module).startswith("skce")
 
 
 def _skip_foreign(app, what, name, obj, skip, options):
     """Leave out members that skce does not define."""
-    target = obj.fget if isinstance(obj, property) else obj
-    module = getattr(target, "__module__", None)
-    if callable(target) and not str(module).startswith("skce"):
-        return True
-    return None  # as autodoc would have it
+    return True if _is_foreign(obj) else None  # None: as autodoc would have it
+
+
+def _list_inherited(app, what, name, obj, options, lines):
+    """List the methods that a class has from scikit-learn, with their summaries."""
+    if what != "class" or not any(c.__module__.startswith("sklearn") for c in obj.__mro__):
+        return
+    rows = []
+    for key in sorted(dir(obj)):
+        method = getattr(obj, key, None)
+        if key.startswith("_") or not callable(method):
+            continue
+        if str(getattr(method, "__module__", "")).startswith("skce"):
+            continue
+        summary = (inspect.getdoc(method) or "").partition("\n")[0]
+        rows.append(f"- ``{key}()``: {_escape(summary)}")
+    if rows:
+        lines += ["", ".. rubric:: Methods inherited from scikit-learn", "", *rows, ""]
 
 
 def setup(app):
-    """Ask to be asked of every docstring, before numpydoc, and of every member."""
+    """Ask to be asked of every docstring, before and after numpydoc, and every member."""
     app.connect("autodoc-process-docstring", _as_markup, priority=400)
+    app.connect("autodoc-process-docstring", _list_inherited, priority=600)
     app.connect("autodoc-skip-member", _skip_foreign)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
