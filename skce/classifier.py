@@ -36,53 +36,47 @@ class PairedMLPClassifier(BasePairedMLP):
 
         1/S sum_i w_i rho(t_i, f(z_i)) + alpha / (2 S) |W|^2,    S = sum_i w_i,
 
-    by scipy.optimize with exact gradients, where z are the logits of the last
-    layer, f is the output `activation` and rho the `penalty`; biases are not
-    penalised. Losses are computed on the logits, so that value and gradient are
-    exact however large the logits are.
+    by scipy.optimize with exact gradients. z are the logits of the last layer, f is
+    the output `activation` and rho is the `penalty`; biases are not penalised. Losses
+    are computed from the logits, so that value and gradient are exact however large
+    the logits are.
 
-    The defaults were chosen on 20 tables and held on others: see the page "Quality
-    without tuning". Raw features are standardised within the fit.
+    The defaults were chosen on 20 tables and confirmed on 27 others (see
+    "Out-of-the-box quality" in the documentation). Features are standardised within
+    the fit.
 
     Parameters
     ----------
     activation : str or Activation, default="softmax"
         Activation of the output units: "identity", "logistic", "softmax", "entmax",
-        "sparsemax" or another name in `skce.losses.ACTIVATIONS`. (That of the hidden
-        units is `hidden_activation`.)
+        "sparsemax" or another name in `skce.losses.ACTIVATIONS`. (For the hidden units
+        see `hidden_activation`.)
     penalty : str or Penalty, default="natural"
         Training loss: "natural", "least_squares", "cross_entropy",
         "binary_cross_entropy" or another name in `skce.losses.PENALTIES`. "natural" is
         the natural loss of the activation: least squares for identity, binary
         cross-entropy for logistic, cross-entropy for softmax; those of entmax and
-        sparsemax have no other name. These two and identity, whose outputs reach 0,
-        cannot be paired with a logarithmic penalty;
-        logistic with cross_entropy can, but the pair is degenerate.
+        sparsemax have no other name. entmax, sparsemax and identity, whose outputs
+        can be 0, cannot be paired with a logarithmic penalty. logistic can be paired
+        with cross_entropy, but that pair is degenerate.
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Units of each hidden layer. () has no hidden layer: the classifier is then
-        (multinomial) logistic regression, one-vs-rest logistic regression or
+        Number of units in each hidden layer. () means no hidden layer: the classifier
+        is then (multinomial) logistic regression, one-vs-rest logistic regression or
         linear least squares, depending on the pair.
     hidden_activation : str or HiddenActivation, default="relu"
         Activation of the hidden units: "relu", "softplus", "silu", "gelu", "tanh",
         "logistic", "identity" or another name in `skce.losses.HIDDEN_ACTIVATIONS`. relu
-        has kinks: for a minimum to many digits, or for Hessian products, take a smooth
-        one, such as "tanh" or "silu".
-    skip_layer : bool, default=False
-        Whether the inputs go straight to the outputs as well, beside the hidden layers
-        (skip-layer connections), with coefficients of their own, `skip_coef_`, in the
-        L2 term as all weights. Such a network contains the one without hidden layers,
-        for which it stands where the weights of the hidden units are 0, so that these
-        only have to learn what is not linear. Without hidden layers of no effect: the
-        inputs go straight to the outputs anyway, with `coefs_[0]`.
+        has kinks: use a smooth one, such as "tanh" or "silu", to reach the minimum
+        to many digits, or for second-order solvers.
     alpha : float, default=2.0
-        Strength of the L2 term, on the scale of MLPClassifier, whose default of 1e-4 is
-        no restraint to a solver that reaches the minimum. The best value depends on the
-        data, 0.05 to 20 or so: `PairedMLPClassifierCV` finds it.
+        Strength of the L2 term, on the scale of MLPClassifier. (Its default, 1e-4, is
+        too small for a solver that reaches the minimum.) The best value depends on the
+        data and is usually between 0.05 and 20: `PairedMLPClassifierCV` finds it.
     class_weight : None, "balanced", dict or list of dict, default=None
-        Weights of the classes, times `sample_weight`. "balanced": inversely
-        proportional to the weight of a class's rows. A dict maps labels to weights, 1
-        if missing. For a multilabel y "balanced", or a list with one dict
-        {0: weight, 1: weight} per label, whose weights multiply.
+        Weights of the classes, multiplied by `sample_weight`. "balanced": inversely
+        proportional to the total weight of the rows of a class. A dict maps labels to
+        weights; missing ones are 1. For a multilabel y: "balanced", or a list with one
+        dict {0: weight, 1: weight} per label, whose weights are multiplied.
     label_smoothing : float, default=0.0
         In [0, 1): the share s of each target that is spread evenly over all classes,
         (1 - s) t + s / q (for element-wise activations over 0 and 1,
@@ -90,8 +84,8 @@ class PairedMLPClassifier(BasePairedMLP):
     solver : {"lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov"}, \
             default="lbfgs"
         Method of scipy.optimize.minimize. newton-cg, trust-ncg and trust-krylov use
-        exact Hessian-vector products and reach small gradients; bfgs keeps a matrix
-        of parameters x parameters and is for small networks.
+        exact Hessian-vector products and reach small gradients; bfgs stores a matrix
+        of parameters x parameters and is meant for small networks.
     max_iter : int, default=1000
         Maximum number of iterations. In a growing sample, an iteration on a tenth of
         the rows counts as a tenth.
@@ -99,145 +93,145 @@ class PairedMLPClassifier(BasePairedMLP):
         Maximum number of evaluations of the objective and of Hessian products
         together, in all stages.
     tol : float, default=1e-4
-        The fit has converged when no component of the gradient (in the parameters of
-        the standardised features) is larger; or, unless tol is below 1e-4, when ten
-        iterations have lowered the objective by less than 0.4 % (a plateau; 0.04 %
-        where the gradient is over 50 tol), or no lower point is found at a kink of
-        relu.
+        The fit has converged when no component of the gradient (with respect to the
+        parameters of the standardised features) exceeds tol. Unless tol is below 1e-4,
+        it has also converged when ten iterations have lowered the objective by less
+        than 0.4 % (a plateau; 0.04 % if the gradient is above 50 tol), or when there is
+        no lower point at a kink of relu.
     standardize : bool, default=True
-        Whether the solver and the L2 term see the weights of standardised features:
-        (x - mean) / scale. The scale is the standard deviation in the training rows;
-        where a feature has zeros, the squared deviations are averaged over its other
-        values, so that rare ones are not blown up. Indicators of 0 and 1 are left as
-        they are. `coefs_` are for X as it is, and X is neither copied nor, if sparse,
-        filled. Features without zeros that have mean 0 and variance 1 are not changed.
-        False: the penalty is on the weights of X, as in MLPClassifier and
+        Whether the solver and the L2 term use the weights of standardised features,
+        (x - mean) / scale. The scale is the standard deviation in the training rows. For
+        a feature with zeros, squared deviations are averaged over the non-zero values,
+        so that rare values are not inflated. Indicators (0 and 1) are left as they are.
+        `coefs_` apply to X as it is; X is neither copied nor, if sparse, made dense.
+        Features without zeros that have mean 0 and variance 1 are not changed. False:
+        the L2 term applies to the weights of X itself, as in MLPClassifier and
         LogisticRegression.
     init : {"glorot", "uniform"}, default="glorot"
-        Start of the weights. "glorot": uniform on +-g sqrt(6 / (fan_in + fan_out)),
+        Initial weights. "glorot": uniform on +-g sqrt(6 / (fan_in + fan_out)),
         biases 0 (Glorot & Bengio 2010), where g preserves the variance from layer to
         layer (for relu sqrt(2), He et al. 2015); without hidden units all 0. "uniform":
         all weights and biases uniform on (-1, 1), as in Dunne & Campbell.
     n_init : int, default=1
-        Number of starts. The fit with the lowest objective is kept, or with early
-        stopping that with the best validation score; `init_losses_` has all final
-        objectives. The starts share the threads of `n_jobs` if they are worth it.
+        Number of random starts. The fit with the lowest objective is kept or, with early
+        stopping, the one with the best validation score. `init_losses_` has all final
+        objectives. The starts share the threads of `n_jobs` if that pays.
     early_stopping : bool, default=False
-        Whether to stop once `scoring` of validation rows has not risen for
-        `n_iter_no_change` iterations, and to go back to the best. The rows are a
-        stratified part of the training rows, or X_val and y_val of `fit`. With a
-        growing sample, only the last stage is watched.
+        Whether to stop once the score of the validation rows has not improved for
+        `n_iter_no_change` iterations, and to return to the best weights. The validation
+        rows are a stratified part of the training rows, or X_val and y_val of `fit`.
+        With a growing sample, only the last stage is watched.
     validation_fraction : float, default=0.1
         Fraction of the training rows that is held out for validation. With at most 2048
         rows, duplicates are kept in the same split. If X exceeds 128 MB, runs of
         neighbouring rows are held out, at most 32 MB in all.
     n_iter_no_change : int or inf, default=10
-        See `early_stopping`; inf for no stop, but still going back to the best.
+        See `early_stopping`. inf: never stop, but still return to the best weights.
     scoring : "penalty", str or callable, default="penalty"
-        What is watched: "penalty" is minus the mean penalty of the validation rows,
-        with class weights and smoothed labels as in training; others are scorers of
-        scikit-learn, without class weights, which cost a prediction per iteration.
-        With `n_init` a callable must be stateless, as starts run in threads.
+        Score of the validation rows. "penalty" is minus their mean loss, with class
+        weights and smoothed labels as in training. Anything else is a scorer of
+        scikit-learn, which costs a prediction per iteration and ignores class weights.
+        With `n_init` a callable must be stateless, because starts run in threads.
     moderated : bool, default=False
         Whether `predict_proba` averages over the Laplace approximation of the posterior
         of the weights (MacKay 1992), so that it is less certain far from the training
-        rows. Needs a natural pair of softmax or logistic, alpha > 0 and at most 5000
-        parameters P; costs about n q P^2 further operations in fit, and again in a
+        data. Requires softmax or logistic outputs with their natural loss, alpha > 0 and
+        at most 5000 parameters P; costs about n q P^2 extra operations in fit and in
         prediction. Setting it to False turns it off in a fitted classifier.
     random_state : int, RandomState instance or None, default=None
-        Determines the start weights, the growing sample and the validation rows.
+        Determines the initial weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
-        Whether to begin on random parts of the rows, a sixteenth, an eighth, and so
-        on, stratified by class, each for as long as the loss of the same number of
-        fresh rows falls; the last stage is always on all rows. (If X exceeds 128 MB,
-        as a file may, the parts are runs of neighbouring rows, not stratified.) "auto":
-        from 8192 rows on. Not after a warm start. No part takes more than 64 MB.
+        Whether to start on random samples of the rows (a sixteenth, an eighth, and so
+        on, stratified by class), each for as long as the loss of an equal number of
+        fresh rows falls. The last stage always uses all rows. (If X exceeds 128 MB, as
+        a file may, the samples are runs of neighbouring rows and not stratified.)
+        "auto": from 8192 rows on. Not used after a warm start. No sample takes more
+        than 64 MB.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
-        must have had the same features, classes and layers; with `skip_layer`, it may
-        have been one without hidden layers, to which the hidden units are added. The
-        solver begins without what it has learned of the curvature: to watch a fit, use
-        callbacks and not many fits of a few iterations.
+        must have had the same features, classes and layers. The solver does not keep
+        what it has learned about the curvature: to monitor a fit, use callbacks instead
+        of many short fits.
     n_jobs : int or None, default=None
         Threads over blocks of rows, in fit and predict. None: as many as BLAS may use
-        (OMP_NUM_THREADS, threadpoolctl and joblib's limits are obeyed); -1: all
+        (OMP_NUM_THREADS, threadpoolctl and joblib's limits are respected); -1: all
         cores, -2: all but one, and so on. The result is bit-identical for any number.
     verbose : bool or int, default=False
-        0 or False: nothing is printed. 1 or True: why each start ended, and a line for
-        each of the first ten iterations, then for every tenth, from the hundredth on
-        for every hundredth, and for the last. 2 and more: a line per iteration.
+        0 or False: print nothing. 1 or True: print why each start ended, and a line for
+        each of the first ten iterations, then every tenth, from the hundredth on every
+        hundredth, and the last. 2 or more: a line per iteration.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; 0 ... n_labels - 1 after a multilabel fit.
+        Class labels; 0, ..., n_labels - 1 after a multilabel fit.
     coefs_ : list of ndarray of shape (n_in, n_out)
-        Weights of each layer, of X's dtype.
+        Weights of each layer, with the dtype of X.
     intercepts_ : list of ndarray of shape (n_out,)
         Biases of each layer.
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Coefficients of the skip-layer connections: the logits are those of the layers
         plus X @ skip_coef_. None without them.
     pairing_ : Pairing
-        The pair as resolved, with its `status`.
+        The pair of activation and loss, with its `status`.
     loss_ : float
-        The objective at the end, L2 term included (nats per row for the logarithmic
+        The final objective, including the L2 term (in nats per row for logarithmic
         penalties).
     loss_curve_ : list of float
-        The objective after each iteration of the last stage, on all rows. After a
-        growing sample it starts near its end.
+        The objective on all rows after each iteration of the last stage. After a
+        growing sample it starts close to its final value.
     history_ : dict of str to list
         Columns of a table with one row per iteration of the last stage: "loss" as in
-        `loss_curve_`; "gradient_norm", the largest absolute component, which `tol`
-        is compared with; "evaluations" of the objective and of Hessian products, and
-        "seconds", since the stage began.
+        `loss_curve_`; "gradient_norm", the largest absolute component, which is compared
+        with `tol`; "evaluations" of the objective and of Hessian products, and
+        "seconds", both since the start of the stage.
     n_iter_ : int
-        Iterations of the last stage; 0 if it began at a stationary point, or the fit
-        ended before it. Whether the fit converged is `solver_result_["success"]`:
-        earlier stages use up to three quarters of `max_iter`.
+        Number of iterations of the last stage; 0 if it started at a stationary point, or
+        if the fit ended before it. Earlier stages use up to three quarters of
+        `max_iter`, so look at `solver_result_["success"]` for convergence.
     stages_ : list of Stage
         One record per stage, with its n_rows, n_iter, nfev, loss_curve and fresh_loss.
         The last is on all rows; without a growing sample it is the only one.
     solver_result_ : dict
-        SciPy's record of how the last stage stopped: status, message, success, nit,
+        SciPy's record of how the last stage ended: status, message, success, nit,
         nfev (evaluations of the objective with its gradient), nhev (Hessian products),
         gradient_norm (the largest absolute component), seconds and reason: "tolerance"
-        or "plateau" (both a success), "stopped" (early, or by a callback),
+        or "plateau" (both are successes), "stopped" (early, or by a callback),
         "interrupted", "max_iter", "max_fun", "memory", "breakdown", "precision" or
-        "overflow" (of `BrokenFitError.best`). With the solver, tol and alpha of the
-        fit, and learned: whether the loss of the training rows is below that of the
-        class frequencies.
+        "overflow" (of `BrokenFitError.best`). It also has the solver, tol and alpha of
+        the fit, and learned: whether the training loss is below that of the class
+        frequencies.
     init_losses_ : ndarray of shape (n_init,)
-        The final objective of each start; inf where it overflowed, NaN where Ctrl-C or
-        a callback's stop came before it.
+        The final objective of each start; inf if it overflowed, NaN if Ctrl-C or a
+        callback ended the fit before it.
     validation_scores_ : list of float or None
         With early stopping, the score after each iteration of the last stage; greater
         is better.
     best_validation_score_ : float or None
-        Validation score of the weights that are kept.
+        Validation score of the weights that were kept.
     best_loss_ : float or None
         The lowest objective of the last stage; None with early stopping.
     posterior_covariance_ : ndarray of shape (n_parameters, n_parameters) or None
-        With `moderated`, that of coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()
-        ... and, with `skip_layer`, skip_coef_.ravel() at the end.
+        With `moderated`, the covariance of coefs_[0].ravel(), intercepts_[0],
+        coefs_[1].ravel(), and so on.
     n_layers_ : int
-        Layers, inputs and outputs included.
+        Number of layers, including inputs and outputs.
     n_outputs_ : int
-        Output units: one for two classes and element-wise activations, else one per
-        class or label.
+        Number of output units: one for two classes with an element-wise activation,
+        otherwise one per class or label.
     out_activation_ : str
         Name of the output activation.
     n_features_in_ : int
-        Features of X.
+        Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, if X had names that are all strings.
+        Names of the features, if all columns of X have names that are strings.
 
     See Also
     --------
-    PairedMLPClassifierCV : Chooses alpha, and the pair too, by cross-validation.
+    PairedMLPClassifierCV : Chooses alpha, and the pair, by cross-validation.
     pairing_grid : All pairs as a grid for GridSearchCV.
     pairing_status : Whether a pair is natural, workable, degenerate or undefined.
-    summary : What was fitted, how it ended, and how well calibrated it is.
+    summary : What was fitted, how the fit ended, and how well it is calibrated.
     standard_errors : Standard errors of the coefficients, without hidden units.
 
     References
@@ -257,7 +251,7 @@ class PairedMLPClassifier(BasePairedMLP):
     >>> clf.pairing_
     <softmax x least_squares: workable>
 
-    Rare classes, uncertain labels, and the best of three starts:
+    Class weights, label smoothing, and the best of three starts:
 
     >>> params = {"hidden_layer_sizes": 5, "alpha": 1, "random_state": 0}
     >>> clf = PairedMLPClassifier(
@@ -266,12 +260,12 @@ class PairedMLPClassifier(BasePairedMLP):
     >>> clf.init_losses_.round(1)
     array([0.1, 0.1, 0.1])
 
-    Continue from where it ended, with other targets:
+    Continue from the previous fit, with different targets:
 
     >>> clf.set_params(warm_start=True, label_smoothing=0).fit(X, y).n_iter_ > 0
     True
 
-    Probabilities that reflect how little a few rows determine:
+    Probabilities that take the uncertainty of the weights into account:
 
     >>> few = PairedMLPClassifier(**params).fit(X[::10], y[::10])
     >>> moderated = PairedMLPClassifier(moderated=True, **params).fit(X[::10], y[::10])
@@ -310,28 +304,26 @@ class PairedMLPClassifier(BasePairedMLP):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             float32 is processed in float32, everything else in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, or 0/1 indicators (multilabel) where the activation is
-            element-wise.
+            Class labels, or 0/1 indicators (multilabel) for element-wise activations.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. An integer weight k equals k repetitions of the row,
-            and the order of the rows does not matter: to the last bit up to 2048 rows,
-            to rounding beyond. (A growing sample, and beyond 2048 rows a validation
-            split, draw rows by their position, and so give other results.)
+            Weights of the rows. An integer weight k equals k copies of the row, and the
+            order of the rows does not matter: bit-identically up to 2048 rows, up to
+            rounding beyond. (A growing sample, and beyond 2048 rows a validation split,
+            draw rows by position, so there the order does matter.)
         X_val, y_val : like X and y, default=None
             Rows for early stopping. In a pipeline, `transform_input=["X_val"]` passes
             them through its steps.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation rows.
         coefs_init, intercepts_init : list of array-like, default=None
-            Start weights, in the shapes of `coefs_` and `intercepts_`, instead of
-            random ones (with `n_init`, of the first start) or of a warm start.
-        skip_coef_init : array-like of shape (n_features, n_outputs), default=None
-            With `skip_layer`, the start of `skip_coef_`, to be given with these.
+            Initial weights, with the shapes of `coefs_` and `intercepts_`, instead of
+            random ones or of a warm start. With `n_init` they are used by the first
+            start.
         checkpoint : path-like, default=None
             A file to which each evaluation is appended, 8 bytes per parameter. A fit
-            that ended by Ctrl-C, a crash or max_iter is resumed by the same call on the
-            same rows, bit-identically; one of a warm start from where it began. Needs
-            an integer `random_state`; with one start and without a growing sample,
+            that was ended by Ctrl-C, a crash or max_iter is resumed bit-identically by
+            the same call on the same rows; a warm start from where it began. Requires an
+            integer `random_state`; with one start and without a growing sample,
             max_iter, max_fun and tol may change. A file belongs to one fit: do not use
             it in a search.
 
@@ -342,23 +334,23 @@ class PairedMLPClassifier(BasePairedMLP):
         Raises
         ------
         ValueError
-            If a parameter, X, y or the weights cannot be used. An estimator that was
-            fitted before is left as it was.
+            If a parameter, X, y or the weights are invalid. An estimator that was
+            fitted before stays as it was.
         BrokenFitError
-            A ValueError, if the objective overflows; its attribute `best` is a copy of
+            A ValueError, if the objective overflows. Its attribute `best` is a copy of
             the estimator with the last good weights.
 
         Warns
         -----
         ConvergenceWarning
-            If the fit ended before it had converged and was not stopped early; or if it
+            If the fit ended before it converged and was not stopped early, or if it
             has learned nothing, that is, if its loss is no better than that of the
             class frequencies. Ctrl-C ends the fit with this warning and the best
             weights so far; before the first iteration, and within a search or an
-            ensemble, it is raised.
+            ensemble, KeyboardInterrupt is raised.
         UserWarning
-            If a search, calibration or ensemble of scikit-learn hands over as many rows
-            of X_val as of X: it gives each fit a part of every array as long as X.
+            If X_val has as many rows as X within a search, calibration or ensemble of
+            scikit-learn, which slice every array that is as long as X.
 
         Examples
         --------
@@ -406,18 +398,18 @@ class PairedMLPClassifier(BasePairedMLP):
     ) -> Self:
         """Fit the network to soft targets: a probability for each row and class.
 
-        For labels given by several people, for the outputs of another model, or for
-        proportions.
+        Use it for labels by several annotators, for the predictions of another model, or
+        for proportions.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         targets : array-like of shape (n_samples, n_classes)
-            Rows of probabilities. They are divided by their sums, which may be off 1 by
-            rounding: by 1e-6, or 3e-4 in float32.
+            Rows of probabilities. Each row is divided by its sum, which may differ from
+            1 by rounding: by up to 1e-6, or 3e-4 in float32.
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
-            Labels of the columns, for `predict`; 0 ... n_classes - 1 by default.
+            Labels of the columns, for `predict`; 0, ..., n_classes - 1 by default.
         X_val, targets_val, sample_weight_val : default=None
             Rows for early stopping, like X and targets.
         coefs_init, intercepts_init, skip_coef_init, checkpoint : default=None
@@ -430,8 +422,8 @@ class PairedMLPClassifier(BasePairedMLP):
         Raises
         ------
         ValueError
-            As `fit`, and if the targets are not probabilities, or class_weight is set,
-            for which each row needs a single class.
+            As in `fit`; also if the targets are not probabilities, or if class_weight is
+            set, which requires a single class per row.
 
         Examples
         --------
@@ -447,8 +439,8 @@ class PairedMLPClassifier(BasePairedMLP):
         """
         if self.class_weight is not None:
             raise ValueError(
-                "class_weight is not defined for soft targets, whose rows have no one "
-                "class: pass sample_weight."
+                "class_weight is not defined for soft targets, because a row has no "
+                "single class: pass sample_weight instead."
             )
 
         def encode_given(targets, activation):

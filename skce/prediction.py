@@ -168,8 +168,8 @@ def _overflow(X):
     if not np.isfinite(largest(X)):
         return NOT_FINITE
     return (
-        f"The network overflows: X reaches {largest(X):.3g} in absolute value, as "
-        f"{X.dtype}. Scale it as the training data were scaled."
+        f"The network overflows: X reaches {largest(X):.3g} in absolute value "
+        f"(dtype {X.dtype}). Scale X in the same way as the training data."
     )
 
 
@@ -228,7 +228,7 @@ class Predictions:
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The class of the largest probability; the first of them in a tie.
+            The class with the largest probability; in a tie, the first of them.
         """
         _check_is_fitted(self)
         if self._labels.multilabel:
@@ -241,11 +241,11 @@ class Predictions:
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Predict class probabilities; each row sums to 1.
 
-        Outputs that sum to 1 (`on_simplex`, as of softmax) are taken as they are,
-        logistic outputs are divided by their sum (in the logarithm), identity outputs
-        are projected on the simplex. After a multilabel fit, the probability of each
-        label. With `moderated`, averaged over the Laplace approximation of the
-        posterior of the weights.
+        Outputs that sum to 1, such as those of softmax, are used as they are; logistic
+        outputs are divided by their sum; identity outputs are projected onto the
+        simplex. After a multilabel fit, returns the probability of each label. With
+        `moderated`, the probabilities are averaged over the Laplace approximation of
+        the posterior of the weights.
 
         Parameters
         ----------
@@ -270,10 +270,9 @@ class Predictions:
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict the natural logarithms of the class probabilities, from the logits.
 
-        So they are exact for probabilities next to 1 as well. -inf where
-        `predict_proba` is 0, also where it underflows to 0, below 5e-324 (1e-45 in
-        float32): it is its logarithm to all of scikit-learn. `decision_function` has
-        the logits.
+        They are exact for probabilities close to 1 as well. They are -inf where
+        `predict_proba` is 0, even by underflow (below 5e-324, or 1e-45 in float32), as
+        scikit-learn expects. `decision_function` returns the logits.
 
         Parameters
         ----------
@@ -290,10 +289,10 @@ class Predictions:
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute the logits z, or moderated ones with `moderated=True`.
 
-        For two classes one column: z (logistic) or z - 1/2 (identity) of the only
-        unit, or the difference of the two logits where the outputs sum to 1; it is
-        positive where class 1 is predicted. After a multilabel fit, z or z - 1/2 of
-        each label.
+        For two classes there is one column: z (logistic) or z - 1/2 (identity) of the
+        only unit, or the difference of the two logits if the outputs sum to 1. It is
+        positive where class 1 is predicted. After a multilabel fit, it has z or z - 1/2
+        of each label.
 
         Parameters
         ----------
@@ -314,13 +313,13 @@ class Predictions:
     def score(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Compute the accuracy; of a multilabel y, that all labels of a row are right.
+        """Compute the accuracy; for a multilabel y, the share of rows entirely right.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Labels of every dtype that `fit` takes.
+            Labels of any dtype that `fit` accepts.
         sample_weight : array-like of shape (n_samples,), default=None
 
         Returns
@@ -332,10 +331,9 @@ class Predictions:
 
     @_of_one_fit
     def predict_outputs(self, X: Any) -> NDArray[Any]:
-        """Compute the outputs y = f(z), before they are made probabilities.
+        """Compute the outputs y = f(z), before they are turned into probabilities.
 
-        What a least-squares fit of logistic or identity units estimates: their rows
-        need not sum to 1.
+        Rows of logistic and identity outputs need not sum to 1.
 
         Parameters
         ----------
@@ -384,8 +382,8 @@ class Predictions:
         *wanted, wanted_skip = network.coef_shapes
         if shapes != wanted:
             raise ValueError(
-                f"coefs_ and intercepts_ have the shapes {shapes[0]} and {shapes[1]}, "
-                f"which are not those of a network with {self.n_features_in_} features "
+                f"coefs_ and intercepts_ have the shapes {shapes} and {bias_shapes}, "
+                f"which do not fit a network with {self.n_features_in_} features "
                 f"and {n_outputs} outputs: fit again, or restore them."
             )
         if skip_shape != wanted_skip:
@@ -440,7 +438,7 @@ class Predictions:
                 raise ValueError(_overflow(X))
             raise ValueError(
                 f"posterior_covariance_, of shape {np.shape(covariance)}, is not a "
-                f"finite matrix for the {size} parameters of this network, as where it "
-                "is that before units were removed: set moderated=False, or fit again."
+                f"finite matrix for the {size} parameters of this network (have units "
+                "been removed since the fit?): set moderated=False, or fit again."
             )
         return function(z.T.astype(dtype)).T

@@ -93,7 +93,9 @@ def _skip_foreign(app, what, name, obj, skip, options):
 
 def _list_inherited(app, what, name, obj, options, lines):
     """List the methods that a class has from scikit-learn, with their summaries."""
-    if what != "class" or not any(c.__module__.startswith("sklearn") for c in obj.__mro__):
+    if what != "class" or not any(
+        c.__module__.startswith("sklearn") for c in obj.__mro__
+    ):
         return
     rows = []
     for key in sorted(dir(obj)):

@@ -133,7 +133,9 @@ def evaluation(colours):
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_yticks(range(len(rows)), [f"{r['shape']}, {r['dtype']}" for r in rows])
-    ax.set_xlabel("time of the peer / time of skce (logarithmic; right of 1: skce faster)")
+    ax.set_xlabel(
+        "time of the peer / time of skce (logarithmic; right of 1: skce faster)"
+    )
     figure.legend(loc="outside upper center", ncols=3)
     return figure
 
