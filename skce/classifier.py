@@ -100,12 +100,12 @@ class PairedMLPClassifier(BasePairedMLP):
         no lower point at a kink of relu.
     standardize : bool, default=True
         Whether the solver and the L2 term use the weights of standardised features,
-        (x - mean) / scale. The scale is the standard deviation in the training rows. For
-        a feature with zeros, squared deviations are averaged over the non-zero values,
-        so that rare values are not inflated. Indicators (0 and 1) are left as they are.
-        `coefs_` apply to X as it is; X is neither copied nor, if sparse, made dense.
-        Features without zeros that have mean 0 and variance 1 are not changed. False:
-        the L2 term applies to the weights of X itself, as in MLPClassifier and
+        (x - mean) / scale. The scale is the standard deviation in the training rows.
+        For a feature with zeros, squared deviations are averaged over the non-zero
+        values, so that rare values are not inflated. Indicators (0 and 1) are left as
+        they are. `coefs_` apply to X as it is; X is neither copied nor, if sparse, made
+        dense. Features without zeros that have mean 0 and variance 1 are not changed.
+        False: the L2 term applies to the weights of X itself, as in MLPClassifier and
         LogisticRegression.
     init : {"glorot", "uniform"}, default="glorot"
         Initial weights. "glorot": uniform on +-g sqrt(6 / (fan_in + fan_out)),
@@ -113,9 +113,9 @@ class PairedMLPClassifier(BasePairedMLP):
         layer (for relu sqrt(2), He et al. 2015); without hidden units all 0. "uniform":
         all weights and biases uniform on (-1, 1), as in Dunne & Campbell.
     n_init : int, default=1
-        Number of random starts. The fit with the lowest objective is kept or, with early
-        stopping, the one with the best validation score. `init_losses_` has all final
-        objectives. The starts share the threads of `n_jobs` if that pays.
+        Number of random starts. The fit with the lowest objective is kept or, with
+        early stopping, the one with the best validation score. `init_losses_` has all
+        final objectives. The starts share the threads of `n_jobs` if that pays.
     early_stopping : bool, default=False
         Whether to stop once the score of the validation rows has not improved for
         `n_iter_no_change` iterations, and to return to the best weights. The validation
@@ -135,9 +135,9 @@ class PairedMLPClassifier(BasePairedMLP):
     moderated : bool, default=False
         Whether `predict_proba` averages over the Laplace approximation of the posterior
         of the weights (MacKay 1992), so that it is less certain far from the training
-        data. Requires softmax or logistic outputs with their natural loss, alpha > 0 and
-        at most 5000 parameters P; costs about n q P^2 extra operations in fit and in
-        prediction. Setting it to False turns it off in a fitted classifier.
+        data. Requires softmax or logistic outputs with their natural loss, alpha > 0
+        and at most 5000 parameters P; costs about n q P^2 extra operations in fit and
+        in prediction. Setting it to False turns it off in a fitted classifier.
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
@@ -182,12 +182,12 @@ class PairedMLPClassifier(BasePairedMLP):
         growing sample it starts close to its final value.
     history_ : dict of str to list
         Columns of a table with one row per iteration of the last stage: "loss" as in
-        `loss_curve_`; "gradient_norm", the largest absolute component, which is compared
-        with `tol`; "evaluations" of the objective and of Hessian products, and
+        `loss_curve_`; "gradient_norm", the largest absolute component, which is
+        compared with `tol`; "evaluations" of the objective and of Hessian products, and
         "seconds", both since the start of the stage.
     n_iter_ : int
-        Number of iterations of the last stage; 0 if it started at a stationary point, or
-        if the fit ended before it. Earlier stages use up to three quarters of
+        Number of iterations of the last stage; 0 if it started at a stationary point,
+        or if the fit ended before it. Earlier stages use up to three quarters of
         `max_iter`, so look at `solver_result_["success"]` for convergence.
     stages_ : list of Stage
         One record per stage, with its n_rows, n_iter, nfev, loss_curve and fresh_loss.
@@ -322,8 +322,8 @@ class PairedMLPClassifier(BasePairedMLP):
         checkpoint : path-like, default=None
             A file to which each evaluation is appended, 8 bytes per parameter. A fit
             that was ended by Ctrl-C, a crash or max_iter is resumed bit-identically by
-            the same call on the same rows; a warm start from where it began. Requires an
-            integer `random_state`; with one start and without a growing sample,
+            the same call on the same rows; a warm start from where it began. Requires
+            an integer `random_state`; with one start and without a growing sample,
             max_iter, max_fun and tol may change. A file belongs to one fit: do not use
             it in a search.
 
@@ -398,8 +398,8 @@ class PairedMLPClassifier(BasePairedMLP):
     ) -> Self:
         """Fit the network to soft targets: a probability for each row and class.
 
-        Use it for labels by several annotators, for the predictions of another model, or
-        for proportions.
+        Use it for labels by several annotators, for the predictions of another model,
+        or for proportions.
 
         Parameters
         ----------
@@ -422,8 +422,8 @@ class PairedMLPClassifier(BasePairedMLP):
         Raises
         ------
         ValueError
-            As in `fit`; also if the targets are not probabilities, or if class_weight is
-            set, which requires a single class per row.
+            As in `fit`; also if the targets are not probabilities, or if class_weight
+            is set, which requires a single class per row.
 
         Examples
         --------

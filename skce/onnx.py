@@ -75,8 +75,8 @@ def to_onnx(
         is `moderated`.
     RuntimeError, NameError
         Raised by skl2onnx if it cannot convert another step or an option is unknown.
-        RuntimeError also where onnxruntime, if it is installed, cannot run the graph,
-        as it has the operators of some other steps in float32 only.
+        RuntimeError also if onnxruntime is installed and cannot run the graph, because
+        it has the operators of some other steps in float32 only.
 
     Notes
     -----
@@ -125,16 +125,17 @@ def _check_runs(model):
         )
     except Exception as error:  # of many classes, which it does not export
         raise RuntimeError(
-            f"onnxruntime cannot run the graph: {error}. If that is an operator of "
-            "another step which it does not have for float64, fit on float32 and give "
-            "X as float32; else leave that step out."
+            f"onnxruntime cannot run the graph: {error}. If it lacks a float64 "
+            "operator for another step, fit on float32 and pass X as float32; if not, "
+            "leave that step out."
         ) from error
 
 
 def register() -> None:
     """Register PairedMLPClassifier with skl2onnx, to call `skl2onnx.to_onnx` directly.
 
-    And a SimpleImputer of float64, as skl2onnx's own is one that onnxruntime lacks.
+    Also registers a converter of SimpleImputer for float64, because onnxruntime lacks
+    the operator that skl2onnx's own converter uses.
 
     Raises
     ------
@@ -251,9 +252,9 @@ def _labels(scope, classifier):
     integers = classes.astype(np.int64)
     if not (integers == classes).all():
         raise ValueError(
-            f"classes_={classes.tolist()} are neither strings nor integers, but labels "
-            "in ONNX must be one or the other: set options={'nocl': True}, for labels "
-            "that are an index in classes_."
+            f"classes_={classes.tolist()} are neither strings nor integers, as labels "
+            "in ONNX must be: pass options={'nocl': True} to get indices into classes_ "
+            "instead."
         )
     return integers
 
@@ -264,8 +265,7 @@ def _convert(scope, operator, container):
     classifier, inputs = operator.raw_operator, operator.inputs
     if classifier.posterior_covariance_ is not None:
         raise NotImplementedError(
-            "Moderated probabilities cannot be exported to ONNX: fit with "
-            "moderated=False."
+            "Moderated probabilities cannot be exported to ONNX: set moderated=False."
         )
     label, probabilities = operator.outputs
     network, _ = classifier._fitted_network  # raises where it was tampered with

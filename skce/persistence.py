@@ -41,12 +41,12 @@ OF_OTHERS = {
 def trusted_types() -> list[str]:
     """Return the names of the types that a file with a fitted classifier can contain.
 
-    The classes of skce, and those of scikit-learn and NumPy in pipelines, searches,
-    calibration and ensembles with a classifier that skops does not trust by itself:
-    scorers and their metrics, splitters and the like. The list does not depend on the
-    file that is loaded, so that a file cannot have other things constructed. Add the
-    names of user-defined activations and penalties to it. A ScoringMonitor is not in
-    it: remove it by `set_callbacks()` before storing.
+    These are the classes of skce, and those classes of scikit-learn and NumPy in
+    pipelines, searches, calibration and ensembles around a classifier that skops does
+    not trust by default: scorers and their metrics, splitters and so on. The list does
+    not depend on the file that is loaded, so a file cannot have anything else
+    constructed. Add the names of user-defined activations and penalties to it.
+    ScoringMonitor is not included: remove it with `set_callbacks()` before storing.
 
     skops is installed by `python -m pip install skops`.
 

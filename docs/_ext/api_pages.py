@@ -1,9 +1,9 @@
 """API pages from docstrings that are written for the terminal: plain text, no markup.
 
-Formulas with an entry in `formulas` become mathematics; any other block that stands indented
-after a blank line becomes a literal block. The signs |, * and a last _, which are markup to
-reStructuredText, are escaped outside of code. Classes get a list of the methods that they
-inherit from scikit-learn.
+Formulas with an entry in `formulas` become mathematics; any other block that stands
+indented after a blank line becomes a literal block. The signs |, * and a last _, which
+are markup to reStructuredText, are escaped outside of code. Classes get a list of the
+methods that they inherit from scikit-learn.
 """
 
 import inspect
@@ -111,7 +111,7 @@ def _list_inherited(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    """Ask to be asked of every docstring, before and after numpydoc, and every member."""
+    """Register the handlers, before and after that of numpydoc."""
     app.connect("autodoc-process-docstring", _as_markup, priority=400)
     app.connect("autodoc-process-docstring", _list_inherited, priority=600)
     app.connect("autodoc-skip-member", _skip_foreign)

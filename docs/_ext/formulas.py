@@ -1,13 +1,14 @@
 r"""The formulas of the docstrings, typeset.
 
-Docstrings are read in a terminal, so that their formulas are plain text. On the site each
-text below is replaced by its LaTeX: a formula within a line, or a whole indented block.
+Docstrings are read in a terminal, so that their formulas are plain text. On the site
+each text below is replaced by its LaTeX: a formula within a line, or a whole indented
+block.
 """
 
 BLOCKS = {
     "1/S sum_i w_i rho(t_i, f(z_i)) + alpha / (2 S) |W|^2, S = sum_i w_i,": (
-        r"\frac{1}{S} \sum_i w_i \, \rho(t_i, f(z_i)) + \frac{\alpha}{2 S} \lVert W \rVert^2,"
-        r" \qquad S = \sum_i w_i,"
+        r"\frac{1}{S} \sum_i w_i \, \rho(t_i, f(z_i))"
+        r" + \frac{\alpha}{2 S} \lVert W \rVert^2, \qquad S = \sum_i w_i,"
     ),
     "D = sum_i w_i (l_i - m_i) / W,"
     " s^2 = n / (n - 1) sum_i w_i^2 (l_i - m_i - D)^2 / W^2,": (
@@ -16,7 +17,8 @@ BLOCKS = {
     ),
     "c - D + s < e / 2,": r"c - D + s < e / 2,",
     "sqrt((1/J + n_test / n_train) S^2)": (
-        r"\sqrt{\left( \frac{1}{J} + \frac{n_\mathrm{test}}{n_\mathrm{train}} \right) S^2}"
+        r"\sqrt{\left( \frac{1}{J}"
+        r" + \frac{n_\mathrm{test}}{n_\mathrm{train}} \right) S^2}"
     ),
     "sum_k t_k (log_a(t_k / m) - x_k) + m (y_k^a - (t_k / m)^a) / a,": (
         r"\sum_k t_k \, (\log_a (t_k / m) - x_k) + \frac{m}{a} (y_k^a - (t_k / m)^a),"
@@ -26,11 +28,12 @@ BLOCKS = {
         r" + \sum_k t_k \max (\tau - z_k, 0)"
     ),
     "P_k is proportional to s_k (1 - c s_k) with s = softmax(y / T)": (
-        r"P_k \propto s_k (1 - c s_k) \quad \text{with} \quad s = \mathrm{softmax}(y / T)"
+        r"P_k \propto s_k (1 - c s_k), \qquad s = \mathrm{softmax}(y / T)"
     ),
     "P / (1 - P) = y (g^n / (1 - g) - n g^(n - 1) log(1 - g))"
     " / ((1 - y)^p - p y (1 - y)^(p - 1) log y)": (
-        r"\frac{P}{1 - P} = \frac{y \left( g^n / (1 - g) - n g^{n - 1} \log (1 - g) \right)}"
+        r"\frac{P}{1 - P} ="
+        r" \frac{y \left( g^n / (1 - g) - n g^{n - 1} \log (1 - g) \right)}"
         r"{(1 - y)^p - p y (1 - y)^{p - 1} \log y}"
     ),
     "P(C_k | x) = softmax_k(theta_k . x - b(theta_k)),": (

@@ -1,8 +1,8 @@
 """Charts and tables of recorded results, made when the site is built.
 
-`{chart} NAME` draws a function of `CHARTS` twice, for light and for dark pages; `{scores}`
-makes the summary of docs/quality.csv. The figures come from docs/quality.csv and from the
-tables of docs/benchmarks.md, which the commands on those pages write.
+`{chart} NAME` draws a function of `CHARTS` twice, for light and for dark pages;
+`{scores}` makes the summary of docs/quality.csv. The figures come from docs/quality.csv
+and from the tables of docs/benchmarks.md, which the commands on those pages write.
 """
 
 import re
@@ -32,6 +32,13 @@ THEMES = {
     "light": ("#222832", ["#0072b2", "#d55e00", "#009e73", "#8a6d9e"]),
     "dark": ("#ced6dd", ["#56b4e9", "#f0a04b", "#3fc79a", "#cc99d6"]),
 }
+INKED = (
+    "text.color",
+    "axes.labelcolor",
+    "axes.edgecolor",
+    "xtick.color",
+    "ytick.color",
+)
 MARKERS = "osD^"
 
 
@@ -159,11 +166,7 @@ class Chart(Directive):
         CHART_FOLDER.mkdir(parents=True, exist_ok=True)
         images = []
         for theme, (ink, colours) in THEMES.items():
-            style = dict.fromkeys(
-                ["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color"]
-                + ["ytick.color"],
-                ink,
-            )
+            style = dict.fromkeys(INKED, ink)
             style |= {"font.size": 11, "legend.frameon": False, "svg.hashsalt": name}
             style |= {"axes.spines.top": False, "axes.spines.right": False}
             path = CHART_FOLDER / f"{name}-{theme}.svg"

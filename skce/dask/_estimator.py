@@ -50,23 +50,23 @@ class GivenOnCluster(Given):
 class DaskPairedMLPClassifier(BasePairedMLP):
     """PairedMLPClassifier whose training rows are a dask array or data frame.
 
-    SciPy runs on the client, and the partitions stay on their workers: an evaluation
-    sends the parameters to each worker once and adds the losses and gradients that come
-    back, in a fixed order. So the result is bit-identical for any number of workers,
-    and equals that of PairedMLPClassifier up to rounding: on all rows from the first
-    iteration on, cut where the partitions end. A worker that is lost costs the time to
-    compute its partitions again. See `docs/dask.md`.
+    SciPy runs on the client, and the partitions stay on their workers. An evaluation
+    sends the parameters to each worker once and adds up the losses and gradients that
+    come back, in a fixed order. So the result is bit-identical for any number of
+    workers. Up to rounding, it equals that of PairedMLPClassifier on all rows with
+    growing_sample=False. If a worker is lost, its partitions are recomputed. See
+    "Distributed training with Dask" in the documentation.
 
     Parameters
     ----------
     activation, penalty, ...
-        All parameters of PairedMLPClassifier, with its defaults. `growing_sample` may
-        not be True, and "auto" means False; `early_stopping` needs X_val and y_val;
-        `n_jobs` is the number of threads of an evaluation on a worker: None or -1 for
-        all threads of the worker, -2 for all but one, and never more; the starts
-        of `n_init` run one after another.
+        All parameters of PairedMLPClassifier, with the same defaults. `growing_sample`
+        must not be True, and "auto" means False; `early_stopping` needs X_val and
+        y_val; `n_jobs` is the number of threads per evaluation on a worker: None or -1
+        for all threads of the worker, -2 for all but one; the starts of `n_init` run
+        one after the other.
     client : distributed.Client, default=None
-        The cluster. None is the current client. It is not pickled, and not copied by
+        The cluster; None: the current client. It is not pickled, and not copied by
         `clone`.
     worker_timeout : float, default=30.0
         Seconds without any worker, or without an answer of the scheduler, after which
@@ -198,12 +198,12 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         Parameters
         ----------
         X : dask Array or DataFrame of shape (n_samples, n_features)
-            Persisted or not; with unknown chunk sizes too. The blocks of an array may
-            be sparse. float32 is computed as float32, everything else as float64.
+            Persisted or not, with known or unknown chunk sizes. The blocks of an array
+            may be sparse. float32 is processed in float32, everything else in float64.
         y : dask Array, Series or DataFrame of shape (n_samples,) or \
                 (n_samples, n_labels)
-            Partitioned as X; an array whose chunk sizes are known is rechunked as X,
-            and so are an array-like y and sample_weight.
+            Partitioned like X. An array with known chunk sizes is rechunked like X, as
+            are array-likes in memory.
         sample_weight : dask Array or Series of shape (n_samples,), default=None
             Weights of the rows.
         X_val, y_val : array-like, default=None
@@ -211,9 +211,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation rows.
         coefs_init, intercepts_init : list of array-like, default=None
-            Start weights; see PairedMLPClassifier.
-        skip_coef_init : array-like of shape (n_features, n_outputs), default=None
-            With `skip_layer`, those of the skip-layer connections.
+            Initial weights; see PairedMLPClassifier.
         checkpoint : path-like, default=None
             A file on the client from which a fit can be resumed; see
             PairedMLPClassifier.
@@ -225,14 +223,14 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         Raises
         ------
         ValueError
-            As PairedMLPClassifier, with the number of the partition concerned.
+            As in PairedMLPClassifier, with the number of the partition.
         TypeError
             If X is not a dask collection.
         ClusterLostError
-            If the cluster is gone, or a partition cannot be computed again. The best
+            If the cluster is gone, or a partition cannot be recomputed. The best
             weights so far are kept, as after Ctrl-C: in the estimator, so that a fit
-            with warm_start=True continues from there, and as `best` of the error.
-            Before the first iteration nothing changes.
+            with warm_start=True continues from there, and in the attribute `best` of
+            the error. Before the first iteration the estimator does not change.
 
         Warns
         -----
@@ -265,7 +263,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             Always.
         """
         raise NotImplementedError(
-            "Soft targets are not fitted on a cluster: use PairedMLPClassifier, or "
+            "Soft targets cannot be fitted on a cluster: use PairedMLPClassifier, or "
             "repeat each row once per class, with the probability as its sample_weight."
         )
 
@@ -341,10 +339,10 @@ class DaskPairedMLPClassifier(BasePairedMLP):
     def _client(self):
         if in_task():
             raise ValueError(
-                "A fit cannot run in a task of dask (as a search does in "
+                "A fit cannot run inside a dask task (as in a search with "
                 "joblib.parallel_config('dask')): it would wait forever for the "
                 "thread that it occupies. Fit from the client, or use "
-                "PairedMLPClassifier for rows that fit into a worker."
+                "PairedMLPClassifier if the rows fit into the memory of a worker."
             )
         try:
             return self.client_
@@ -426,7 +424,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         return predicted[:, 0] if one_dimensional else predicted
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Compute the accuracy; of a multilabel y, that all labels of a row are right.
+        """Compute the accuracy; for a multilabel y, the share of rows entirely right.
 
         Parameters
         ----------

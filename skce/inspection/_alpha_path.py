@@ -15,12 +15,12 @@ Estimator = TypeVar("Estimator", bound=BaseEstimator)
 def alpha_path(
     estimator: Estimator, X: Any, y: ArrayLike, alphas: ArrayLike, **fit_params: Any
 ) -> list[Estimator]:
-    """Fit for each alpha, from the largest to the smallest, by warm starts.
+    """Fit a sequence of alphas, from the largest to the smallest, with warm starts.
 
     The weights for a large alpha are a good start for a smaller one: the path takes
     fewer iterations than separate fits, and its solutions change gradually with alpha
-    instead of jumping between unrelated minima. Ctrl-C ends the current fit, and the
-    path continues with the next alpha.
+    instead of jumping between unrelated minima. Ctrl-C ends the current fit; the path
+    continues with the next alpha.
 
     Parameters
     ----------
@@ -62,13 +62,13 @@ def alpha_path(
     """
     if "alpha" not in estimator.get_params(deep=False):
         raise TypeError(
-            f"alpha_path takes the PairedMLPClassifier itself, not "
-            f"{type(estimator).__name__}: of a pipeline, pass the last step, and X as "
-            "the steps before transform it. (Scaling is done within the fit.)"
+            f"alpha_path needs the PairedMLPClassifier itself, not "
+            f"{type(estimator).__name__}: for a pipeline, pass its last step and the "
+            "transformed X. (Features are scaled within the fit.)"
         )
     if fit_params.get("checkpoint") is not None:
         raise ValueError(
-            "checkpoint is the file of a single fit, but alpha_path makes several: "
+            "A checkpoint belongs to a single fit, but alpha_path makes several: "
             "leave it out."
         )
     values = np.asarray(alphas, dtype=float)

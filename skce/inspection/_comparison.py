@@ -84,8 +84,7 @@ class PairingComparison:
         -------
         pairing : (activation, penalty)
             For `PairedMLPClassifier(*comparison.best())`. It is the best on these
-            folds; whether it differs significantly from the next is for the intervals
-            to show.
+            folds; the intervals show whether it is significantly better than the next.
 
         Raises
         ------
@@ -114,9 +113,9 @@ class PairingComparison:
         Returns
         -------
         summary : dict of str to ndarray of shape (n_pairings,)
-            mean and standard_error of each pair; difference, its mean less that of
-            the best pair, with difference_standard_error and the ends of its
-            interval of 95 %, lower and upper, all three NaN for the best itself. All
+            mean and standard_error of each pair; difference, its mean minus that of
+            the best pair, with difference_standard_error and the ends of its 95 %
+            interval, lower and upper, all three NaN for the best itself. All
             standard errors are corrected for the overlap of the training sets; see
             `compare_pairings`.
         """
@@ -272,9 +271,9 @@ def compare_pairings(
         A PairedMLPClassifier, or an estimator that contains one: a pipeline, or a
         search over alpha, which is then repeated for every pair and fold. It is cloned
         and not changed. With an integer `random_state` all folds start from the same
-        weights (and all pairs, if their networks have the same layers): how lucky that
-        start is affects all differences, and no interval shows it. With None every fit
-        draws its own start.
+        weights (and all pairs, if their networks have the same layers). A lucky start
+        then affects all differences, which the intervals do not show. With None every
+        fit draws its own start.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
     pairings : list of (activation, penalty), default=None
@@ -285,14 +284,14 @@ def compare_pairings(
         Repeated folds give narrower intervals.
     scoring : str, callable, sequence of str or dict, default=("accuracy", \
             "neg_log_loss", "neg_brier_score")
-        Scorers of scikit-learn; greater is better. A multilabel y needs others than
-        the default; for imbalanced classes "balanced_accuracy" is more informative
+        Scorers of scikit-learn; greater is better. A multilabel y needs other scorers
+        than the default; for imbalanced classes "balanced_accuracy" is more informative
         than "accuracy".
     groups : array-like of shape (n_samples,), default=None
         Groups that `cv` keeps together.
     params : dict, default=None
-        Passed to fit, such as `{"clf__sample_weight": weights}`, with the rows of
-        each fold. The scores are unweighted.
+        Passed to `fit`, such as `{"clf__sample_weight": weights}`, restricted to the
+        rows of each fold. The scores are unweighted.
     n_jobs : int or None, default=None
         Number of parallel jobs, as in joblib.
     verbose : int, default=0
@@ -315,26 +314,26 @@ def compare_pairings(
     Warns
     -----
     ConvergenceWarning and others
-        Each category that the fits issued, once, with the number of folds per pair.
-        A ConvergenceWarning counts the folds that the table has as not converged;
-        another one those on which only fits within a search did not converge, or
-        where the fit converged without having learned anything.
+        Each category of warning issued by the fits, once, with the number of folds per
+        pair. A ConvergenceWarning counts the folds that the table shows as not
+        converged; another one counts those on which only fits within a search did not
+        converge, or where the fit converged without having learned anything.
 
     Notes
     -----
-    The same alpha regularises more with one penalty than with another: where alpha
-    matters, compare each pair at its own best alpha, by giving a PairedMLPClassifierCV
-    (or a GridSearchCV, for other parameters too) as `estimator`.
+    The same alpha regularises one penalty more than another. If alpha matters, compare
+    each pair at its own best alpha by passing a PairedMLPClassifierCV (or a
+    GridSearchCV, for other parameters as well) as `estimator`.
 
-    The J folds share training rows, so that their scores are correlated and the
-    standard error of J independent scores would be too small. With the variance S^2 of
-    the J differences between two pairs, the standard error of their mean is taken as
+    The J folds share training rows, so their scores are correlated, and the standard
+    error of J independent scores would be too small. With the variance S^2 of the J
+    differences between two pairs, the standard error of their mean is taken as
 
         sqrt((1/J + n_test / n_train) S^2)
 
     (Nadeau & Bengio 2003), and the intervals are those of Student's t with J - 1
-    degrees of freedom. The best pair is chosen on the same folds: where many pairs
-    are close, it owes part of its lead to luck, which the intervals do not include.
+    degrees of freedom. The best pair is chosen on the same folds: if many pairs are
+    close, it owes part of its lead to luck, which the intervals do not include.
 
     References
     ----------
@@ -364,7 +363,7 @@ def compare_pairings(
     scoring = _checked_scoring(scoring, estimator, multilabel)
     folds = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     if len(folds) < 2:
-        raise ValueError(f"cv makes {len(folds)} fold; intervals need two or more.")
+        raise ValueError(f"cv gives {len(folds)} fold; intervals need at least two.")
     if not multilabel and _need_all_classes(scoring):
         _check_classes(np.ravel(y), folds)
     results = Parallel(n_jobs=n_jobs, verbose=verbose)(

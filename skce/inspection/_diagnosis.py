@@ -39,9 +39,9 @@ def check_gradient(
 ) -> GradientErrors:
     """Compare gradients and Hessian products with central differences.
 
-    Use it for user-defined activations, penalties and hidden activations: a wrong
-    derivative raises no error in a solver, which just converges badly or to a point
-    that is no minimum.
+    Use it for user-defined activations, penalties and hidden activations: a solver does
+    not notice a wrong derivative; it just converges badly, or to a point that is not a
+    minimum.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def check_gradient(
     TypeError
         If `estimator` is a pipeline.
     ValueError
-        If `fit` would refuse X or y, or `step` is not positive.
+        If `fit` would not accept X or y, or if `step` is not positive.
 
     Examples
     --------

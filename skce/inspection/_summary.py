@@ -104,7 +104,7 @@ class Summary:
     best_validation_score : float or None
     calibration : Calibration or None
     verdict : str
-        What is wrong with the fit and what to do; else "nothing stands out".
+        The worst problem of the fit and what to do about it, or "nothing stands out".
 
     Examples
     --------
@@ -207,8 +207,8 @@ def summary(
     Raises
     ------
     ValueError
-        If the estimator contains no fitted PairedMLPClassifier, or several, or only one
-        of X and y is given.
+        If the estimator contains no fitted PairedMLPClassifier or several, or if only
+        one of X and y is given.
     NotFittedError
         If the classifier is not fitted.
 

@@ -19,9 +19,9 @@ __all__ = ["CrammerSingerHinge", "SymmetricCrossEntropy"]
 class SymmetricCrossEntropy(LogPenalty):
     """rho(t, y) = a t log(t / y) - b y log t with log 0 = A: cross-entropy both ways.
 
-    For the label k, the loss of a row is -a log y_k - b A (1 - y_k): cross-entropy,
-    which learns from every row, plus the reverse cross-entropy, which is at most -b A
-    however wrong the label is.
+    For a row with label k the loss is -a log y_k - b A (1 - y_k): cross-entropy, which
+    learns from every row, plus reverse cross-entropy, which is at most -b A however
+    wrong the label is.
 
     Parameters
     ----------
@@ -30,14 +30,15 @@ class SymmetricCrossEntropy(LogPenalty):
     b : float, default=1.0
         Weight of reverse cross-entropy, at least 0, with a + b > 0.
     log_zero : float, default=-4.0
-        A, negative: stands for log t where log t is less.
+        A, negative: replaces log t where log t is smaller.
 
     Notes
     -----
-    It is not proper, but more confident than the posterior probabilities P: on softmax
-    outputs, the expected loss is smallest at y_k = a P_k / (c + b A P_k) with the c
-    that makes the sum 1. For two classes with P = (0.8, 0.2) and the defaults that is
-    y = (0.99, 0.01); the order of the classes is that of P.
+    The loss is not proper; its outputs are more confident than the posterior
+    probabilities P. On softmax outputs the expected loss is smallest at
+    y_k = a P_k / (c + b A P_k), where c makes the sum 1. For two classes with P = (0.8,
+    0.2) and the defaults that is y = (0.99, 0.01); the order of the classes is that of
+    P.
 
     References
     ----------
@@ -64,7 +65,7 @@ class SymmetricCrossEntropy(LogPenalty):
         check_number("log_zero", log_zero, Interval(-np.inf, 0))
         if a == b == 0:
             raise ValueError(
-                "a=0 and b=0 leave nothing of the loss: raise one of them."
+                "With a=0 and b=0 the loss is always 0: raise one of them."
             )
         self.a = a
         self.b = b
@@ -100,7 +101,7 @@ class SymmetricCrossEntropy(LogPenalty):
 
 
 class CrammerSingerHinge(Penalty):
-    """max(0, 1 - lead_k) smoothed: T log(1 + exp((1 - lead_k) / T)) for the label k.
+    """T log(1 + exp((1 - lead_k) / T)) for the label k: a smoothed multiclass hinge.
 
     The lead of a class is its output minus the largest of the others, smoothed as
     y_k - T log sum_{j != k} exp(y_j / T). For T -> 0 this is the hinge loss of
@@ -113,18 +114,18 @@ class CrammerSingerHinge(Penalty):
 
     Notes
     -----
-    The logarithm of a sum is the smoothing that has all derivatives, and that makes the
-    hinge consistent, which by itself it is not where no class has half the probability:
-    on identity outputs the expected loss is smallest where
+    The logarithm of the sum makes the hinge differentiable, and consistent, which the
+    hinge itself is not if no class has at least half the probability. On identity
+    outputs the expected loss is smallest where
 
         P_k is proportional to s_k (1 - c s_k)  with  s = softmax(y / T)
 
-    and c = 1 - exp(-1 / T), for the posterior probabilities P: for every T the outputs
-    are in the order of P. They are scores and no probabilities; those of
-    `predict_proba` say which class is best, and not how probable it is.
+    and c = 1 - exp(-1 / T), for the posterior probabilities P. So for every T the
+    outputs are in the order of P. They are scores, not probabilities: `predict_proba`
+    tells which class is best, but not how probable it is.
 
-    One output for two classes counts as 1 - y and y, as in `predict_proba`. The
-    classes of a row exclude each other, so that y must not be multilabel.
+    For two classes, the single output counts as 1 - y and y, as in `predict_proba`. The
+    classes must be mutually exclusive (y must not be multilabel).
 
     References
     ----------

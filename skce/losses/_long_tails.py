@@ -22,29 +22,29 @@ __all__ = ["Asymmetric", "LogitAdjusted"]
 class LogitAdjusted(LogPenalty):
     """-log(y_k pi_k^tau / sum_j y_j pi_j^tau), pi the frequencies of the classes.
 
-    Cross-entropy of the logits plus tau log pi: the network learns what the frequencies
-    do not say. Predictions, without them, treat rare and frequent classes alike.
+    This is cross-entropy with tau log pi added to the logits during training.
+    Predictions leave the offsets out, and so treat rare and frequent classes alike.
 
     Parameters
     ----------
     tau : float, default=1.0
         At least 0; at 0 the penalty is cross-entropy.
     frequencies : array-like of shape (n_classes,), default=None
-        pi, positive, in the order of the sorted classes; the sum does not matter. None:
-        those of the training rows of each fit, with `sample_weight`. Outside of a fit,
-        as in `pair`, they must be given.
+        pi, positive, in the order of the sorted classes; they need not sum to 1. None:
+        those of the training rows of each fit, weighted by `sample_weight`. Outside a
+        fit, as in `pair`, they must be given.
 
     Notes
     -----
     On softmax outputs the expected loss is smallest at y_k proportional to
     P_k / pi_k^tau, for the posterior probabilities P. With tau = 1 that is the
     posterior for classes that are equally frequent, and predicting the largest output
-    maximises balanced accuracy. `predict_proba` times pi, divided by the row's sum, is
-    P again.
+    maximises balanced accuracy. `predict_proba` multiplied by pi and normalised is P
+    again.
 
-    The fitted `pairing_` holds the frequencies. `class_weight` comes on top of them, so
-    that "balanced" would correct twice. A class whose rows all have a weight of 0 is
-    treated as by cross-entropy.
+    The fitted `pairing_` holds the frequencies. Do not combine it with
+    `class_weight="balanced"`, which would correct twice. A class whose rows all have a
+    weight of 0 is treated as in cross-entropy.
 
     References
     ----------
@@ -150,8 +150,8 @@ class LogitAdjusted(LogPenalty):
 class Asymmetric(LogOddsPenalty):
     """rho(t, y) = -t (1 - y)^p log y - (1 - t) g^n log(1 - g), g = max(y - m, 0).
 
-    The asymmetric loss for several labels per row, most of which are off: labels that
-    are off count little where y is small (n), and not at all up to y = m.
+    Asymmetric loss for several labels per row, most of which are off. Labels that are
+    off count little where y is small (exponent n), and not at all up to y = m.
 
     Parameters
     ----------
@@ -165,15 +165,15 @@ class Asymmetric(LogOddsPenalty):
 
     Notes
     -----
-    It is not proper. On logistic outputs the expected loss is smallest where
+    The loss is not proper. On logistic outputs the expected loss is smallest where
 
         P / (1 - P) = y (g^n / (1 - g) - n g^(n - 1) log(1 - g))
                       / ((1 - y)^p - p y (1 - y)^(p - 1) log y)
 
-    for the posterior probability P of the label. This grows with y, for n > 0 from 0 at
-    y = m, so that y ranks the rows as P does, and P can be computed from it. With the
-    defaults y is larger than P where labels are rare: y = 1/2, from which on `predict`
-    says that a label is on, is P = 0.13.
+    for the posterior probability P of the label. P grows with y (for n > 0 from 0 at
+    y = m), so y ranks the rows as P does, and P can be computed from y. With the
+    defaults y exceeds P for rare labels: y = 1/2, the threshold of `predict`,
+    corresponds to P = 0.13.
 
     At y = m > 0 there is a kink if n = 0; the second derivative is unbounded there if
     0 < n < 1, and jumps if n = 1, which second-order solvers may notice.
@@ -216,7 +216,7 @@ class Asymmetric(LogOddsPenalty):
         return self._mixture(t, log_odds, 0)
 
     def log_odds_derivative(self, t: Array, log_odds: Array) -> Array:
-        """t d on + (1 - t) d off, see `_focal`."""
+        """t d on + (1 - t) d off."""
         return self._mixture(t, log_odds, 1)
 
     def log_odds_second_derivative(self, t: Array, log_odds: Array) -> Array:

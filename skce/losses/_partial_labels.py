@@ -15,18 +15,19 @@ __all__ = ["PartialLabels"]
 
 
 class PartialLabels(LogPenalty):
-    """-log sum_{k in S} y_k, S the classes that a row may have, of which one is true.
+    """-log sum_{k in S} y_k, where S are the candidate classes of a row.
 
-    The classes whose target is not exactly 0 are S; for a single one it is
-    cross-entropy. It is `censored=TRUE` of R's nnet. Outputs that do not sum to 1 are
-    divided by their sum.
+    One of the candidates is the true class. S are the classes whose target is not
+    exactly 0; with a single candidate this is cross-entropy. It corresponds to
+    `censored=TRUE` of R's nnet. Outputs that do not sum to 1 are divided by their sum.
 
     Notes
     -----
-    The targets come from `fit_targets`: 1 / |S| for the classes of S, as rows sum to 1.
-    It is maximum likelihood if what S a row has does not depend on its true class,
-    given S. Without rows of a single class a network may distribute S as it likes.
-    `label_smoothing`, by which all classes would be possible, is an error.
+    Pass the targets to `fit_targets`: 1 / |S| for the classes of S, because rows sum to
+    1. This is maximum likelihood if, given S, it does not depend on the true class
+    which S a row has. Without rows that have a single candidate, the network is free to
+    distribute the probability within S. `label_smoothing` raises an error, because it
+    would make every class a candidate.
 
     References
     ----------

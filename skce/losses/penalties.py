@@ -134,8 +134,8 @@ class BinaryCrossEntropy(LogOddsPenalty):
 class CrossEntropy(LogPenalty):
     """rho(t, y) = t log(t / y), the paper's rho_c: no (1 - t) term.
 
-    For t > 0 it decreases in y without end, so that only outputs that must sum to 1
-    (softmax) are kept from y = 1 for every class.
+    For t > 0 it decreases in y without bound. Only outputs that must sum to 1 (softmax)
+    are kept from predicting y = 1 for every class.
 
     Examples
     --------
@@ -177,9 +177,9 @@ class Focal(LogPenalty):
 
     Notes
     -----
-    The loss is not proper: for a target of 0.8 its minimum is at y = 0.63 (gamma = 2),
-    so that the outputs rank the classes but are not posterior probabilities.
-    `pairing_.posterior_of` computes these from the outputs (Charoenphakdee,
+    The loss is not proper: for a target of 0.8 its minimum is at y = 0.63 (gamma = 2).
+    The outputs rank the classes but are not posterior probabilities.
+    `pairing_.posterior_of` recovers these from the outputs (Charoenphakdee,
     Vongkulbhisal, Chairatanakul & Sugiyama 2021).
 
     References

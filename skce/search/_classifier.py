@@ -43,8 +43,8 @@ OWN = {
     "racing": True,
 }
 NO_EARLY_STOPPING = (
-    "early stopping restrains a fit as alpha does, which the search chooses: choose "
-    "alpha here, or stop early with PairedMLPClassifier"
+    "early stopping has the same effect as alpha, which the search chooses: use "
+    "either this search, or early stopping with PairedMLPClassifier"
 )
 # Parameters of PairedMLPClassifier that a search has not, and why
 LEFT_OUT = {
@@ -74,100 +74,101 @@ def _indices(rows):
 class PairedMLPClassifierCV(BasePairedMLP):
     """Classifier that chooses alpha, and the pair and layer sizes, by cross-validation.
 
-    After the search it is a PairedMLPClassifier with the parameters chosen, fitted to
+    After the search it is a PairedMLPClassifier with the best parameters, fitted to
     all rows. The result is close to that of GridSearchCV over the same candidates, in a
-    fraction of the time: a fit that cannot win any more is given up (see Notes), and
-    the fits of a fold share one copy of the rows. It is bit-identical for any number of
-    processes.
+    fraction of the time: fits that can no longer win are abandoned (see Notes), and the
+    fits of a fold share one copy of the rows. The result is bit-identical for any
+    number of processes.
 
     Parameters
     ----------
     activation, penalty, hidden_activation
-        The pair and the activation of the hidden units, as of PairedMLPClassifier.
+        The pair and the activation of the hidden units, as in PairedMLPClassifier.
     class_weight, label_smoothing, moderated, growing_sample
-        As of PairedMLPClassifier.
-    skip_layer, solver, max_iter, max_fun, tol, standardize, init, n_init
-        As of PairedMLPClassifier.
+        As in PairedMLPClassifier.
+    solver, max_iter, max_fun, tol, standardize, init, n_init
+        As in PairedMLPClassifier.
     hidden_layer_sizes : int, sequence of int or list of several, default=(100,)
-        As of PairedMLPClassifier; or a list of several to choose from, of which at
-        least one is a sequence, such as [(), (50,), (50, 20)].
+        As in PairedMLPClassifier; or a list of several to choose from, at least one of
+        which is a sequence, such as [(), (50,), (50, 20)].
     random_state : int, RandomState instance or None, default=None
-        As of PairedMLPClassifier. All fits of the search start from the same random
-        numbers: how good an alpha is does not depend on luck with its start.
+        As in PairedMLPClassifier. All fits of the search start from the same random
+        numbers, so that the choice of alpha does not depend on lucky starts.
     n_jobs : int or None, default=None
-        Processes over folds, pairs and layer sizes, as in joblib, and threads in
-        predict. With None the fits run one after another, each in threads over blocks
-        of rows. -1: all cores. Both the choice and the weights are the same for any.
+        Number of processes over folds, pairs and layer sizes, as in joblib, and of
+        threads in predict. None: the fits run one after another, each in threads over
+        blocks of rows. -1: all cores. The result does not depend on it.
     verbose : bool or int, default=False
-        Whether to print one line per round of folds; from 2 on also one per iteration
-        of the last fit.
+        Whether to print one line per round of folds; 2 or more: also one per iteration
+        of the final fit.
     alphas : array-like of shape (n_alphas,), default=None
-        Different numbers of at least 0. None: nine from 0.01 to 100, half a decade
+        Distinct non-negative numbers. None: nine from 0.01 to 100, half a decade
         apart.
     pairings : None, "all" or list of (activation, penalty), default=None
         Pairs to choose from, by names or instances, or dicts of `pairing_grid()`.
-        None: that of `activation` and `penalty` alone; "all": all pairs of
+        None: only that of `activation` and `penalty`; "all": all pairs of
         `pairing_grid()` that can be fitted to y.
     cv : int, cross-validation generator or iterable, default=5
-        Folds, as in GridSearchCV, but an int shuffles the rows: tables are often sorted
-        by something that is not a feature. Where rows belong together, pass a splitter
-        with groups; where they are in time, TimeSeriesSplit.
+        Folds, as in GridSearchCV, except that an int shuffles the rows, because tables
+        are often sorted by something that is not a feature. For grouped rows pass a
+        splitter with groups; for time series, TimeSeriesSplit.
     scoring : str or callable, default="neg_log_loss"
-        Scorer of scikit-learn. Only "neg_log_loss", "neg_brier_score" and "accuracy",
-        by name, are means over rows, by which fits are given up early.
+        Scorer of scikit-learn. Fits are abandoned early only with "neg_log_loss",
+        "neg_brier_score" and "accuracy", given by name, which are means over rows.
     refit : bool, default=True
-        Whether to fit the candidate chosen to all rows; otherwise there are no
-        predictions.
+        Whether to fit the best candidate to all rows; otherwise the search cannot
+        predict.
     racing : bool, default=True
-        Whether to give up candidates that cannot win (see Notes). False: all are fitted
-        to all folds, with the scores of GridSearchCV.
+        Whether to drop candidates that can no longer win (see Notes). False: all are
+        fitted to all folds, as in GridSearchCV.
 
     Attributes
     ----------
     alpha_ : float
-        The alpha chosen: of the best mean score; of equal ones the largest.
+        The alpha with the best mean score; in a tie, the largest.
     pairing_ : Pairing
-        The pair chosen.
+        The best pair.
     hidden_layer_sizes_ : tuple of int
-        The layer sizes chosen.
+        The best layer sizes.
     best_params_ : dict
         "activation", "penalty", "hidden_layer_sizes" and "alpha", as in GridSearchCV.
     best_index_ : int
-        Their place in `cv_results_`.
+        Their index in `cv_results_`.
     best_score_ : float
-        Their mean score on the folds begun (see Notes).
+        Their mean score over the folds on which they were tried (see Notes).
     best_estimator_ : PairedMLPClassifier
-        Fitted to all rows; with `refit`. Its attributes, such as `coefs_`, are those of
-        this classifier too.
+        Fitted to all rows, if `refit`. Its attributes, such as `coefs_`, are available
+        on this classifier too.
     alphas_ : ndarray of shape (n_alphas,)
         The alphas, sorted.
     scores_ : ndarray of shape (n_pairings, n_layer_sizes, n_alphas, n_splits)
-        Score of each candidate on each fold; of a fit that was given up, where it was;
-        NaN where there was none.
+        Score of each candidate on each fold. An abandoned fit has the score that it had
+        reached; NaN means that there was no fit.
     cv_results_ : dict of str to array
-        For pandas.DataFrame, with one row per candidate, in the order of
+        Columns for a pandas.DataFrame with one row per candidate, in the order of
         `scores_`: params, param_activation, param_penalty, param_hidden_layer_sizes,
         param_alpha; split0_test_score and so on, as in `scores_`, their mean_test_score
-        and std_test_score over the folds begun; rank_test_score, of those kept;
-        n_splits, the folds completed; mean_fit_time, in seconds; status, "kept", "given
-        up" or "not tried".
+        and std_test_score over the folds tried; rank_test_score, of those kept;
+        n_splits, the number of completed folds; mean_fit_time, in seconds; status,
+        "kept", "given up" or "not tried".
     n_splits_ : int
         Number of folds.
     classes_, coefs_, ...
-        All attributes of PairedMLPClassifier, with `refit`.
+        All attributes of PairedMLPClassifier, if `refit`.
 
     See Also
     --------
-    AlphaCurveDisplay : Draws the scores against alpha.
-    compare_pairings : Compares pairs with intervals; takes this classifier too.
+    AlphaCurveDisplay : Plots the scores against alpha.
+    compare_pairings : Compares pairs with confidence intervals; accepts this
+    classifier.
 
     Notes
     -----
-    Candidates that are clearly worse after a fold or two are dropped, which often
-    decides the search after two folds. So `mean_test_score` is the mean of the folds
-    begun, of fits that may have been given up: it is not comparable between candidates,
-    nor `best_score_` between searches. For a score of the search itself, pass it to
-    `cross_val_score`; for complete scores of all candidates set racing=False.
+    Candidates that are clearly worse after a fold or two are dropped, so the search is
+    often decided after two folds. `mean_test_score` is therefore a mean over the folds
+    tried, including fits that may have been abandoned. It is not comparable between
+    candidates, nor is `best_score_` between searches. To score the search itself, pass
+    it to `cross_val_score`; for complete scores of all candidates set racing=False.
 
     The rule: let l_i be the losses of n held-out rows under one candidate and m_i under
     another, w_i the weights of the rows and W their sum. With the mean difference D,
@@ -181,21 +182,21 @@ class PairedMLPClassifierCV(BasePairedMLP):
 
         c - D + s < e / 2,
 
-    that is, if it is not likely to lead by half a standard error of the score, however
-    close the two are. c is what a fit that has not ended may still gain: five times
-    what its loss fell by in its last ten iterations. With `racing` and a score that is
+    that is, if it is unlikely to lead by half a standard error of the score, however
+    close the two are. c is what an unfinished fit may still gain: five times the
+    decrease of its loss over its last ten iterations. With `racing` and a score that is
     a mean over rows:
 
     1. Every fifth iteration a fit is compared with the best complete fit of the same
-       fold, pair and layer sizes (see 3). It is given up if it cannot win where it is
-       now; or if its loss has risen for ten iterations, and it could not win where its
-       loss was lowest.
-    2. In a fold, the alphas of a pair and layer sizes begin at the one nearest to 2. A
-       first fit that has risen by D > 2 s + e / 2 above its own lowest loss is
-       postponed, and the next larger alpha comes first. Then come the larger ones, then
-       the smaller ones. After one fit on the way up, or two in a row on the way down,
-       that cannot win and have no lower loss than the one before, the rest of that way
-       is left out.
+       fold, pair and layer sizes (see 3). It is abandoned if it cannot win from where
+       it is now, or if its loss has risen for ten iterations and it could not win
+       from its lowest loss.
+    2. In a fold, the alphas of a pair and layer sizes are tried from the one nearest
+       to 2. If the loss of this first fit has risen by D > 2 s + e / 2 above its own
+       minimum, the fit is postponed, and the next larger alpha comes first. Larger
+       alphas follow, then smaller ones. After one fit on the way up, or two in a row on
+       the way down, that cannot win and whose loss is not below that of the fit
+       before, the rest of that direction is skipped.
     3. Folds come in rounds: the pair of `activation` and `penalty` on two folds (with
        the first layer sizes; if `pairings` lacks the pair, its first one); the others
        on the first of these folds, compared with its best fit too, then on the second;
@@ -208,7 +209,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
     4. The race ends once a single candidate is left that has been fitted to two folds:
        `best_score_` is the mean of its folds.
 
-    The candidate chosen can be worse than the best one by about a standard error of the
+    The chosen candidate can be worse than the best one by about a standard error of the
     score, and hardly by more. For its score on all folds, and for those of the others,
     set racing=False. For other scorers,
     candidates are dropped after a round once they have the scores of three folds, where
@@ -216,9 +217,9 @@ class PairedMLPClassifierCV(BasePairedMLP):
     `compare_pairings`) excludes 0. With `n_init` > 1 or `moderated` no fit is given up
     before its end.
 
-    A fit that comes to its end is, to the last bit, the fit of PairedMLPClassifier to
-    the training rows of the fold with the same integer `random_state`. Class weights
-    hold in the fits; scores have sample weights alone, as scorers do. The method
+    A completed fit is bit-identical to that of PairedMLPClassifier on the training rows
+    of the fold with the same integer `random_state`. Class weights apply to the fits;
+    scores use sample weights only, as scorers do. The method
     `score` is the accuracy, as for all classifiers of this package. The search keeps
     the losses of the held-out rows, 8 bytes for each row and candidate fitted.
 
@@ -290,8 +291,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
             Always.
         """
         raise NotImplementedError(
-            "PairedMLPClassifierCV takes no callbacks, as its fits run in several "
-            "processes: use verbose=1."
+            "PairedMLPClassifierCV does not support callbacks, because its fits run in "
+            "several processes: use verbose=1."
         )
 
     def fit(
@@ -388,7 +389,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
             if weights is not None and not weights.any():
                 raise ValueError(
                     f"All held-out rows of fold {number} have a sample_weight of 0: "
-                    "leave such rows out, or pass another cv."
+                    "drop such rows, or pass a different cv."
                 )
         return folds
 
@@ -410,7 +411,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
         """Set the attributes of the search."""
         if not search.alive:
             raise ValueError(
-                f"No candidate is left, as the score of each is NaN (scoring="
+                f"No candidate is left, because all scores are NaN (scoring="
                 f"{self.scoring!r}): {convergence_advice(search)}."
             )
         best = search.best
@@ -500,8 +501,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
         unknown = sorted(params.keys() - {"groups"})
         if unknown:
             raise TypeError(
-                f"fit got {unknown}; without metadata routing it takes X, y, "
-                "sample_weight and groups. Others need "
+                f"fit got {unknown}; without metadata routing it accepts X, y, "
+                "sample_weight and groups. Other arguments need "
                 "sklearn.set_config(enable_metadata_routing=True)."
             )
         return params, weights

@@ -17,9 +17,9 @@ __all__ = ["AlphaCurveDisplay"]
 class AlphaCurveDisplay:
     """Plot of cross-validated scores against alpha, one curve per pair.
 
-    A star marks the candidate chosen. Points of candidates that were given up are
-    hollow: their scores are those of unfinished fits, or of some folds, and are drawn
-    at their mean difference to the candidate chosen on the same folds.
+    A star marks the chosen candidate. Points of dropped candidates are hollow: their
+    scores come from unfinished fits or from some of the folds, and are drawn at their
+    mean difference to the chosen candidate on the same folds.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class AlphaCurveDisplay:
     names : list of str
         Of the curves.
     best : tuple of int
-        Curve and alpha of the candidate chosen.
+        Indices of the curve and the alpha of the chosen candidate.
     scoring : str, default="score"
         Name of the scorer.
 

@@ -110,32 +110,31 @@ def hessian(
     *,
     gauss_newton: bool = False,
 ) -> NDArray[np.float64]:
-    """The second derivatives of a fitted objective, L2 term included.
+    """Compute the Hessian of a fitted objective, including the L2 term.
 
     Parameters
     ----------
     estimator : PairedMLPClassifier, Pipeline or search
         Fitted, with at most 5000 parameters.
     X, y, sample_weight
-        The rows of the fit; class_weight, label_smoothing and alpha are the
-        estimator's. (With early stopping its objective was one of the rows that were
-        not kept for validation.)
+        The rows of the fit; class_weight, label_smoothing and alpha are taken from the
+        estimator. (With early stopping, its objective did not include the rows that
+        were held out for validation.)
     gauss_newton : bool, default=False
-        Whether to leave out the curvature of the network in its parameters, and to
-        keep that of the loss in the logits alone. For natural pairs that part has no
-        negative eigenvalue.
+        Whether to keep only the curvature of the loss with respect to the logits, and
+        to leave out that of the network. For natural pairs this part has no negative
+        eigenvalues.
 
     Returns
     -------
     matrix : ndarray of shape (n_parameters, n_parameters), float64
-        Of the mean loss, so in nats per row for the logarithmic penalties; in the order
-        coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel()... and, with `skip_layer`,
-        skip_coef_.ravel() at the end.
+        Hessian of the mean loss, in nats per row for logarithmic penalties. The order
+        is coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
 
     Raises
     ------
     ValueError
-        If there are too many parameters, or the rows do not go with the fit.
+        If there are too many parameters, or if the rows do not match the fit.
 
     Examples
     --------
@@ -202,7 +201,7 @@ class CoefficientTable:
 
     @property
     def p(self) -> NDArray[np.float64]:
-        """Two-sided normal probability of a |z| as large where the coefficient is 0."""
+        """Two-sided p-values of the hypothesis that a coefficient is 0."""
         return 2 * ndtr(-np.abs(self.z))
 
     def rows(self) -> list[dict[str, Any]]:
@@ -244,22 +243,22 @@ def standard_errors(
     kind: str = "model",
     reference: Any = None,
 ) -> CoefficientTable:
-    """Standard errors of the coefficients of a fit without hidden units.
+    """Compute standard errors of the coefficients of a fit without hidden units.
 
-    With A the Hessian of the summed objective, L2 term included, and B = sum_i w_i
-    g_i g_i' of the gradients of the rows:
+    With A the Hessian of the summed objective, including the L2 term, and
+    B = sum_i w_i g_i g_i' from the gradients of the rows:
 
     - "model": A^-1, for the pairs whose penalty is a log-likelihood (the inverse of
       the observed information for alpha = 0; for alpha > 0 the posterior covariance
       of a normal prior). For identity x least_squares, that of linear regression,
       with the residual variance RSS_k / (S - p - 1) of each output.
-    - "sandwich": A^-1 B A^-1, for every pair (Huber 1967; White 1982): right also
-      where the model is not, as for least squares on labels.
+    - "sandwich": A^-1 B A^-1, for every pair (Huber 1967; White 1982): valid
+      even if the model is wrong, as for least squares on labels.
 
     Parameters
     ----------
     estimator : PairedMLPClassifier, Pipeline or search
-        Fitted with `hidden_layer_sizes=()`, and to its minimum: take a low `tol`.
+        Fitted with `hidden_layer_sizes=()`, and to its minimum: use a small `tol`.
     X, y, sample_weight
         The rows of the fit. A weight k counts as k rows.
     kind : {"model", "sandwich"}, default="model"
@@ -276,8 +275,9 @@ def standard_errors(
     Raises
     ------
     ValueError
-        If there are hidden units; if kind="model" is not defined for the pair, or with
-        class_weight or label_smoothing; if the rows do not determine the coefficients.
+        If there are hidden units; if kind="model" is not defined for the pair, or is
+        used with class_weight or label_smoothing; or if the rows do not determine the
+        coefficients.
 
     Warns
     -----
@@ -313,7 +313,7 @@ def standard_errors(
     if len(network.weight_shapes) > 1:
         raise ValueError(
             f"The fit has hidden units, {network.layer_sizes[1:-1]}, whose weights "
-            "have no standard errors (units can change places). Fit "
+            "have no standard errors (units are interchangeable). Fit with "
             "hidden_layer_sizes=(), or see hessian and moderated=True."
         )
     if kind == "model":
@@ -393,13 +393,13 @@ def _check_model(estimator, pairing):
     if not (pairing.is_likelihood or _is_linear_regression(pairing)):
         raise ValueError(
             f"kind='model' needs a penalty that is a log-likelihood, which {pairing} "
-            "is not: take kind='sandwich', which is for every pair."
+            "is not: use kind='sandwich', which works for every pair."
         )
     if estimator.class_weight is not None or estimator.label_smoothing > 0:
         raise ValueError(
             "kind='model' is not defined with class_weight or label_smoothing, which "
-            f"are no part of a likelihood (class_weight={estimator.class_weight!r}, "
-            f"label_smoothing={estimator.label_smoothing!r}): take kind='sandwich'."
+            f"are not part of a likelihood (class_weight={estimator.class_weight!r}, "
+            f"label_smoothing={estimator.label_smoothing!r}): use kind='sandwich'."
         )
 
 
@@ -482,9 +482,9 @@ def _inverse(A):
     if not values[0] > 100 * len(A) * np.finfo(float).eps:
         raise ValueError(
             "The rows do not determine the coefficients: the Hessian has the relative "
-            f"eigenvalue {values[0]:.2g}. Leave out features that follow from others; "
-            "where the classes are separable, there is no minimum with alpha=0: fit "
-            "with a larger alpha."
+            f"eigenvalue {values[0]:.2g}. Drop features that are combinations of "
+            "others. If the classes are separable, there is no minimum with alpha=0: "
+            "fit with a larger alpha."
         )
     vectors = scale[:, np.newaxis] * vectors
     return (vectors / values) @ vectors.T
