@@ -68,6 +68,12 @@ class PairedMLPClassifier(BasePairedMLP):
         "logistic", "identity" or another name in `skce.losses.HIDDEN_ACTIVATIONS`. relu
         has kinks: use a smooth one, such as "tanh" or "silu", to reach the minimum
         to many digits, or for second-order solvers.
+    skip_layer : bool, default=False
+        Whether the inputs are also connected directly to the outputs (skip-layer
+        connections), with coefficients of their own, `skip_coef_`, which the L2 term
+        includes. Such a network contains the one without hidden layers: it equals that
+        network where the output weights of the hidden units are 0. Without hidden
+        layers it has no effect, because `coefs_[0]` already connects the two.
     alpha : float, default=2.0
         Strength of the L2 term, on the scale of MLPClassifier. (Its default, 1e-4, is
         too small for a solver that reaches the minimum.) The best value depends on the
@@ -149,7 +155,9 @@ class PairedMLPClassifier(BasePairedMLP):
         than 64 MB.
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
-        must have had the same features, classes and layers. The solver does not keep
+        must have had the same features, classes and layers; with `skip_layer`, it may
+        have been one without hidden layers, to which the hidden units are added. The
+        solver does not keep
         what it has learned about the curvature: to monitor a fit, use callbacks instead
         of many short fits.
     n_jobs : int or None, default=None
@@ -213,7 +221,7 @@ class PairedMLPClassifier(BasePairedMLP):
         The lowest objective of the last stage; None with early stopping.
     posterior_covariance_ : ndarray of shape (n_parameters, n_parameters) or None
         With `moderated`, the covariance of coefs_[0].ravel(), intercepts_[0],
-        coefs_[1].ravel(), and so on.
+        coefs_[1].ravel(), and so on, with skip_coef_.ravel() last.
     n_layers_ : int
         Number of layers, including inputs and outputs.
     n_outputs_ : int
@@ -319,6 +327,8 @@ class PairedMLPClassifier(BasePairedMLP):
             Initial weights, with the shapes of `coefs_` and `intercepts_`, instead of
             random ones or of a warm start. With `n_init` they are used by the first
             start.
+        skip_coef_init : array-like of shape (n_features, n_outputs), default=None
+            With `skip_layer`, the initial `skip_coef_`; required with the two above.
         checkpoint : path-like, default=None
             A file to which each evaluation is appended, 8 bytes per parameter. A fit
             that was ended by Ctrl-C, a crash or max_iter is resumed bit-identically by

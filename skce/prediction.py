@@ -382,7 +382,7 @@ class Predictions:
         *wanted, wanted_skip = network.coef_shapes
         if shapes != wanted:
             raise ValueError(
-                f"coefs_ and intercepts_ have the shapes {shapes} and {bias_shapes}, "
+                f"coefs_ and intercepts_ have the shapes {shapes[0]} and {shapes[1]}, "
                 f"which do not fit a network with {self.n_features_in_} features "
                 f"and {n_outputs} outputs: fit again, or restore them."
             )

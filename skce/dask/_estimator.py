@@ -212,6 +212,8 @@ class DaskPairedMLPClassifier(BasePairedMLP):
             Weights of the validation rows.
         coefs_init, intercepts_init : list of array-like, default=None
             Initial weights; see PairedMLPClassifier.
+        skip_coef_init : array-like of shape (n_features, n_outputs), default=None
+            With `skip_layer`, those of the skip-layer connections.
         checkpoint : path-like, default=None
             A file on the client from which a fit can be resumed; see
             PairedMLPClassifier.

@@ -129,7 +129,8 @@ def hessian(
     -------
     matrix : ndarray of shape (n_parameters, n_parameters), float64
         Hessian of the mean loss, in nats per row for logarithmic penalties. The order
-        is coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on.
+        is coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on, with
+        skip_coef_.ravel() last.
 
     Raises
     ------
