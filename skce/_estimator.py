@@ -392,7 +392,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             if within_another_fit():
                 raise
             warn(
-                "The fit is complete, but Ctrl-C came before the covariance that "
+                "The fit is complete, but Ctrl-C interrupted the covariance that "
                 "moderated=True needs: probabilities are not moderated.",
                 ConvergenceWarning,
             )

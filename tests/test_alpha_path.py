@@ -49,10 +49,10 @@ def test_fit_parameters_are_passed_to_each_fit():
 
 @pytest.mark.parametrize("alphas", [[], [1, 1], [[1]]])
 def test_invalid_alphas_are_refused(alphas):
-    with pytest.raises(ValueError, match="must be a list of different numbers"):
+    with pytest.raises(ValueError, match="must be a list of distinct numbers"):
         alpha_path(classifier(), X, y, alphas)
 
 
 def test_a_pipeline_is_refused():
-    with pytest.raises(TypeError, match="takes the PairedMLPClassifier itself"):
+    with pytest.raises(TypeError, match="needs the PairedMLPClassifier itself"):
         alpha_path(make_pipeline(classifier()), X, y, [1])

@@ -435,7 +435,7 @@ def test_a_full_disk_ends_the_checkpoint_and_not_the_fit(tmp_path, monkeypatch):
         write(file, data)
 
     monkeypatch.setattr(checkpoint, "_write", write_some)
-    with pytest.warns(UserWarning, match=r"No space left.*goes on without"):
+    with pytest.warns(UserWarning, match=r"No space left.*continues without"):
         clf = classifier().fit(X, Y, checkpoint=tmp_path / "fit")
     monkeypatch.undo()
     assert_same(clf, classifier().fit(X, Y))
@@ -494,7 +494,7 @@ def test_several_starts_that_are_worth_threads_resume_as_well(tmp_path):
 
 
 def test_a_refused_alpha_leaves_no_file(tmp_path):
-    with pytest.raises(ValueError, match=r"leaves nothing of the loss"):
+    with pytest.raises(ValueError, match=r"drowns the loss"):
         classifier(alpha=1e300).fit(X, Y, checkpoint=tmp_path / "fit")
     assert not (tmp_path / "fit").exists()
 

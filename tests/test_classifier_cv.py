@@ -341,7 +341,7 @@ def test_random_starts_are_the_same_for_all_alphas():
     ("params", "message"),
     [
         ({"alphas": []}, "alphas"),
-        ({"alphas": [1, 1]}, "different"),
+        ({"alphas": [1, 1]}, "distinct"),
         ({"alphas": [-1]}, "at least 0"),
         ({"alphas": ["a"]}, "alphas"),
         ({"pairings": "some"}, "'all'"),
@@ -425,7 +425,7 @@ def test_boolean_masks_are_folds():
 
 
 def test_scores_that_cannot_be_used_are_explained():
-    with pytest.raises(ValueError, match=r"the score of each is NaN.*score is NaN"):
+    with pytest.raises(ValueError, match=r"all scores are NaN.*score is NaN"):
         search(scoring=lambda clf, X, y: np.nan).fit(X, y)
     with pytest.raises(ValueError, match="cannot score held-out rows with sample_we"):
         search(scoring=lambda clf, X, y: 1.0).fit(X, y, sample_weight=np.ones(len(y)))
@@ -450,7 +450,7 @@ def test_brier_score_counts_a_class_that_the_training_rows_lack():
 def test_parameters_left_out_are_unknown():
     with pytest.raises(TypeError, match=r"PairedMLPClassifierCV.*'alpha'.*alphas="):
         PairedMLPClassifierCV(alpha=1)
-    with pytest.raises(TypeError, match="early stopping restrains"):
+    with pytest.raises(TypeError, match="early stopping has the same effect"):
         PairedMLPClassifierCV(early_stopping=True)
     with pytest.raises(NotImplementedError, match="callbacks"):
         search().set_callbacks()
@@ -492,7 +492,7 @@ def test_display_draws_a_curve_per_pair_and_marks_the_choice():
     results = clf.cv_results_
     given_up = results["status"] == "given up"
     assert n_hollow == (given_up & np.isfinite(results["mean_test_score"])).sum()
-    with pytest.raises(ValueError, match="holds no PairedMLPClassifierCV"):
+    with pytest.raises(ValueError, match="contains no PairedMLPClassifierCV"):
         AlphaCurveDisplay.from_estimator(PairedMLPClassifier())
 
 

@@ -468,7 +468,7 @@ def test_frames_with_other_columns_text_or_partitions_are_refused(client, data):
         classifier().fit(collection(good[:2]), y)
     mixed = parts[1].assign(y=1)[["y"]]
     y = collection([parts[0][["y"]], mixed, parts[2][["y"]]])["y"]
-    with pytest.raises(ValueError, match="labels of several kinds"):
+    with pytest.raises(ValueError, match="labels of different kinds"):
         classifier().fit(collection(good), y)
     missing = parts[1].assign(y=None)[["y"]]
     y = collection([parts[0][["y"]], missing, parts[2][["y"]]])["y"]
@@ -710,7 +710,7 @@ def test_partitions_with_labels_of_several_kinds_are_refused():
         summarise(i, X, np.array(y), None, expected, 2)
         for i, y in enumerate([[0, 1, 0, 1], ["a", "b", "a", "b"]])
     ]
-    with pytest.raises(ValueError, match="several kinds"):
+    with pytest.raises(ValueError, match="different kinds"):
         merged(summaries)
 
 

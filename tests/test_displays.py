@@ -121,7 +121,7 @@ def test_lines_differ_in_style_or_marker():
 def test_penalties_that_cannot_be_drawn_are_refused():
     with pytest.raises(ValueError, match="kind='surface' must be 'contours' or"):
         PenaltyDisplay.from_penalty("cross_entropy", kind="surface")
-    with pytest.raises(ValueError, match="another one for each activation: name it"):
+    with pytest.raises(ValueError, match="depends on the activation: pass its name"):
         PenaltyDisplay.from_penalty("natural")
     with pytest.raises(ValueError, match="contours need two targets"):
         PenaltyDisplay.from_penalty("cross_entropy", targets=0.5)

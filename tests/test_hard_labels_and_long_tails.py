@@ -385,7 +385,7 @@ def test_status_with_every_activation_of_the_package():
             lambda: SymmetricCrossEntropy(log_zero=0),
             r"log_zero=0 must be .*\(-inf, 0\)",
         ),
-        (lambda: SymmetricCrossEntropy(0, 0), "leave nothing of the loss"),
+        (lambda: SymmetricCrossEntropy(0, 0), "the loss is always 0"),
         (lambda: LogitAdjusted(-1), r"tau=-1 must be a number in \[0, inf\)"),
         (
             lambda: LogitAdjusted(1, [0.5, 0]),
@@ -563,7 +563,7 @@ def test_a_class_without_weight_is_not_predicted():
 
 def test_the_frequencies_must_be_known_and_go_with_the_classes():
     z = np.zeros((3, 1))
-    with pytest.raises(ValueError, match="to compute it elsewhere, give frequencies"):
+    with pytest.raises(ValueError, match="to use it elsewhere, pass frequencies"):
         pair("softmax", LogitAdjusted()).loss_and_delta(z, np.eye(3)[:, :1])
     with pytest.raises(ValueError, match="of 2 classes, but there are 3 outputs"):
         small(penalty=LogitAdjusted(frequencies=(1, 2))).fit(X, Y)

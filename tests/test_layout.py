@@ -73,7 +73,8 @@ def test_modules_that_look_public_are_documented(file):
     name = dotted(file)
     if any(part.startswith("_") for part in name.split(".")):
         return
-    api = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    pages = [ROOT / "docs" / page for page in ("api.rst", "api_paper.rst")]
+    api = "".join(page.read_text(encoding="utf-8") for page in pages)
     assert re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", api)
 
 

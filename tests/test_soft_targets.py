@@ -140,18 +140,18 @@ def test_targets_are_probabilities_to_the_rounding_of_their_dtype(activation, q,
         for given in (targets, exact / exact.sum(axis=1, keepdims=True))
     ]
     assert losses[0] == losses[1]
-    with pytest.raises(ValueError, match=r"off 1 by up to 0\.1"):
+    with pytest.raises(ValueError, match=r"differs from 1 by up to 0\.1"):
         student.fit_targets(rows, (1.1 * exact).astype(dtype))
 
 
 @pytest.mark.parametrize(
     ("targets", "options", "message"),
     [
-        (SOFT * 2, {}, "the sum of a row is off 1 by up to 1"),
-        (SOFT - 0.5, {}, "must be probabilities, but the least is -"),
+        (SOFT * 2, {}, "the sum of a row differs from 1 by up to 1"),
+        (SOFT - 0.5, {}, "must be probabilities, but the smallest entry is -"),
         (SOFT[:, :1], {}, "targets has 1 column"),
         (SOFT, {"classes": [0, 1]}, r"3 columns.*classes \[0, 1\]"),
-        (SOFT, {"classes": [0, 1, 1]}, "must be different labels"),
+        (SOFT, {"classes": [0, 1, 1]}, "must be distinct labels"),
         (y, {}, r"shape \(\d+,\).*For labels take fit"),
         (SOFT[:9], {}, "inconsistent numbers"),
         (SOFT * np.nan, {}, "NaN"),

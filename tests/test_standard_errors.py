@@ -295,7 +295,7 @@ def test_a_pipeline_transforms_its_rows():
     np.testing.assert_array_equal(
         hessian(pipeline, X, y), hessian(pipeline[-1], X3, Y3)
     )
-    with pytest.raises(TypeError, match=r"is no PairedMLPClassifier"):
+    with pytest.raises(TypeError, match=r"is neither a PairedMLPClassifier"):
         hessian(LogisticRegression().fit(X3, Y3), X3, Y3)
 
 

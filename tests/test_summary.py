@@ -142,7 +142,7 @@ def test_summary_ignores_parameters_set_after_the_fit():
 def test_unfitted_and_other_estimators_are_refused():
     with pytest.raises(NotFittedError):
         summary(classifier())
-    with pytest.raises(ValueError, match=r"holds no fitted PairedMLPClassifier"):
+    with pytest.raises(ValueError, match=r"contains no fitted PairedMLPClassifier"):
         summary(LogisticRegression().fit(X / 10, Y))
     several = CalibratedClassifierCV(classifier(), cv=2).fit(X, Y)
     with pytest.raises(ValueError, match=r"holds 2 fits"):

@@ -135,8 +135,8 @@ class EvaluationLog:
             self._file.truncate(self._place)
             self._file = None
             warn(
-                f"checkpoint={str(self._path)!r} cannot be written any more ({error}): "
-                "the fit goes on without it.",
+                f"checkpoint={str(self._path)!r} can no longer be written ({error}): "
+                "the fit continues without it.",
                 UserWarning,
             )
 
@@ -165,9 +165,9 @@ class EvaluationLog:
                     return key, value, vector, self._place + size
         if left >= largest:  # else it is the end, or the fit was killed while writing
             warn(
-                f"checkpoint={str(self._path)!r} is damaged: evaluation "
-                f"{self.n_read + 1} is not as it was written. It and those after it "
-                "are computed again.",
+                f"checkpoint={str(self._path)!r} is damaged at evaluation "
+                f"{self.n_read + 1}. This evaluation and those after it are computed "
+                "again.",
                 UserWarning,
             )
         self._end_reading()
@@ -296,8 +296,9 @@ def _header(estimator, problem, starts):
     """Return the header, which identifies a fit."""
     if not isinstance(estimator.random_state, Integral):
         raise ValueError(
-            f"checkpoint needs an integer random_state, not "
-            f"{estimator.random_state!r}, as a resumed fit begins at the same start."
+            f"A checkpoint needs an integer random_state, not "
+            f"{estimator.random_state!r}, because a resumed fit must begin at the same "
+            "start."
         )
     free = set(estimator._ignored_by_checkpoint)
     # with several stages or starts, the end of one decides where the next begins
@@ -397,7 +398,8 @@ def _check_header(file, expected, path):
     header = _read_header(file)
     if header is None:
         raise ValueError(
-            f"checkpoint={str(path)!r} exists and is no {FORMAT!r}: use another name."
+            f"checkpoint={str(path)!r} exists and is not a {FORMAT!r} file: use "
+            "another name."
         )
     before, now = header["parameters"], expected["parameters"]
     others = [
@@ -407,11 +409,11 @@ def _check_header(file, expected, path):
     ]
     if others:
         raise ValueError(
-            f"checkpoint={str(path)!r} is of a fit with other parameters: "
+            f"checkpoint={str(path)!r} belongs to a fit with other parameters: "
             f"{'; '.join(others)}. Set them as they were, or use another file name."
         )
     if header != expected:
         raise ValueError(
-            f"checkpoint={str(path)!r} is of a fit to other rows, weights, validation "
-            "rows or start weights. Use another file name to start afresh."
+            f"checkpoint={str(path)!r} belongs to a fit to other rows, weights, "
+            "validation rows or initial weights. Use another file name to start afresh."
         )

@@ -144,9 +144,9 @@ class Fits:
             # a constant text, which Python shows once of many such fits
             advice = (
                 f"stopped after max_iter={n_iter} iterations from given weights. "
-                "Each fit begins without what the solver has learned of the curvature, "
-                "so that many short ones end higher than a long one: raise max_iter, "
-                "or watch a single fit by a callback"
+                "Each fit begins without what the solver has learned about the "
+                "curvature, so many short fits end higher than a long one: raise "
+                "max_iter, or monitor a single fit with a callback"
             )
         if learned_nothing(problem, best.solution):
             if advice is None:
@@ -156,8 +156,8 @@ class Fits:
             return advice
         if best.kept_random_start:
             return (
-                "has changed nothing: at the random start no component of the gradient "
-                "is over tol: lower tol"
+                "did nothing, because no component of the gradient at the random start "
+                "exceeds tol: lower tol"
             )
         if best.watch is None and _is_above_constant(problem, best.solution):
             return (

@@ -108,7 +108,7 @@ def check_parameters(estimator):
     if isinstance(estimator.solver, str) and estimator.solver in ("adam", "sgd"):
         raise ValueError(
             f"solver={estimator.solver!r} is stochastic; the solvers here use all rows "
-            f"at every step: {', '.join(map(repr, SOLVERS))}. Take 'lbfgs'."
+            f"at every step: {', '.join(map(repr, SOLVERS))}. Use 'lbfgs'."
         )
     for name, (is_allowed, text) in CONSTRAINTS.items():
         if name == "worker_timeout" and not hasattr(estimator, name):

@@ -107,15 +107,15 @@ class Problem:
         total_weight = self.rows.total_weight
         if total_weight == 0:
             raise ValueError(
-                "The weights of all rows together underflow to 0: multiply "
-                "sample_weight by a constant to a mean of 1."
+                "The sum of all weights underflows to 0: rescale sample_weight to a "
+                "mean of 1."
             )
         l2 = self.alpha / total_weight
         if l2 > MAX_L2:
             raise ValueError(
                 f"alpha={self.alpha:g} over the sum of the weights, {total_weight:g}, "
-                f"is more than {MAX_L2:g}: the L2 term leaves nothing of the loss. "
-                "Lower alpha, or multiply sample_weight by a constant to a mean of 1."
+                f"is more than {MAX_L2:g}: the L2 term drowns the loss. Lower "
+                "alpha, or rescale sample_weight to a mean of 1."
             )
         return l2
 

@@ -68,8 +68,8 @@ class ValidationWatch(Listener):
         if np.isnan(score):
             raise ValueError(
                 f"scoring={self.scoring!r} is undefined (NaN) on the validation rows. "
-                "Are they finite, and do they have all classes? Raise "
-                "validation_fraction, or give X_val and y_val."
+                "Are they finite, and do they contain all classes? Raise "
+                "validation_fraction, or pass X_val and y_val."
             )
         return score
 
@@ -114,8 +114,8 @@ def score_of(scorer, estimator, attributes_at, rows):
         except ValueError as error:
             raise ValueError(
                 f"scoring={estimator.scoring!r} cannot score the validation rows: "
-                f"{error} Do they have all classes? Raise validation_fraction, or "
-                "give X_val and y_val."
+                f"{error} Do they contain all classes? Raise validation_fraction, or "
+                "pass X_val and y_val."
             ) from error
 
     return score

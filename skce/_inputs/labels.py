@@ -83,8 +83,8 @@ class Labels:
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
             raise ValueError(
-                f"{name} has the labels {unknown.tolist()}, which the fit does not "
-                f"know; its classes are {self.classes.tolist()}."
+                f"{name} has the labels {unknown.tolist()}, which were not "
+                f"in the fit; its classes are {self.classes.tolist()}."
             )
         return np.searchsorted(self.classes, y)
 
@@ -342,7 +342,7 @@ def encode_targets(targets, classes, activation):
     q = np.shape(targets)[1]
     classes = np.arange(q) if classes is None else np.asarray(classes)
     if classes.ndim != 1 or len(np.unique(classes)) != len(classes):
-        raise ValueError(f"classes={classes.tolist()} must be different labels.")
+        raise ValueError(f"classes={classes.tolist()} must be distinct labels.")
     n_outputs = 1 if activation.elementwise and len(classes) == 2 else len(classes)
     codes = _code_targets(targets, classes, n_outputs, "targets")
     return Labels(np.sort(classes), n_outputs, columns=classes), codes
@@ -363,14 +363,15 @@ def _code_targets(targets, columns, n_outputs, name):
         )
     if targets.min() < 0:
         raise ValueError(
-            f"{name} must be probabilities, but the least is {targets.min():g}."
+            f"{name} must be probabilities, but the smallest entry is "
+            f"{targets.min():g}."
         )
     sums = targets.sum(axis=1, keepdims=True)
     off = np.abs(sums - 1).max()
     if off > tolerance:
         raise ValueError(
-            f"{name} must be probabilities, but the sum of a row is off 1 by up to "
-            f"{off:g}: divide each row by its sum."
+            f"{name} must be probabilities, but the sum of a row differs from 1 by up "
+            f"to {off:g}: divide each row by its sum."
         )
     targets = (targets / sums)[:, np.argsort(columns)]
     return targets[:, 1:] if n_outputs == 1 else targets

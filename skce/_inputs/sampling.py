@@ -155,8 +155,8 @@ def split(codes, fraction, random_state):
     validation = spare[: int(np.ceil(fraction * n))]
     if len(validation) == 0:
         raise ValueError(
-            f"early_stopping=True, but none of {n} different rows can be spared for "
-            "validation, as each class has only one: give X_val and y_val."
+            f"early_stopping=True, but none of the {n} distinct rows can be held out, "
+            "because each class has only one: pass X_val and y_val."
         )
     mask = np.zeros(n, dtype=bool)
     mask[validation] = True
@@ -236,10 +236,10 @@ def given_validation(estimator, given, labels):
     if X is None and y is None and sample_weight is None:
         return None
     if X is None or y is None:
-        raise ValueError("X_val and y_val must be given, both of them.")
+        raise ValueError("X_val and y_val must be given together.")
     if not estimator.early_stopping:
         raise ValueError(
-            "X_val was given, but early_stopping=False makes no use of it: set "
+            "X_val was given, but early_stopping=False does not use it: set "
             "early_stopping=True, or leave it out."
         )
     try:
@@ -264,8 +264,7 @@ def warn_if_cut(n):
     if within_cut_fit():
         warn(
             f"X_val has {n} rows, as many as X. A search, calibration or ensemble of "
-            "scikit-learn gives each fit a part of every array that is as long as X, "
-            "and so of an X_val as long as all rows: leave a row of X_val and y_val "
-            "out.",
+            "scikit-learn slices every array that is as long as the full X, and so may "
+            "have sliced X_val: drop one row of X_val and y_val.",
             UserWarning,
         )

@@ -212,8 +212,8 @@ def _table(mapping, classes):
         place = np.flatnonzero(classes == label)
         if len(place) == 0 and not all(label in mapping for label in classes):
             raise ValueError(
-                f"class_weight has the label {label!r}, which y does not have, and "
-                f"lacks some that it has; the labels of y are {classes.tolist()}."
+                f"class_weight has the label {label!r}, which is not in y, and lacks "
+                f"some labels of y, which are {classes.tolist()}."
             )
         if not (isinstance(weight, Real) and 0 <= weight < np.inf):
             raise ValueError(

@@ -134,7 +134,7 @@ class Cluster:
         """Raise a ClusterLostError if the client is closed."""
         if self.client.status in ("closing", "closed"):
             raise ClusterLostError(
-                "The client is closed: by close(), or as it has lost the scheduler."
+                "The client is closed: by close(), or because it lost the scheduler."
             )
 
     def futures_of(self, collection):
@@ -226,7 +226,7 @@ class Cluster:
                 asked.cancel()
             if time.monotonic() >= end:
                 raise ClusterLostError(
-                    f"The cluster has had no worker, or no scheduler, for "
+                    f"There has been no worker, or no scheduler, for "
                     f"{self.timeout:g} seconds (worker_timeout)."
                 )
             time.sleep(0.1)

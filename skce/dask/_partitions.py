@@ -362,7 +362,7 @@ def _union(classes):
         return np.unique(np.concatenate(classes))
     except TypeError as error:
         raise ValueError(
-            "y has labels of several kinds in its partitions, which cannot be sorted "
+            "y has labels of different kinds in its partitions, which cannot be sorted "
             f"({error}): make them all numbers or all strings."
         ) from error
 

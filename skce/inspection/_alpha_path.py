@@ -74,7 +74,7 @@ def alpha_path(
     values = np.asarray(alphas, dtype=float)
     if values.ndim != 1 or len(values) == 0 or len(np.unique(values)) < len(values):
         raise ValueError(
-            f"alphas={values.tolist()} must be a list of different numbers."
+            f"alphas={values.tolist()} must be a list of distinct numbers."
         )
     names = "coefs_init", "intercepts_init", "skip_coef_init"
     start = {name: fit_params.pop(name) for name in names if name in fit_params}

@@ -88,12 +88,12 @@ def check_gradient(
     """
     if hasattr(estimator, "steps"):
         raise TypeError(
-            "check_gradient takes the classifier itself: pass the last step, pipe[-1]."
+            "check_gradient needs the classifier itself: pass the last step, pipe[-1]."
         )
     if not hasattr(estimator, "alpha"):
         raise TypeError(
-            f"check_gradient takes a PairedMLPClassifier, but not "
-            f"{type(estimator).__name__}: pass a classifier with one of its pairs."
+            f"check_gradient needs a PairedMLPClassifier, not "
+            f"{type(estimator).__name__}: pass one with the pair to be checked."
         )
     if not step > 0:
         raise ValueError(f"step={step!r} must be a number above 0.")

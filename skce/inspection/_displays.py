@@ -132,15 +132,15 @@ class PenaltyDisplay:
         """
         if isinstance(penalty, str) and penalty == "natural":
             raise ValueError(
-                "penalty='natural' is another one for each activation: name it (the "
+                "penalty='natural' depends on the activation: pass its name (the "
                 "natural loss of sparsemax or entmax is no function of the outputs and "
                 "cannot be drawn here)."
             )
         penalty = get_penalty(penalty)
         if not penalty.elementwise:
             raise ValueError(
-                f"{penalty.name} compares the outputs of a row, and is no function of "
-                "one target and one output, which could be drawn here."
+                f"{penalty.name} compares the outputs of a row: it is not a function "
+                "of one target and one output, which could be plotted."
             )
         if targets is None:
             targets = (0, 1) if kind == "curves" else np.linspace(0, 1, 501)
@@ -189,10 +189,11 @@ class PenaltyDisplay:
             raise ValueError(f"kind={kind!r} must be 'contours' or 'curves'.")
         if not np.isfinite(self.values).any():
             raise ValueError(
-                f"{self.penalty_name} is finite nowhere on these targets: take others."
+                f"{self.penalty_name} is finite nowhere on these targets: choose "
+                "others."
             )
         if kind == "contours" and len(self.t) < 2:
-            raise ValueError("contours need two targets or more; take kind='curves'.")
+            raise ValueError("contours need at least two targets; use kind='curves'.")
         ax = axes_or_new(ax)
         values = np.where(np.isfinite(self.values), self.values, np.nan)
         unit = f" ({self.unit})" if self.unit else ""

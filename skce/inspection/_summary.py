@@ -241,8 +241,8 @@ def summary(
         check_is_fitted(clf)
     if not hasattr(clf, "pairing_"):
         raise ValueError(
-            f"{type(estimator).__name__} holds no fitted PairedMLPClassifier, which "
-            "is what summary takes."
+            f"{type(estimator).__name__} contains no fitted PairedMLPClassifier, which "
+            "summary needs."
         )
     if (X is None) != (y is None):
         raise ValueError("X and y must be given together, or not at all.")

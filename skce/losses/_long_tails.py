@@ -112,8 +112,8 @@ class LogitAdjusted(LogPenalty):
         """tau log pi, (q,), with a largest of 0."""
         if self.frequencies is None:
             raise ValueError(
-                "LogitAdjusted takes the frequencies of the classes from the rows of a "
-                "fit: to compute it elsewhere, give frequencies."
+                "LogitAdjusted takes the class frequencies from the rows of a fit: to "
+                "use it elsewhere, pass frequencies."
             )
         log_pi = np.log(np.asarray(self.frequencies, dtype=float))
         return float(self.tau) * (log_pi - log_pi.max())

@@ -77,7 +77,7 @@ def check_alphas(alphas: Any) -> list[float]:
         right = False
     if not right:
         raise ValueError(
-            f"alphas={alphas!r} must be a list of different finite numbers of at least "
+            f"alphas={alphas!r} must be a list of distinct finite numbers of at least "
             "0, such as [0.1, 1, 10], or None for nine from 0.01 to 100."
         )
     return sorted(values.tolist())

@@ -105,8 +105,8 @@ class AlphaCurveDisplay:
         ]
         if not found:
             raise ValueError(
-                f"{type(estimator).__name__} holds no PairedMLPClassifierCV, whose "
-                "scores this display draws."
+                f"{type(estimator).__name__} contains no PairedMLPClassifierCV, "
+                "whose scores this display plots."
             )
         search = found[0]
         check_is_fitted(search, "cv_results_")

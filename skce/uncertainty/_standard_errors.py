@@ -64,8 +64,8 @@ class _Refit:
         check_is_fitted(estimator)
         if not hasattr(estimator, "pairing_"):
             raise TypeError(
-                f"{type(estimator).__name__} is no PairedMLPClassifier, nor a pipeline "
-                "or search that ends in one."
+                f"{type(estimator).__name__} is neither a PairedMLPClassifier nor a "
+                "pipeline or search that ends in one."
             )
         network, theta = estimator._fitted_network
         labels = estimator._labels
