@@ -158,14 +158,14 @@ def test_a_file_of_another_fit_is_refused_and_kept(tmp_path):
     fails(r"other rows", clf, X + 1e-9)
     fails(r"other rows", clf, sample_weight=np.arange(150))
     start = clf.coefs_, [b + 1 for b in clf.intercepts_]
-    fails(r"start weights", clf, coefs_init=start[0], intercepts_init=start[1])
+    fails(r"initial weights", clf, coefs_init=start[0], intercepts_init=start[1])
     assert vars(clf) == state
     fails(r"alpha=1\.0 \(before: 0\.1\)", classifier(alpha=1))
     fails(r"standardize", classifier(standardize=True))
     fails(r"layer_sizes=\[2, 4, 3\]", classifier(), X[:, :2])
     fails(r"integer random_state", classifier(random_state=None))
     text.write_bytes(b'{"precious": 1}')
-    fails(r"is no 'skce checkpoint 2'", classifier(), path=text)
+    fails(r"is not a 'skce checkpoint 2' file", classifier(), path=text)
     assert text.read_bytes() == b'{"precious": 1}'
     assert path.stat().st_size == size
     with pytest.raises(FileNotFoundError):
@@ -186,7 +186,7 @@ def test_other_rows_are_refused_even_if_the_start_value_is_equal(tmp_path):
     """Without hidden units the objective begins with log q, whatever the rows."""
     clf = classifier(hidden_layer_sizes=())
     clf.fit(X, Y, checkpoint=tmp_path / "fit")
-    with pytest.raises(ValueError, match=r"other rows"):
+    with pytest.raises(ValueError, match=r"belongs to a fit to other rows"):
         clf.fit(X[::-1], Y, checkpoint=tmp_path / "fit")
 
 
@@ -230,7 +230,7 @@ def test_a_malformed_file_is_one_clear_error(content, warm_start, tmp_path):
         clf.fit(X, Y, checkpoint=path)
         return
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"checkpoint='.*fit' (exists and|is of)"):
+        with pytest.raises(ValueError, match=r"checkpoint='.*fit' (exists and|belongs to)"):
             clf.fit(X, Y, checkpoint=path)
         assert path.read_bytes() == content
         clf.fit(X, Y)  # that a warm start begins from
@@ -265,7 +265,7 @@ def test_a_damaged_record_ends_the_replay_with_a_warning(damage, tmp_path):
         length = {"huge length": 2**62, "negative length": -1}[damage]
         data[begin + 16 : begin + 24] = length.to_bytes(8, sys.byteorder, signed=True)
     path.write_bytes(data)
-    with pytest.warns(UserWarning, match=rf"evaluation {len(starts) - 3} is not as"):
+    with pytest.warns(UserWarning, match=rf"damaged at evaluation {len(starts) - 3}"):
         assert_same(classifier().fit(X, Y, checkpoint=path), clf)
     assert path.read_bytes() == whole
 

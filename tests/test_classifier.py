@@ -405,7 +405,7 @@ def test_many_short_warm_starts_warn_once_that_one_long_fit_ends_lower():
     texts = {str(warning.message) for warning in caught}
     assert len(caught) == 60
     assert len(texts) == 2  # of the first fit and of the others: Python shows each once
-    assert any("raise max_iter, or watch a single fit" in text for text in texts)
+    assert any("raise max_iter, or monitor a single fit" in text for text in texts)
 
 
 def test_warm_start_does_not_mistake_classes_for_multilabel_columns():
@@ -502,7 +502,7 @@ def test_units_can_be_removed_from_a_fitted_network():
     moderated = small(moderated=True).fit(IRIS, IRIS_Y)
     moderated.coefs_ = [moderated.coefs_[0][:, kept], moderated.coefs_[1][kept]]
     moderated.intercepts_ = [moderated.intercepts_[0][kept], moderated.intercepts_[1]]
-    with pytest.raises(ValueError, match=r"before units were removed"):
+    with pytest.raises(ValueError, match=r"have units been removed"):
         moderated.predict_proba(IRIS)
 
 

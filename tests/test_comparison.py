@@ -425,7 +425,7 @@ def test_infinite_scores_rank_last_without_a_warning():
         (pipeline(), {"pairings": [TWO[0], ("softmax", "natural")]}, "entropy twice"),
         (pipeline(), {"pairings": [("identity", "cross_entropy")]}, "cannot be paired"),
         (pipeline(), {"pairings": pairing_grid("clf__")}, "without a prefix"),
-        (pipeline(), {"cv": ShuffleSplit(1)}, "intervals need two"),
+        (pipeline(), {"cv": ShuffleSplit(1)}, "intervals need at least two"),
         (pipeline(), {"scoring": "acuracy"}, "acuracy"),
     ],
 )

@@ -1185,7 +1185,7 @@ def test_a_fit_inside_a_dask_task_is_refused(client, data):
     with (
         client.as_current(),
         joblib.parallel_config("dask"),
-        pytest.raises(ValueError, match=r"cannot run in a task of dask"),
+        pytest.raises(ValueError, match=r"cannot run inside a dask task"),
     ):
         search.set_params(error_score="raise").fit(cut(X), cut(y))
 

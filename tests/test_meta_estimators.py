@@ -183,7 +183,7 @@ def test_validation_rows_that_a_search_has_cut_are_told():
     clf = PairedMLPClassifier(hidden_layer_sizes=4, early_stopping=True)
     search = GridSearchCV(clf, {"alpha": [1]}, cv=3)
     rows, labels = X[::2], y[::2]
-    with pytest.warns(UserWarning, match="X_val has 50 rows, as many as X.* leave a"):
+    with pytest.warns(UserWarning, match="X_val has 50 rows, as many as X.*drop one"):
         search.fit(rows, labels, X_val=X[1::2], y_val=y[1::2])
     search.fit(rows, labels, X_val=X[3::2], y_val=y[3::2])  # of another length
     clf.fit(rows, labels, X_val=X[1::2], y_val=y[1::2])  # by itself
