@@ -230,7 +230,9 @@ def test_a_malformed_file_is_one_clear_error(content, warm_start, tmp_path):
         clf.fit(X, Y, checkpoint=path)
         return
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"checkpoint='.*fit' (exists and|belongs to)"):
+        with pytest.raises(
+            ValueError, match=r"checkpoint='.*fit' (exists and|belongs to)"
+        ):
             clf.fit(X, Y, checkpoint=path)
         assert path.read_bytes() == content
         clf.fit(X, Y)  # that a warm start begins from
