@@ -65,7 +65,7 @@ BAD_DATA = {
     "None, 1": ((X, np.array([1, None], dtype=object)[y // 2]), "missing.*row 100:"),
     "list of NaN": ((X, ["a", "b"] * 74 + ["a", np.nan]), "missing.*in row 149:"),
     "square weights": ((X, y, np.ones((150, 2))), "must be 1D"),
-    "tiny weights": ((X, y, 1e-300 * ONES), "multiply sample_weight by a constant"),
+    "tiny weights": ((X, y, 1e-300 * ONES), "rescale sample_weight to a mean of 1"),
 }
 BAD_PARAMETERS = {
     "activation": ({"activation": "sigmoid"}, "'identity', 'logistic', 'softmax'"),
@@ -73,7 +73,7 @@ BAD_PARAMETERS = {
     "l2": ({"penalty": "l2"}, "strength of the L2 regularisation is alpha"),
     "undefined": ({"activation": "identity", "penalty": "cross_entropy"}, "'least_sq"),
     "hidden_activation": ({"hidden_activation": "softmax"}, "'logistic', 'tanh'"),
-    "solver": ({"solver": "adam"}, "solver='adam' is stochastic.*Take 'lbfgs'"),
+    "solver": ({"solver": "adam"}, "solver='adam' is stochastic.*Use 'lbfgs'"),
     "solver L-BFGS": ({"solver": "L-BFGS-B"}, "is unknown; it may be 'lbfgs'"),
     "init": ({"init": "zeros"}, "'glorot', 'uniform'"),
     "no units": ({"hidden_layer_sizes": 0}, "at least 1"),
@@ -292,7 +292,7 @@ def test_weights_of_any_size_give_finite_results_or_a_clear_error(solver, weight
     try:
         model.fit(X, y, weights)
     except ValueError as error:
-        assert "multiply sample_weight" in str(error)  # noqa: PT017
+        assert "rescale sample_weight" in str(error)  # noqa: PT017
         return
     assert np.isfinite(model.loss_)
     assert np.isfinite(model.predict_proba(X)).all()

@@ -512,7 +512,7 @@ def test_refuses_what_it_cannot_answer():
         pairing_properties("identity", "cross_entropy")
     with pytest.raises(ValueError, match="n_classes=1 must be an integer"):
         pairing_properties("softmax", "cross_entropy", n_classes=1)
-    with pytest.raises(ValueError, match="give frequencies"):
+    with pytest.raises(ValueError, match="pass frequencies"):
         pairing_properties("softmax", LogitAdjusted())
     with pytest.raises(ValueError, match=r"shape \(2,\); it must be \(3,\)"):
         pairing_properties("softmax", "cross_entropy").minimizing_outputs([0.5, 0.5])

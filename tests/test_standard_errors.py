@@ -238,8 +238,8 @@ def test_models_without_standard_errors_are_refused_with_a_reason():
             standard_errors(clf.fit(X3, Y3), X3, Y3, **options)
 
     fails(r"hidden units", PairedMLPClassifier(hidden_layer_sizes=2, alpha=1))
-    fails(r"take kind='sandwich'", exact(penalty="least_squares", alpha=1))
-    fails(r"take kind='sandwich'", exact(activation="sparsemax", alpha=1))
+    fails(r"use kind='sandwich'", exact(penalty="least_squares", alpha=1))
+    fails(r"use kind='sandwich'", exact(activation="sparsemax", alpha=1))
     fails(r"class_weight='balanced'", exact(class_weight="balanced", alpha=1))
     fails(r"kind='bayes'", exact(alpha=1), kind="bayes")
     fails(r"reference=7 is not a class", exact(alpha=1), reference=7)

@@ -54,7 +54,7 @@ def pairing_status(activation: str | Activation, penalty: str | Penalty) -> str:
         return "natural"
     if not activation.range <= penalty.domain:
         return "undefined"
-    if penalty.needs_simplex and not activation.on_simplex:
+    if not activation.on_simplex and penalty.needs_simplex:
         return "degenerate"
     return "workable"
 
