@@ -98,6 +98,12 @@ def results_of(clf):
     return pd.DataFrame(columns)
 
 
+@pytest.fixture
+def processes_for_any_work(monkeypatch):
+    monkeypatch.setattr("skce.search._rounds.MIN_WORK_OF_PROCESSES", 0)
+
+
+@pytest.mark.usefixtures("processes_for_any_work")
 @pytest.mark.parametrize("racing", [True, False])
 def test_any_number_of_processes_gives_the_same_bits(racing):
     options = {"pairings": PAIRS, "racing": racing, "alphas": None}
@@ -138,6 +144,19 @@ def test_complete_fits_have_the_weights_of_the_classifier(params, monkeypatch):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-cg"])
+def test_processes_are_used_where_they_may_pay(solver):
+    here = []
+
+    def scorer(clf, X, y):
+        here.append(clf)  # a copy of the list, in another process
+        return clf.score(X, y)
+
+    search(scoring=scorer, solver=solver, n_jobs=2).fit(X, y)
+    assert bool(here) == (solver == "lbfgs")
+
+
+@pytest.mark.usefixtures("processes_for_any_work")
 def test_the_refit_is_a_fit_of_the_classifier_to_all_rows():
     clf = search(n_jobs=2).fit(X, y)
     alone = PairedMLPClassifier(**SMALL, alpha=clf.alpha_).fit(X, y)

@@ -97,7 +97,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
     n_jobs : int or None, default=None
         Number of processes over folds, pairs and layer sizes, as in joblib, and of
         threads in predict. None: the fits run one after another, each in threads over
-        blocks of rows. -1: all cores. The result does not depend on it.
+        blocks of rows; so do those of a round that takes less than about 0.2 seconds.
+        -1: all cores. The result does not depend on it.
     verbose : bool or int, default=False
         Whether to print one line per round of folds; 2 or more: also one per iteration
         of the final fit.
