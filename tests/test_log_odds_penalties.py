@@ -21,28 +21,39 @@ def test_an_incomplete_penalty_names_the_missing_method():
             getattr(Half(), method)(1.0, -0.5)
 
 
-@pytest.mark.parametrize("activation", BY_LOG_ODDS)
-def test_log_odds_are_those_of_the_outputs(activation):
+TRANSFORMS = [
+    (name, kind)
+    for kind in ("log_outputs", "log_odds")
+    for name, f in ACTIVATIONS.items()
+    if getattr(f, kind) is not None
+]
+
+
+@pytest.mark.parametrize(("activation", "kind"), TRANSFORMS)
+def test_transforms_are_those_of_the_outputs(activation, kind):
     f, rng = ACTIVATIONS[activation], np.random.default_rng(0)
     z = np.concatenate([rng.normal(size=(4, 50)), np.zeros((4, 1))], axis=1)
     y = f.value(z)
-    np.testing.assert_allclose(f.log_odds(z).value, np.log(y / (1 - y)), rtol=1e-13)
-
-
-@pytest.mark.parametrize("activation", BY_LOG_ODDS)
-def test_derivatives_of_the_log_odds_are_those_of_their_value(activation):
-    f, rng, h = ACTIVATIONS[activation], np.random.default_rng(0), 1e-5
-    z, dz, v, w = 2 * rng.normal(size=(4, 4, 50))
-    above, below, odds = f.log_odds(z + h * dz), f.log_odds(z - h * dz), f.log_odds(z)
-    dl = (above.value - below.value) / (2 * h)
-    # L' v is the gradient of v.l, so that its product with dz is v.dl
+    expected = np.log(y) if kind == "log_outputs" else np.log(y / (1 - y))
     np.testing.assert_allclose(
-        (odds.product(v) * dz).sum(axis=0), (v * dl).sum(axis=0), atol=1e-8
+        getattr(f, kind)(z).value, expected, rtol=1e-13, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize(("activation", "kind"), TRANSFORMS)
+def test_derivatives_of_transforms_are_those_of_their_value(activation, kind):
+    transform, rng = getattr(ACTIVATIONS[activation], kind), np.random.default_rng(0)
+    h = 1e-5
+    z, dz, v = 2 * rng.normal(size=(3, 4, 50))
+    above, below, x = transform(z + h * dz), transform(z - h * dz), transform(z)
+    dx = (above.value - below.value) / (2 * h)
+    np.testing.assert_allclose(x.direction(dz), dx, atol=1e-7)
+    # D' v is the gradient of v.x, so that its product with dz is v.dx
+    np.testing.assert_allclose(
+        (x.product(v) * dz).sum(axis=0), (v * dx).sum(axis=0), atol=1e-7
     )
     turned = (above.product(v) - below.product(v)) / (2 * h)
-    np.testing.assert_allclose(
-        odds.curvature(dz, v, w), odds.product(w * dl) + turned, atol=1e-8
-    )
+    np.testing.assert_allclose(x.product_derivative(dz, v), turned, atol=1e-7)
 
 
 def test_the_log_odds_of_softmax_are_exact_where_one_class_wins():

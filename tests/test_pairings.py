@@ -508,7 +508,7 @@ def test_an_override_can_call_the_base_method_through_super():
     loss, y = own.natural_loss_and_value(z, t)
     np.testing.assert_array_equal(y, own.value(z))
     np.testing.assert_allclose(loss, 2 * Softmax().natural_loss(z / 2, y, t))
-    assert own.log_value is None
+    assert own.log_outputs is None
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import numpy as np
 
 from skce.losses._base import Array, Named, valid_for
 from skce.losses._graph import Graph, Tensor, without_operators
-from skce.losses._numerics import LogOdds, project_on_simplex
+from skce.losses._numerics import project_on_simplex
 from skce.losses._penalty import Penalty
+from skce.losses._transforms import Transform
 from skce.losses.intervals import Interval
 
 __all__ = ["Activation", "ElementwiseActivation"]
@@ -60,6 +61,7 @@ class Activation(Named):
     formulas: ClassVar[tuple[str, ...]] = (
         "value",
         "jacobian_product",
+        "direction",
         "jacobian_derivative",
         "natural_loss",
     )
@@ -70,11 +72,10 @@ class Activation(Named):
     start_gain: float = 1.0
     # A method natural_loss(z, y, t) where the activation has a natural loss: (n,)
     natural_loss: ClassVar[Callable[..., Array] | None] = None
-    # A method log_value(z) where log y is exact from the logits, (q, n); the three
-    # log_ methods below belong to it
-    log_value: ClassVar[Callable[..., Array] | None] = None
-    # A method log_odds(z) where log(y / (1 - y)) is exact from the logits
-    log_odds: ClassVar[Callable[..., LogOdds] | None] = None
+    # Methods log_outputs(z) and log_odds(z) where log y and log(y / (1 - y)) are exact
+    # from the logits
+    log_outputs: ClassVar[Callable[..., Transform] | None] = None
+    log_odds: ClassVar[Callable[..., Transform] | None] = None
 
     @property
     def range(self) -> Interval:
@@ -89,34 +90,20 @@ class Activation(Named):
         raise NotImplementedError(f"{type(self).__name__} must define value(z).")
 
     def jacobian_product(self, z: Array, y: Array, u: Array) -> Array:
-        """J u, shape (q, n), at the logits `z` with outputs `y` = f(z)."""
+        """J' u, shape (q, n), at the logits `z` with outputs `y` = f(z)."""
         raise NotImplementedError(
             f"{type(self).__name__} must define jacobian_product(z, y, u)."
         )
 
+    def direction(self, z: Array, y: Array, dz: Array) -> Array:
+        """J dz, shape (q, n): the change of y along dz; J' dz where J is symmetric."""
+        return self.jacobian_product(z, y, dz)
+
     def jacobian_derivative(self, z: Array, y: Array, dz: Array, u: Array) -> Array:
-        """(dJ) u, (q, n): the derivative of J u along `dz`, with `u` held fixed."""
+        """(dJ') u, (q, n): the derivative of J' u along `dz`, with `u` held fixed."""
         raise NotImplementedError(
             f"{type(self).__name__} must define jacobian_derivative(z, y, dz, u); "
             "second-order solvers need it."
-        )
-
-    def log_direction(self, log_y: Array, dz: Array) -> Array:
-        """D dz, (q, n), with D = d log y / d z: the change of log y along dz."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define log_direction(log_y, dz)."
-        )
-
-    def log_jacobian_product(self, log_y: Array, v: Array) -> Array:
-        """D' v, (q, n)."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define log_jacobian_product(log_y, v)."
-        )
-
-    def log_jacobian_derivative(self, log_y: Array, dz: Array, v: Array) -> Array:
-        """(dD') v, (q, n): the change of D' v along dz, v held fixed."""
-        raise NotImplementedError(
-            f"{type(self).__name__} must define log_jacobian_derivative(log_y, dz, v)."
         )
 
     def natural_loss_and_value(

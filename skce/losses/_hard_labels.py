@@ -6,8 +6,9 @@ import numpy as np
 from scipy.special import expit, xlogy
 
 from skce.losses._base import Array, valid_for
-from skce.losses._numerics import LeaveOneOut, log_expit, log_softmax
+from skce.losses._numerics import log_expit, log_softmax
 from skce.losses._penalty import LogPenalty, Penalty, check_number
+from skce.losses._transforms import LeaveOneOut
 from skce.losses.intervals import REAL_LINE, Interval
 
 if TYPE_CHECKING:
@@ -192,5 +193,6 @@ class CrammerSingerHinge(Penalty):
         two, leads, slack = self._leads(t, y)
         d = np.concatenate([-dy, dy]) if len(y) == 1 else dy
         v, w = -two * expit(-slack), two * expit(slack) * expit(-slack)
-        bend = leads.curvature(d, v, w) / float(self.temperature)
+        bend = leads.product(w * leads.direction(d)) + leads.product_derivative(d, v)
+        bend /= float(self.temperature)
         return bend[1:] - bend[:1] if len(y) == 1 else bend

@@ -18,14 +18,13 @@ from skce.losses._base import Array, look_up, own_name, valid_for
 from skce.losses._entmax import Entmax
 from skce.losses._graph import Graph, Tensor
 from skce.losses._numerics import (
-    LeaveOneOut,
-    LogOdds,
     log_expit,
+    log_shares,
     log_softmax,
-    log_sum_exp,
     negentropy,
     project_on_simplex,
 )
+from skce.losses._transforms import ByUnit, LeaveOneOut, LogSoftmax, Transform
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.intervals import REAL_LINE, Interval
 from skce.losses.penalties import (
@@ -140,29 +139,15 @@ class Logistic(ElementwiseActivation):
         return y * complement * (complement - y)
 
     @valid_for("value")
-    def log_value(self, z: Array) -> Array:
+    def log_outputs(self, z: Array) -> Transform:
         """log y, exact in both tails."""
-        return log_expit(z)
+        complement = expit(-z)
+        return ByUnit(log_expit(z), complement, -expit(z) * complement)
 
     @valid_for("value")
-    def log_odds(self, z: Array) -> LogOdds:
-        """log(y / (1 - y)) = z, (q, n), and its derivatives."""
-        return LogOdds(z)
-
-    @valid_for("value")
-    def log_direction(self, log_y: Array, dz: Array) -> Array:
-        """D dz = (1 - y) dz."""
-        return -np.expm1(log_y) * dz
-
-    @valid_for("value")
-    def log_jacobian_product(self, log_y: Array, v: Array) -> Array:
-        """D' v = (1 - y) v."""
-        return -np.expm1(log_y) * v
-
-    @valid_for("value")
-    def log_jacobian_derivative(self, log_y: Array, dz: Array, v: Array) -> Array:
-        """(dD') v = -y (1 - y) dz v."""
-        return np.exp(log_y) * np.expm1(log_y) * dz * v
+    def log_odds(self, z: Array) -> Transform:
+        """log(y / (1 - y)) = z, (q, n)."""
+        return Transform(z)
 
     @valid_for("value")
     def natural_loss(self, z: Array, y: Array, t: Array) -> Array:
@@ -195,9 +180,7 @@ class Logistic(ElementwiseActivation):
     @valid_for("value", "probabilities")
     def log_probabilities(self, z: Array) -> Array:
         """log y_k - log sum_j y_j, shape (q, n)."""
-        log_y = log_expit(z)
-        log_y -= log_y.max(axis=0)  # so that no two large numbers are subtracted
-        return log_y - log_sum_exp(log_y)
+        return log_shares(log_expit(z))
 
     @valid_for("value")
     def decision(self, z: Array) -> Array:
@@ -244,7 +227,7 @@ class Softmax(Activation):
     >>> import numpy as np
     >>> from skce.losses.activations import Softmax
     >>> z = np.array([[2.0], [0.0], [-800.0]])
-    >>> Softmax().log_value(z)
+    >>> Softmax().log_outputs(z).value
     array([[-1.26928011e-01],
            [-2.12692801e+00],
            [-8.02126928e+02]])
@@ -297,35 +280,19 @@ class Softmax(Activation):
         return t.sum(axis=0) * total - own + negentropy(t), y
 
     @valid_for("value")
-    def log_value(self, z: Array) -> Array:
+    def log_outputs(self, z: Array) -> Transform:
         """z_k - log sum_j exp(z_j), (q, n), to full precision also for the largest."""
-        return log_softmax(z)
+        return LogSoftmax(z)
 
     @valid_for("value")
-    def log_odds(self, z: Array) -> LogOdds:
-        """z_k - log sum_{j != k} exp(z_j), (q, n), and its derivatives."""
+    def log_odds(self, z: Array) -> Transform:
+        """z_k - log sum_{j != k} exp(z_j), (q, n)."""
         return LeaveOneOut(z)
 
     @valid_for("value", "probabilities")
     def log_probabilities(self, z: Array) -> Array:
         """log y."""
-        return Softmax.log_value(self, z)
-
-    @valid_for("value")
-    def log_direction(self, log_y: Array, dz: Array) -> Array:
-        """D dz = dz_k - y.dz."""
-        return dz - np.einsum("kn,kn->n", np.exp(log_y), dz)
-
-    @valid_for("value")
-    def log_jacobian_product(self, log_y: Array, v: Array) -> Array:
-        """D' v = (1 - y_k) v_k - y_k sum_{j != k} v_j."""
-        return -np.expm1(log_y) * v - np.exp(log_y) * (v.sum(axis=0) - v)
-
-    @valid_for("value")
-    def log_jacobian_derivative(self, log_y: Array, dz: Array, v: Array) -> Array:
-        """(dD') v = -dy_k sum_j v_j with dy = y D dz."""
-        change = np.exp(log_y) * Softmax.log_direction(self, log_y, dz)
-        return -change * v.sum(axis=0)
+        return log_softmax(z)
 
     @valid_for("value")
     def onnx_value(self, graph: Graph, z: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import numpy as np
 from skce.losses._base import Array
 from skce.losses._explanations import why_degenerate, why_undefined
 from skce.losses._status import legal_penalties, pairing_grid, pairing_status
+from skce.losses._transforms import Transform
 from skce.losses.activations import Activation, get_activation
 from skce.losses.penalties import LogOddsPenalty, LogPenalty, Penalty, get_penalty
 
@@ -161,7 +162,7 @@ class NaturalPairing(Pairing):
 
 
 class ComposedPairing(Pairing):
-    """The chain rule: delta = J rho'(t, y), as of softmax x least squares.
+    """The chain rule: delta = J' rho'(t, y), as of softmax x least squares.
 
     Examples
     --------
@@ -175,16 +176,16 @@ class ComposedPairing(Pairing):
     def loss_and_delta(
         self, z: Array, t: Array, labels: bool = False, out: Array | None = None
     ) -> tuple[Array, Array]:
-        """The loss of each row, (n,), and J rho'(t, y), (q, n)."""
+        """The loss of each row, (n,), and J' rho'(t, y), (q, n)."""
         y = self.activation.value(z)
         delta = self.activation.jacobian_product(z, y, self.penalty.derivative(t, y))
         return self.penalty.value(t, y).sum(axis=0), delta
 
     def delta_derivative(self, z: Array, t: Array, dz: Array) -> Array:
-        """J (rho''(t, y) J dz) + (dJ) rho'(t, y)."""
+        """J' (rho''(t, y) J dz) + (dJ') rho'(t, y)."""
         f, rho = self.activation, self.penalty
         y = f.value(z)
-        bend = rho.curvature(t, y, f.jacobian_product(z, y, dz))
+        bend = rho.curvature(t, y, f.direction(z, y, dz))
         return f.jacobian_product(z, y, bend) + f.jacobian_derivative(
             z, y, dz, rho.derivative(t, y)
         )
@@ -209,21 +210,20 @@ class LogComposedPairing(Pairing):
         self, z: Array, t: Array, labels: bool = False, out: Array | None = None
     ) -> tuple[Array, Array]:
         """The loss of each row, (n,), and D' d rho / d log y, (q, n)."""
-        f, rho = self.activation, self.penalty
-        assert f.log_value is not None
-        log_y = f.log_value(z)
-        delta = f.log_jacobian_product(log_y, rho.log_derivative(t, log_y))
-        return rho.log_value(t, log_y).sum(axis=0), delta
+        log_y, rho = self._log_outputs(z), self.penalty
+        delta = log_y.product(rho.log_derivative(t, log_y.value))
+        return rho.log_value(t, log_y.value).sum(axis=0), delta
 
     def delta_derivative(self, z: Array, t: Array, dz: Array) -> Array:
         """D' (d^2 rho / d (log y)^2  D dz) + (dD') d rho / d log y."""
-        f, rho = self.activation, self.penalty
-        assert f.log_value is not None
-        log_y = f.log_value(z)
-        bend = rho.log_curvature(t, log_y, f.log_direction(log_y, dz))
-        return f.log_jacobian_product(log_y, bend) + f.log_jacobian_derivative(
-            log_y, dz, rho.log_derivative(t, log_y)
-        )
+        log_y, rho = self._log_outputs(z), self.penalty
+        bend = rho.log_curvature(t, log_y.value, log_y.direction(dz))
+        slope = rho.log_derivative(t, log_y.value)
+        return log_y.product(bend) + log_y.product_derivative(dz, slope)
+
+    def _log_outputs(self, z: Array) -> Transform:
+        assert self.activation.log_outputs is not None
+        return self.activation.log_outputs(z)
 
 
 class LogOddsPairing(Pairing):
@@ -245,19 +245,20 @@ class LogOddsPairing(Pairing):
         self, z: Array, t: Array, labels: bool = False, out: Array | None = None
     ) -> tuple[Array, Array]:
         """The loss of each row, (n,), and L' d rho / d l, (q, n)."""
-        f, rho = self.activation, self.penalty
-        assert f.log_odds is not None
-        odds = f.log_odds(z)
+        odds, rho = self._log_odds(z), self.penalty
         delta = odds.product(rho.log_odds_derivative(t, odds.value))
         return rho.log_odds_value(t, odds.value).sum(axis=0), delta
 
     def delta_derivative(self, z: Array, t: Array, dz: Array) -> Array:
         """L' (d^2 rho / d l^2  L dz) + (dL') d rho / d l."""
-        f, rho = self.activation, self.penalty
-        assert f.log_odds is not None
-        odds = f.log_odds(z)
+        odds, rho = self._log_odds(z), self.penalty
+        bend = rho.log_odds_second_derivative(t, odds.value) * odds.direction(dz)
         slope = rho.log_odds_derivative(t, odds.value)
-        return odds.curvature(dz, slope, rho.log_odds_second_derivative(t, odds.value))
+        return odds.product(bend) + odds.product_derivative(dz, slope)
+
+    def _log_odds(self, z: Array) -> Transform:
+        assert self.activation.log_odds is not None
+        return self.activation.log_odds(z)
 
 
 # The name of a class in files that were stored before it was merged into another
@@ -310,7 +311,7 @@ def _kind(activation: Activation, penalty: Penalty, status: str) -> type[Pairing
     if in_log_odds and activation.log_odds is not None:
         return LogOddsPairing
     in_log_y = isinstance(penalty, LogPenalty) and penalty.is_by_logarithm
-    if in_log_y and activation.log_value is not None:
+    if in_log_y and activation.log_outputs is not None:
         return LogComposedPairing
     return ComposedPairing
 
