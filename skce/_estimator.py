@@ -47,7 +47,7 @@ from skce._support.documentation import link_template
 from skce._support.warn import warn
 from skce.losses._base import Named
 from skce.losses._status import takes_multilabel
-from skce.losses.activations import Activation
+from skce.losses.activations import Activation, get_activation
 from skce.losses.hidden import HiddenActivation, get_hidden_activation
 from skce.losses.pairings import (
     DegeneratePairingWarning,
@@ -88,6 +88,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     best_loss_: float | None
+    thresholds_: NDArray[Any] | None
     n_layers_: int
     out_activation_: str
     _standardization: Standardization | None = None
@@ -178,11 +179,14 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         tags.input_tags.sparse = True
         try:
             multilabel = takes_multilabel(self.activation, self.penalty)
-            degenerate = pairing_status(self.activation, self.penalty) == "degenerate"
+            poor = pairing_status(self.activation, self.penalty) == "degenerate"
+            # one direction for all classes does not separate those in no order
+            linear = not check_layer_sizes(self.hidden_layer_sizes)
+            poor |= linear and get_activation(self.activation).ordered
         except (ValueError, NotImplementedError):  # fit will say what is wrong
             return tags
         tags.classifier_tags.multi_label = multilabel
-        tags.classifier_tags.poor_score = degenerate
+        tags.classifier_tags.poor_score = poor
         return tags
 
     def set_params(self, **params: Any) -> Self:
@@ -304,6 +308,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                     "set it to 0."
                 )
             fitted = pairing.for_frequencies(class_frequencies)
+            fitted = fitted.for_classes(labels.classes, labels.order)
             check_shapes(fitted, labels.n_outputs)
             sizes = (n_features, *hidden_sizes, labels.n_outputs)
             return Network(sizes, hidden_activation, fitted, self.skip_layer)
@@ -424,11 +429,13 @@ def _fitted_parameters(problem, theta):
     theta = problem.for_rows(theta)
     weights, biases = network.weights_and_biases(theta)
     skip = network.skip_weights(theta)
+    thresholds = network.pairing.activation.thresholds(biases[-1])
     skip_coef = np.array(skip.T, dtype=dtype, order="C")
     return {
         "coefs_": [np.ascontiguousarray(W.T, dtype=dtype) for W in weights],
         "intercepts_": [b.astype(dtype) for b in biases],
         "skip_coef_": skip_coef if network.skip_layer else None,
+        "thresholds_": None if thresholds is None else thresholds.astype(dtype),
         "classes_": labels.classes,
         "pairing_": network.pairing,
         "n_layers_": len(network.layer_sizes),

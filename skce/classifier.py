@@ -12,7 +12,12 @@ from skce._estimator import BasePairedMLP
 from skce._fitting.callbacks import with_callbacks
 from skce._fitting.problem import Given, Problem
 from skce._inputs.duplicates import dense_if_small, merge_duplicates
-from skce._inputs.labels import as_labels, encode, encode_targets
+from skce._inputs.labels import (
+    as_labels,
+    encode,
+    encode_targets,
+    ordered_categories,
+)
 from skce._inputs.sampling import given_validation, split_data, warn_if_cut
 from skce._inputs.validation import check_training_rows
 from skce._inputs.weights import (
@@ -48,9 +53,10 @@ class PairedMLPClassifier(BasePairedMLP):
     Parameters
     ----------
     activation : str or Activation, default="softmax"
-        Activation of the output units: "identity", "logistic", "softmax", "entmax",
-        "sparsemax" or another name in `skce.losses.ACTIVATIONS`. (For the hidden units
-        see `hidden_activation`.)
+        Activation of the output units: "identity", "logistic", "probit", "cloglog",
+        "softmax", "entmax", "sparsemax", "ordinal" or another name in
+        `skce.losses.ACTIVATIONS`. (For the hidden units see
+        `hidden_activation`.)
     penalty : str or Penalty, default="natural"
         Training loss: "natural", "least_squares", "cross_entropy",
         "binary_cross_entropy" or another name in `skce.losses.PENALTIES`. "natural" is
@@ -58,7 +64,9 @@ class PairedMLPClassifier(BasePairedMLP):
         cross-entropy for logistic, cross-entropy for softmax; those of entmax and
         sparsemax have no other name. entmax, sparsemax and identity, whose outputs
         can be 0, cannot be paired with a logarithmic penalty. logistic can be paired
-        with cross_entropy, but that pair is degenerate.
+        with cross_entropy, but that pair is degenerate. probit, cloglog and ordinal
+        have no natural loss, but a likelihood: binary_cross_entropy, and for ordinal
+        cross_entropy.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Number of units in each hidden layer. () means no hidden layer: the classifier
         is then (multinomial) logistic regression, one-vs-rest logistic regression or
@@ -180,6 +188,10 @@ class PairedMLPClassifier(BasePairedMLP):
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Coefficients of the skip-layer connections: the logits are those of the layers
         plus X @ skip_coef_. None without them.
+    thresholds_ : ndarray of shape (n_classes - 1,) or None
+        For `activation="ordinal"`, the thresholds between the ordered classes, on the
+        scale of the predictor without an intercept. Its coefficients are
+        `coefs_[-1][:, 1]`.
     pairing_ : Pairing
         The pair of activation and loss, with its `status`.
     loss_ : float
@@ -313,6 +325,8 @@ class PairedMLPClassifier(BasePairedMLP):
             float32 is processed in float32, everything else in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or 0/1 indicators (multilabel) for element-wise activations.
+            The categories of an ordered pandas Categorical give the order of the
+            classes for "ordinal" outputs; `classes_` are sorted nonetheless.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. An integer weight k equals k copies of the row, and the
             order of the rows does not matter: bit-identically up to 2048 rows, up to
@@ -386,8 +400,9 @@ class PairedMLPClassifier(BasePairedMLP):
         events = {"X": X, "y": y, "metadata": weights}
         validation = X_val, y_val, sample_weight_val
         start = coefs_init, intercepts_init, skip_coef_init
+        encode_y = partial(encode, order=ordered_categories(y))
         y = as_labels(y)
-        given = Given(X, y, sample_weight, validation, start, encode, events)
+        given = Given(X, y, sample_weight, validation, start, encode_y, events)
         self._fit(given, checkpoint)
         return self
 

@@ -322,6 +322,9 @@ class _GraphOperations:
     def probabilities(self, z):
         return self._added("onnx_probabilities", z)
 
+    def class_scores(self, z):
+        return self._added("onnx_class_scores", z)
+
     def on(self, z):
         return self._added("onnx_marginals", z)
 

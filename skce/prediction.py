@@ -289,10 +289,12 @@ class Predictions:
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute the logits z, or moderated ones with `moderated=True`.
 
-        For two classes there is one column: z (logistic) or z - 1/2 (identity) of the
-        only unit, or the difference of the two logits if the outputs sum to 1. It is
-        positive where class 1 is predicted. After a multilabel fit, it has z or z - 1/2
-        of each label.
+        For two classes there is one column, which is positive where class 1 is
+        predicted: for a single unit z minus its value at an output of 1/2 (0 for
+        logistic and probit, 1/2 for identity), or the difference of the two logits if
+        the outputs sum to 1. After a multilabel fit, it has the same of each label.
+        The logits of "ordinal" outputs do not stand for classes: it has the logarithms
+        of the probabilities in their place.
 
         Parameters
         ----------

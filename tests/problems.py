@@ -3,11 +3,19 @@
 import numpy as np
 
 from skce import PairedMLPClassifier
-from skce.losses.activations import ACTIVATIONS, ElementwiseActivation, Entmax
+from skce.losses._binary_links import BinaryLink
+from skce.losses._links import LINKS
+from skce.losses.activations import (
+    ACTIVATIONS,
+    ElementwiseActivation,
+    Entmax,
+    Ordinal,
+)
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.intervals import Interval
 from skce.losses.pairings import (
     ComposedPairing,
+    LogOddsPairing,
     legal_penalties,
     pair,
     pairing_grid,
@@ -28,7 +36,8 @@ NAMES = [
 ]
 PAIRINGS = [pair(*names) for names in NAMES]
 # Instances with other parameters than those of the registry, for properties of formulas
-INSTANCES = [Entmax(1.001), Entmax(1.2), Entmax(2)]
+ORDINAL = [Ordinal(link) for link in LINKS]
+INSTANCES = [Entmax(1.001), Entmax(1.2), Entmax(2), *ORDINAL[1:]]
 PAIRINGS += [pair(f, penalty) for f in INSTANCES for penalty in legal_penalties(f)]
 # Penalties with parameters, which have no name, and the activations they are meant for
 MEANT_FOR = {LogPenalty: "softmax", LogOddsPenalty: "logistic", Penalty: "identity"}
@@ -56,11 +65,16 @@ BUILT_IN = [
     and penalty in (*BUILT_IN_PENALTIES, "natural")
 ]
 # ... and the natural ones and those in log y or the log-odds once more, by the chain
-# rule in y alone
+# rule in y alone; but for links of which 1 - y has no digits left at logits of 4
 COMPOSED = [
     ComposedPairing(pairing.activation, pairing.penalty)
     for pairing in PAIRINGS
-    if pairing.penalty is not None and type(pairing) is not ComposedPairing
+    if pairing.penalty is not None
+    and type(pairing) is not ComposedPairing
+    and not (
+        isinstance(pairing.activation, BinaryLink) and type(pairing) is LogOddsPairing
+    )
+    and pairing.activation not in ORDINAL[1:]
 ]
 UNDEFINED = [
     (activation, penalty)
@@ -68,6 +82,11 @@ UNDEFINED = [
     for penalty in PENALTIES
     if (activation, penalty) not in NAMES
 ]
+
+
+def best_penalty(activation):
+    """The natural penalty of an activation, or its likelihood."""
+    return legal_penalties(activation)[0]
 
 
 def label(value):

@@ -19,14 +19,15 @@ def hidden_activation(request):
     return request.param
 
 
-def test_jacobian_products_are_exact_and_symmetric(activation):
+def test_jacobian_products_are_exact(activation):
     rng = np.random.default_rng(0)
     z, u = rng.normal(size=(4, 1)), rng.normal(size=(4, 1))
     y = activation.value(z)
-    jacobian = central_differences(lambda z: activation.value(z)[:, 0], z)
+    transposed = central_differences(lambda z: activation.value(z)[:, 0], z)
     product = activation.jacobian_product(z, y, u)[:, 0]
-    np.testing.assert_allclose(product, jacobian @ u[:, 0], atol=1e-9)
-    np.testing.assert_allclose(jacobian, jacobian.T, atol=1e-9)
+    np.testing.assert_allclose(product, transposed @ u[:, 0], atol=1e-9)
+    change = activation.direction(z, y, u)[:, 0]
+    np.testing.assert_allclose(change, transposed.T @ u[:, 0], atol=1e-9)
 
 
 def test_jacobian_derivative_is_that_of_the_product(activation):

@@ -68,7 +68,7 @@ BAD_DATA = {
     "tiny weights": ((X, y, 1e-300 * ONES), "rescale sample_weight to a mean of 1"),
 }
 BAD_PARAMETERS = {
-    "activation": ({"activation": "sigmoid"}, "'identity', 'logistic', 'softmax'"),
+    "activation": ({"activation": "sigmoid"}, "'identity', 'logistic', 'probit'"),
     "hidden name": ({"activation": "relu"}, "hidden_activation='relu'"),
     "l2": ({"penalty": "l2"}, "strength of the L2 regularisation is alpha"),
     "undefined": ({"activation": "identity", "penalty": "cross_entropy"}, "'least_sq"),

@@ -143,6 +143,9 @@ def local_fit(clf, X, y, weights=None):
         init=clf.init,
         random_state=np.random.RandomState(0),
     )
+    if pairing.activation.ordered:
+        p = np.bincount(codes, weights) / np.bincount(codes, weights).sum()
+        network.unpack(theta)[-1][:, -1] = pairing.activation.logits_of(p)
     # of all rows at once, not merged from the partitions
     moments = column_moments(X, weights)
     features = Standardization.of(moments) if clf.standardize else None

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from problems import best_penalty
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -11,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from skce import PairedMLPClassifier, _estimator, hessian, pairing_grid
 from skce._network import executors
 from skce.losses import HIDDEN_ACTIVATIONS
+from skce.losses import pair as pairing_of
 from skce.uncertainty import _laplace as moderation
 from skce.uncertainty._curvature import flat, unflat
 
@@ -23,7 +25,7 @@ TARGETS = {
 }
 CASES = [
     (activation, kind)
-    for activation in ("softmax", "logistic")
+    for activation in ("softmax", "logistic", "probit", "cloglog")
     for kind in TARGETS
     if not (activation == "softmax" and kind == "labels")
 ]
@@ -36,7 +38,9 @@ def classifier(activation="softmax", **params):
         "random_state": 0,
         "tol": 1e-3,
     } | params
-    return PairedMLPClassifier(activation, **params)
+    return PairedMLPClassifier(
+        activation, **{"penalty": best_penalty(activation)} | params
+    )
 
 
 def fits(activation, **params):
@@ -84,7 +88,9 @@ def test_mean_over_the_posterior_of_the_logits(activation, kind, hidden, skip):
     expected = total / n_draws
     found = moderated.predict_proba(X)
     found = found[:, 1:] if plain.n_outputs_ == 1 else found
-    assert np.abs(found - expected).max() < 0.035
+    # units of several classes are averaged one by one, and then divided by their sum
+    steep = activation == "probit" and kind == "three classes"
+    assert np.abs(found - expected).max() < (0.08 if steep else 0.035)
     # much nearer than the probabilities without moderation
     before = plain.predict_proba(X)
     before = before[:, 1:] if plain.n_outputs_ == 1 else before
@@ -124,7 +130,7 @@ def test_probabilities_are_less_certain_and_all_else_is_unchanged(
     p, q = plain.predict_proba(X), moderated.predict_proba(X)
     sure, less = np.abs(p - 0.5), np.abs(q - 0.5)
     assert less.mean() < sure.mean()
-    if kind != "three classes":
+    if kind != "three classes" and activation != "cloglog":  # which is not symmetric
         assert np.all(less <= sure + 1e-12)
     if kind != "labels":
         np.testing.assert_allclose(q.sum(axis=1), 1)
@@ -150,8 +156,7 @@ def test_a_unit_that_is_0_for_all_rows_leaves_the_covariance_finite(
     activation, kind, seed
 ):
     y = TARGETS[kind]
-    start = PairedMLPClassifier(activation, hidden_layer_sizes=3, tol=1e-3)
-    start.set_params(alpha=1, random_state=seed).fit(X, y)
+    start = classifier(activation, random_state=seed).fit(X, y)
     start.coefs_[0][:, 0], start.intercepts_[0][0] = 0, -1
     moderated = clone(start).set_params(moderated=True)
     moderated.fit(X, y, coefs_init=start.coefs_, intercepts_init=start.intercepts_)
@@ -174,10 +179,7 @@ def test_models_that_cannot_be_moderated_are_refused_with_a_reason():
     for pair in pairing_grid():
         pair = {name: value[0] for name, value in pair.items()}
         clf = classifier(**pair, moderated=True)
-        if (pair["activation"], pair["penalty"]) in [
-            ("softmax", "cross_entropy"),
-            ("logistic", "binary_cross_entropy"),
-        ]:
+        if pairing_of(**pair).is_likelihood:
             clf.fit(X, Y)
             continue
         with pytest.raises(ValueError, match=r"log-likelihood.*'natural'"):
@@ -217,11 +219,14 @@ def test_moderation_can_be_switched_off_after_the_fit():
     np.testing.assert_array_equal(moderated.predict_proba(X), plain.predict_proba(X))
 
 
-def test_probabilities_far_away_do_not_overflow():
-    moderated = classifier(hidden_layer_sizes=(), moderated=True).fit(X, Y)
+@pytest.mark.parametrize(("activation", "kind"), CASES)
+def test_probabilities_far_away_do_not_overflow(activation, kind):
+    moderated = classifier(activation, hidden_layer_sizes=(), moderated=True)
+    moderated.fit(X, TARGETS[kind])
     far = moderated.predict_proba(X * 1e200)
     np.testing.assert_allclose(far, moderated.predict_proba(X * 1e100), atol=1e-6)
-    assert far.max() < 1 - 1e-6  # the direction is known, but not with certainty
+    if activation in ("softmax", "logistic"):
+        assert far.max() < 1 - 1e-6  # the direction is known, but not with certainty
 
 
 def test_ctrl_c_before_the_covariance_keeps_the_fit(monkeypatch):

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from problems import Exponential
+from problems import Exponential, best_penalty
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -38,6 +38,7 @@ DTYPES = [np.float32, np.float64]
 
 def small(activation="softmax", **parameters):
     defaults = {"hidden_layer_sizes": 5, "alpha": 1, "random_state": 0, "tol": 1e-2}
+    defaults["penalty"] = best_penalty(activation)
     return PairedMLPClassifier(activation, **defaults | parameters)
 
 
@@ -66,7 +67,7 @@ def assert_same(fitted, X, model=None):
     else:
         first, second = np.sort(expected, axis=1)[:, :-3:-1].T
         clear = first - second > 1e-5
-    assert clear.mean() > 0.3
+    assert clear.mean() > 0.2  # all 30 units of cloglog are often on
     np.testing.assert_array_equal(label[clear], fitted.predict(X)[clear])
     return label, probabilities
 

@@ -259,7 +259,7 @@ def with_numbers(numbers):
     activations = {type(f) for f in ACTIVATIONS.values() if f.get_params()}
     for kind in sorted({*PARAMETRIC_PENALTIES, *activations}, key=str):
         for name, default in kind().get_params().items():
-            if default is not None:
+            if isinstance(default, float):
                 yield from (partial(kind, **{name: number}) for number in numbers)
 
 

@@ -6,7 +6,15 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from problems import BUILT_IN, DEGENERATE, NAMES, WITH_PARAMETERS, Huber, label
+from problems import (
+    BUILT_IN,
+    DEGENERATE,
+    NAMES,
+    WITH_PARAMETERS,
+    Huber,
+    best_penalty,
+    label,
+)
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
@@ -19,10 +27,10 @@ from skce import PairedMLPClassifier, pairing_grid
 from skce._fitting.solvers import SOLVERS
 from skce.losses.activations import ACTIVATIONS, Softmax
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
+from skce.losses.pairings import pair
 from skce.losses.penalties import Focal, GeneralizedCrossEntropy, LeastSquares
 
 X, y = load_iris(return_X_y=True)
-NATURAL = tuple(ACTIVATIONS)
 OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
 
 
@@ -45,8 +53,11 @@ OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
         if solver != "lbfgs"
     ]
     + [
-        PairedMLPClassifier(activation, hidden_layer_sizes=hidden, moderated=True)
-        for activation in ("softmax", "logistic")
+        PairedMLPClassifier(
+            f, best_penalty(f), hidden_layer_sizes=hidden, moderated=True
+        )
+        for f in ACTIVATIONS
+        if pair(f, best_penalty(f)).is_likelihood
         for hidden in [(), (5,)]
     ]
     + [
@@ -55,14 +66,18 @@ OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
         if name != "relu"
     ]
     + [
-        PairedMLPClassifier(activation, hidden_layer_sizes=10, alpha=0)
-        for activation in NATURAL
+        PairedMLPClassifier(f, best_penalty(f), hidden_layer_sizes=10, alpha=0)
+        for f in ACTIVATIONS
     ]
     + [
         PairedMLPClassifier(
-            activation, hidden_layer_sizes=10, growing_sample=True, label_smoothing=0.1
+            f,
+            best_penalty(f),
+            hidden_layer_sizes=10,
+            growing_sample=True,
+            label_smoothing=0.1,
         )
-        for activation in NATURAL
+        for f in ACTIVATIONS
     ]
     + [
         PairedMLPClassifier(penalty=penalty, hidden_layer_sizes=10)

@@ -199,7 +199,11 @@ def test_sandwich_errors_are_the_spread_over_bootstrap_samples(pair):
         for rows in samples
     ]
     estimates = np.array([flat(fit.coefs_, fit.intercepts_) for fit in several])
-    if clf.n_outputs_ == 2:
+    if clf.thresholds_ is not None:
+        estimates = np.array(
+            [[*fit.coefs_[0][:, 1], *fit.thresholds_] for fit in several]
+        )
+    elif clf.n_outputs_ == 2:
         estimates = estimates.reshape(len(several), 3, 2)
         estimates -= estimates.mean(axis=2, keepdims=True)
     spread = estimates.reshape(len(several), -1).std(axis=0, ddof=1)

@@ -372,7 +372,8 @@ def _against_stuck(problem, outcome):
     advice = ["lower alpha"] if problem.alpha > 0 else []
     if len(problem.network.layer_sizes) > 3:
         advice.append("use fewer hidden layers")
-    if problem.network.pairing.status == "workable":
+    pairing = problem.network.pairing
+    if pairing.status == "workable" and pairing.activation.natural_loss is not None:
         advice.append("use penalty='natural', which is nowhere flat")
     if problem.standardization is None and not is_scaled(problem.rows.sample):
         advice.append("set standardize=True")

@@ -159,19 +159,25 @@ class Problem:
         frequencies, or of what the penalty makes of them; None where the activation
         does not know these logits.
         """
+        theta = theta.copy()
+        self.network.unpack(theta)[-1][:, :-1] = 0
+        self.network.skip_weights(theta)[...] = 0
+        return theta if self.set_frequencies(theta) else None
+
+    def set_frequencies(self, theta):
+        """Make the output biases of theta the logits of the class frequencies.
+
+        Returns whether the activation knows these logits.
+        """
         outputs = self.encoding.smooth(self.rows.class_frequencies.copy())
         pairing = self.network.pairing
         if pairing.penalty is not None:
             outputs = pairing.penalty.constant_outputs(outputs)
         inside = np.clip(outputs, MIN_FREQUENCY, 1 - MIN_FREQUENCY)
         logits = pairing.activation.logits_of(inside)
-        if logits is None:
-            return None
-        theta = theta.copy()
-        last = self.network.unpack(theta)[-1]
-        last[:, :-1], last[:, -1] = 0, logits
-        self.network.skip_weights(theta)[...] = 0
-        return theta
+        if logits is not None:
+            self.network.unpack(theta)[-1][:, -1] = logits
+        return logits is not None
 
     @cached_property
     def constant_loss(self):

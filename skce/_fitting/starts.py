@@ -90,6 +90,11 @@ def given_parameters(network, coefs, intercepts, skip_coef):
             "coefs_init, intercepts_init or skip_coef_init has a value that is not "
             "finite."
         )
+    if network.free is not None and theta[~network.free].any():
+        raise ValueError(
+            f"The start weights must be 0 where those of {network.pairing.activation!r}"
+            " stay 0: see its docstring."
+        )
     return theta
 
 
@@ -164,13 +169,14 @@ def new_starts(estimator, problem, first, grow, random_state):
     thetas = [] if first is None else [first]
     n_given = len(thetas)
     while len(thetas) < n:
-        thetas.append(
-            start_parameters(
-                network,
-                init=estimator.init,
-                random_state=random_state,
-            )
+        theta = start_parameters(
+            network,
+            init=estimator.init,
+            random_state=random_state,
         )
+        if network.pairing.activation.ordered and estimator.init == "glorot":
+            problem.set_frequencies(theta)
+        thetas.append(theta)
     if n_given == 0:
         warn_of_scale(problem, thetas[0], estimator.tol)
     states = [random_state]
@@ -191,7 +197,8 @@ def start_parameters(network, *, init, random_state):
     network : Network
     init : {"glorot", "uniform"}
         "glorot": weights uniform on +-gain sqrt(6 / (fan_in + fan_out)), biases 0
-        (Glorot & Bengio 2010), with a gain that preserves the variance from layer to
+        (Glorot & Bengio 2010; thresholds of ordered classes at the quantiles of their
+        frequencies), with a gain that preserves the variance from layer to
         layer; for logistic units, those of the tanh units that they are run as. All 0
         without hidden units, and of skip-layer connections, where there is no symmetry
         to break. "uniform": all uniform on (-1, 1), as in the paper.
@@ -204,7 +211,7 @@ def start_parameters(network, *, init, random_state):
         theta = network.pack(weights, biases)
         skip = network.skip_weights(theta)
         skip[...] = random_state.uniform(-1, 1, skip.shape)
-        return theta
+        return _only_free(theta, network)
     theta = np.zeros(network.n_parameters)
     matrices = network.unpack(theta)
     if len(matrices) > 1:
@@ -215,6 +222,13 @@ def start_parameters(network, *, init, random_state):
             bound = (gain if layer > 0 else 1.0) * np.sqrt(6 / sum(shape))
             A[:, :-1] = random_state.uniform(-bound, bound, shape)
         matrices[-1][:, :-1] *= network.pairing.activation.start_gain
+    return _only_free(theta, network)
+
+
+def _only_free(theta, network):
+    """Set the parameters that are not fitted to 0."""
+    if network.free is not None:
+        theta[~network.free] = 0
     return theta
 
 

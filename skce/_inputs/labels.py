@@ -1,6 +1,6 @@
 """Labels: from y to integer codes or targets, and back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,11 +15,13 @@ __all__ = [
     "Labels",
     "as_labels",
     "check_kind",
+    "check_order",
     "class_labels",
     "encode",
     "encode_targets",
     "indicator_labels",
     "kind_of_labels",
+    "ordered_categories",
 ]
 
 
@@ -41,12 +43,15 @@ class Labels:
     multilabel : bool
     columns : ndarray of shape (n_classes,) or None
         For soft targets, the labels in the order of their columns.
+    order : ndarray or None
+        The categories of an ordered y.
     """
 
     classes: np.ndarray
     n_outputs: int
     multilabel: bool = False
     columns: np.ndarray | None = None
+    order: np.ndarray | None = None
 
     @property
     def soft(self):
@@ -218,8 +223,30 @@ def check_kind(y):
     return kind
 
 
-def encode(y, activation):
-    """Encode y for the outputs of `activation`.
+def ordered_categories(y):
+    """Return the categories of an ordered pandas Categorical, as an array, or None."""
+    if getattr(y, "ndim", 1) == 2 and hasattr(y, "iloc") and y.shape[1] == 1:
+        y = y.iloc[:, 0]
+    kind = getattr(y, "dtype", None)
+    categories = getattr(kind, "categories", None)
+    return np.asarray(categories) if getattr(kind, "ordered", False) else None
+
+
+def check_order(y, activations):
+    """Raise a ValueError if an order of y that activations need would be lost."""
+    order = ordered_categories(y)
+    if order is None or np.array_equal(order, np.sort(order)):
+        return
+    if any(f.ordered and getattr(f, "order", None) is None for f in activations):
+        raise ValueError(
+            f"y is ordered, {order.tolist()}, which is not the order of its sorted "
+            "labels, and is lost in the folds or parts of this fit: give "
+            f"activation=Ordinal(order={order.tolist()})."
+        )
+
+
+def encode(y, activation, order=None):
+    """Encode y for the outputs of `activation`; `order` is that of its categories.
 
     Returns
     -------
@@ -240,7 +267,7 @@ def encode(y, activation):
         classes, codes = _unique_in_parts(y)
     else:
         classes, codes = np.unique(y, return_inverse=True)
-    return class_labels(classes, activation), codes
+    return replace(class_labels(classes, activation), order=order), codes
 
 
 def class_labels(classes, activation):

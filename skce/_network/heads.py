@@ -2,8 +2,8 @@
 
 The units stand for classes, for two classes (one unit) or for labels. A head uses
 operations that both arrays and ONNX graphs have: `probabilities(z)` of classes,
-`both(z)`, the probabilities of a unit off and on, `on(z)`, that of each unit on,
-`decision(z)` and `difference(z)`.
+`class_scores(z)`, of which the largest is predicted, `both(z)`, the probabilities of a
+unit off and on, `on(z)`, that of each unit on, `decision(z)` and `difference(z)`.
 """
 
 from dataclasses import dataclass
@@ -30,8 +30,9 @@ class ClassesHead:
         return operations.log_probabilities(z)
 
     def decision(self, operations, z):
-        """Return the logits; for two classes z_2 - z_1."""
-        return operations.difference(z) if self.n_outputs == 2 else z
+        """Return the logits or other scores; for two classes their difference."""
+        scores = operations.class_scores(z)
+        return operations.difference(scores) if self.n_outputs == 2 else scores
 
 
 class OneUnitHead:
@@ -86,6 +87,10 @@ class ArrayOperations:
     def log_probabilities(self, z):
         """Logarithms of the class probabilities, (q, n)."""
         return self.activation.log_probabilities(z)
+
+    def class_scores(self, z):
+        """Numbers of which the largest is the class that is predicted, (q, n)."""
+        return self.activation.class_scores(z)
 
     def decision(self, z):
         """A number that is positive where the unit is on, (q, n)."""

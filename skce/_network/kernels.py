@@ -7,6 +7,8 @@ connections add S X^T. A hidden layer keeps a row of ones below its outputs, so 
 product gives W y + b, and one the gradients in both.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from skce._network.parameters import Layers, Parametrisation
@@ -90,6 +92,19 @@ class Network(Parametrisation):
         # looked up once, and not per block: they are guarded, see `valid_for`
         self._apply = self.core.apply
         self._multiply_slope = self.core.multiply_slope
+
+    @cached_property
+    def free(self):
+        """Mask of the parameters that are fitted, (n_parameters,); None: all are."""
+        found = self.pairing.activation.free_parameters(self.n_outputs)
+        if found is None:
+            return None
+        weights, biases = found
+        mask = np.ones(self.n_parameters, dtype=bool)
+        last = self.unpack(mask)[-1]
+        last[:, :-1], last[:, -1] = weights[:, np.newaxis], biases
+        self.skip_weights(mask)[...] = weights[:, np.newaxis]
+        return mask
 
     def __repr__(self):
         sizes = " - ".join(map(str, self.layer_sizes))

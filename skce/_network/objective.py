@@ -93,10 +93,15 @@ class Objective:
     def _means(self, kind, *vectors):
         """[loss, vector...] of this kind, averaged over the rows."""
         standardization, network = self.standardization, self.network
+        free = network.free
+        if free is not None:  # theta is 0 in the others
+            vectors = [v * free for v in vectors]
         if standardization is not None:
             vectors = [standardization.for_rows(v, network) for v in vectors]
         total = self.rows.sums(kind, vectors)
         total *= self._factor
         if standardization is not None and len(total) > 1:
             standardization.pull_back(total[1:], network)
+        if free is not None and len(total) > 1:
+            total[1:][~free] = 0
         return total

@@ -150,6 +150,9 @@ class Parametrisation:
         """Whether the network is not smooth in its parameters."""
         return len(self.weight_shapes) > 1 and self.core.has_kinks
 
+    # Mask of the parameters that are fitted, (n_parameters,); None: all are
+    free = None
+
     def unpack(self, theta):
         """Views of theta: the list of [W_l | b_l], (n_out, n_in + 1)."""
         matrices, start = [], 0
@@ -194,7 +197,7 @@ class Parametrisation:
         for A, (scale, _) in zip(self.unpack(factors), self._scales, strict=True):
             A[:, :-1] = 1 / scale**2
         self.skip_weights(factors)[...] = 1
-        return factors
+        return factors if self.free is None else factors * self.free
 
     def pack(self, weights, biases, skip=0.0):
         """Pack W_l (n_out, n_in), b_l (n_out,) and S (q, p) into a float64 theta."""

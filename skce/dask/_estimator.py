@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skce._estimator import BasePairedMLP
 from skce._fitting.callbacks import with_callbacks
 from skce._fitting.problem import Given, Problem
-from skce._inputs.labels import class_labels, indicator_labels
+from skce._inputs.labels import check_order, class_labels, indicator_labels
 from skce._inputs.sampling import given_validation
 from skce._inputs.weights import class_factors
 from skce._network.standardization import Standardization
@@ -274,6 +274,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         self._check_available(given)
         pairing, network_for = self._architecture()
         X, y, weights = given.X, given.y, given.sample_weight
+        check_order(y, [pairing.activation])
         partitions = Partitions(self, given.cluster, X, y, weights)
         summary = partitions.summary
         if summary.n_columns:

@@ -1,7 +1,7 @@
 """The base classes of the output activations; see `skce.losses.activations`."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Activation(Named):
         activation if it is defined on all of this interval.
     on_simplex : bool
         Whether the outputs of a row are non-negative and sum to 1.
+    ordered : bool
+        Whether the order of the classes matters.
     elementwise : bool
         Whether output k depends on logit k alone. Such units can be trained on several
         labels at once (multilabel), and one of them is enough for two classes.
@@ -68,6 +70,8 @@ class Activation(Named):
     on_simplex: bool = False
     elementwise: bool = False
     natural_penalty: ClassVar[type[Penalty] | None] = None
+    # Whether the classes must be in their order
+    ordered: bool = False
     # Factor of the start weights of the output layer
     start_gain: float = 1.0
     # A method natural_loss(z, y, t) where the activation has a natural loss: (n,)
@@ -76,6 +80,11 @@ class Activation(Named):
     # from the logits
     log_outputs: ClassVar[Callable[..., Transform] | None] = None
     log_odds: ClassVar[Callable[..., Transform] | None] = None
+
+    # A method moderated(z, covariance, unit): logits whose outputs are the average of f
+    # over normal logits, of which it is given the mean (q, n) in units of `unit` (n,),
+    # and the covariance (n, q, q) in those of its square
+    moderated: ClassVar[Callable[..., Array] | None] = None
 
     @property
     def range(self) -> Interval:
@@ -118,6 +127,25 @@ class Activation(Named):
         y = self.value(z)
         return self.natural_loss(z, y, t), y
 
+    def thresholds(self, biases: Array) -> Array | None:
+        """The thresholds between ordered classes, of the output biases, (q,)."""
+        return None
+
+    def free_parameters(self, n_outputs: int) -> tuple[Array, Array] | None:
+        """Whether the weights and the bias of each unit are fitted, (q,) each.
+
+        The others stay 0. None if all are.
+        """
+        return None
+
+    def for_classes(self, classes: Array, order: Array | None) -> Self:
+        """Return the activation for these sorted classes, in `order` if y has one."""
+        return self
+
+    def class_scores(self, z: Array) -> Array:
+        """Decision values of the classes, (q, n): the largest is predicted."""
+        return z
+
     def logits_of(self, p: Array) -> Array | None:
         """Logits z, (q,), with f(z) = p for p inside (0, 1); None if not known."""
         return None
@@ -135,6 +163,10 @@ class Activation(Named):
     def onnx_value(self, graph: Graph, z: Tensor) -> Tensor:
         """`value` of logits (n, q) in an ONNX graph."""
         raise without_operators(self, "onnx_value")
+
+    def onnx_class_scores(self, graph: Graph, z: Tensor) -> Tensor:
+        """`class_scores` in an ONNX graph."""
+        return z
 
     @valid_for("probabilities")
     def onnx_probabilities(self, graph: Graph, z: Tensor) -> Tensor:

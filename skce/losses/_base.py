@@ -49,7 +49,11 @@ class Named:
         return snake_case(type(self).__name__) + parameters
 
     def __repr__(self) -> str:
-        parameters = [f"{name}={value!r}" for name, value in vars(self).items()]
+        parameters = [
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if not name.startswith("_")
+        ]
         return f"{type(self).__name__}({', '.join(parameters)})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -149,6 +149,13 @@ class Penalty(Named):
         """(d^2 rho / d y^2) dy, the change of `derivative` along dy, (q, n)."""
         return self.second_derivative(t, y) * dy
 
+    def is_likelihood(self, activation: "Activation") -> bool:
+        """Whether it is minus the logarithm of a label's probability by these outputs.
+
+        Standard errors and moderated probabilities follow from a likelihood alone.
+        """
+        return False
+
     def for_frequencies(self, frequencies: Callable[[], Array]) -> Self:
         """Return the penalty for rows with these weighted mean targets, (q,)."""
         return self

@@ -30,7 +30,9 @@ def pairing_status(activation: str | Activation, penalty: str | Penalty) -> str:
         natural: the gradient in the logits is outputs minus targets; with no hidden
         layer the problem is convex.
         degenerate: the penalty needs outputs that sum to 1, and these do not.
-        workable: all others.
+        workable: all others. With a proper penalty these too estimate probabilities,
+        whatever the activation (Reid & Williamson 2010, "Composite binary losses",
+        JMLR 11); probit x binary_cross_entropy is a likelihood, yet not natural.
 
     Raises
     ------
@@ -75,15 +77,17 @@ def legal_penalties(activation: str | Activation) -> list[str]:
     >>> legal_penalties("sparsemax")[:2]
     ['natural', 'least_squares']
     """
+    activation = get_activation(activation)
     statuses = {name: pairing_status(activation, name) for name in PENALTIES}
     has_name = "natural" in statuses.values()
     unnamed = not has_name and pairing_status(activation, "natural") == "natural"
-    return ["natural"] * unnamed + [
-        name
-        for wanted in ("natural", "workable", "degenerate")
-        for name, status in statuses.items()
-        if status == wanted
-    ]
+
+    def rank(name: str) -> tuple[int, bool]:
+        order = ("natural", "workable", "degenerate").index(statuses[name])
+        return order, not PENALTIES[name].is_likelihood(activation)
+
+    legal = [name for name, status in statuses.items() if status != "undefined"]
+    return ["natural"] * unnamed + sorted(legal, key=rank)
 
 
 def pairing_grid(

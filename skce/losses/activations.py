@@ -3,8 +3,8 @@
 Shapes throughout: the logits z, the outputs y, the targets t and any direction
 u or dz are (q, n), units x rows; a loss is (n,), one number per row, in nats.
 
-An activation here is the gradient of a convex function, so its Jacobian
-J = df/dz is symmetric, and it has one *natural* loss: the one with
+Most activations here are the gradient of a convex function, so that their Jacobian
+J = df/dz is symmetric, and those have one *natural* loss: the one with
 d loss / dz = mass(t) f(z) - t. To add an activation, subclass `Activation` or
 `ElementwiseActivation`; pass an instance of it to the classifier, or register it in
 `ACTIVATIONS` to give it a name.
@@ -15,15 +15,18 @@ from scipy.special import expit
 
 from skce.losses._activation import Activation, ElementwiseActivation
 from skce.losses._base import Array, look_up, own_name, valid_for
+from skce.losses._binary_links import ComplementaryLogLog, Probit
 from skce.losses._entmax import Entmax
 from skce.losses._graph import Graph, Tensor
 from skce.losses._numerics import (
     log_expit,
     log_shares,
     log_softmax,
+    log_sum_exp,
     negentropy,
     project_on_simplex,
 )
+from skce.losses._ordinal import Ordinal
 from skce.losses._transforms import ByUnit, LeaveOneOut, LogSoftmax, Transform
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 from skce.losses.intervals import REAL_LINE, Interval
@@ -37,12 +40,17 @@ from skce.losses.penalties import (
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "ByUnit",
+    "ComplementaryLogLog",
     "ElementwiseActivation",
     "Entmax",
     "Identity",
     "Logistic",
+    "Ordinal",
+    "Probit",
     "Softmax",
     "Sparsemax",
+    "Transform",
     "get_activation",
     "valid_for",
 ]
@@ -218,6 +226,11 @@ class Logistic(ElementwiseActivation):
         """y."""
         return graph("Sigmoid", z)
 
+    @valid_for("value")
+    def moderated(self, z: Array, covariance: Array, unit: Array) -> Array:
+        """z_k / sqrt(1 + pi / 8 var z_k) (MacKay 1992)."""
+        return z / np.sqrt(1 / unit**2 + np.pi / 8 * np.einsum("nkk->kn", covariance))
+
 
 class Softmax(Activation):
     """y_k = exp(z_k) / sum_j exp(z_j); natural loss: cross-entropy.
@@ -299,6 +312,22 @@ class Softmax(Activation):
         """y_k = exp(z_k) / sum_j exp(z_j)."""
         return graph("Softmax", z, axis=1)
 
+    @valid_for("value")
+    def moderated(self, z: Array, covariance: Array, unit: Array) -> Array:
+        """-log sum_j exp(-(z_k - z_j) / sqrt(1 + pi/8 var(z_k - z_j))), normalised.
+
+        The form for q classes is that of Lu, Ie & Sha (2020); for two classes it is
+        MacKay's.
+        """
+        variance = np.einsum("nkk->nk", covariance)
+        of_difference = variance[:, :, np.newaxis] + variance[:, np.newaxis]
+        of_difference = np.maximum(of_difference - 2 * covariance, 0)
+        gap = z.T[:, :, np.newaxis] - z.T[:, np.newaxis]
+        squared = (1 / unit**2)[:, np.newaxis, np.newaxis] + np.pi / 8 * of_difference
+        gap /= np.sqrt(np.maximum(squared, np.finfo(float).tiny))
+        log_p = -log_sum_exp(np.moveaxis(-gap, 2, 0)).T
+        return log_p - log_sum_exp(log_p)
+
 
 class Sparsemax(Activation):
     """y = the point of the simplex nearest to z; natural loss: the sparsemax loss.
@@ -376,7 +405,16 @@ class Sparsemax(Activation):
 
 ACTIVATIONS = {
     activation.name: activation
-    for activation in (Identity(), Logistic(), Softmax(), Entmax(), Sparsemax())
+    for activation in (
+        Identity(),
+        Logistic(),
+        Probit(),
+        ComplementaryLogLog(),
+        Softmax(),
+        Entmax(),
+        Sparsemax(),
+        Ordinal(),
+    )
 }
 
 

@@ -109,11 +109,17 @@ class Pairing:
         assert self.penalty is not None
         return self.penalty.posterior_of(y, self.activation)
 
+    def for_classes(self, classes: Array, order: Array | None) -> Self:
+        """Return the pairing for these sorted classes, in `order` if y has one."""
+        fitted = copy(self)
+        fitted.activation = self.activation.for_classes(classes, order)
+        return fitted
+
     @property
     def is_likelihood(self) -> bool:
         """Whether the loss of a label is minus the logarithm of its probability."""
-        unit = None if self.penalty is None else self.penalty.unit
-        return self.status == "natural" and unit == "nats"
+        penalty, activation = self.penalty, self.activation
+        return penalty is not None and penalty.is_likelihood(activation)
 
     def loss_and_delta(
         self, z: Array, t: Array, labels: bool = False, out: Array | None = None

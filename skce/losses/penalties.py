@@ -98,6 +98,11 @@ class BinaryCrossEntropy(LogOddsPenalty):
         """P = y."""
         return y
 
+    @valid_for()
+    def is_likelihood(self, activation: "Activation") -> bool:
+        """Whether each output is a probability by itself, of a Bernoulli variable."""
+        return activation.elementwise and activation.range <= self.domain
+
     def log_odds_value(self, t: Array, log_odds: Array) -> Array:
         """log(1 + exp(log_odds)) - t log_odds + t log t + (1 - t) log(1 - t)."""
         # max(l, 0) - t l is exact for t in {0, 1}, and the tail is added to it last
@@ -152,6 +157,11 @@ class CrossEntropy(LogPenalty):
     def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
         """P = y."""
         return y if activation.on_simplex else None
+
+    @valid_for()
+    def is_likelihood(self, activation: "Activation") -> bool:
+        """Whether the outputs are the probabilities of classes."""
+        return activation.on_simplex and activation.range <= self.domain
 
     def log_value(self, t: Array, log_y: Array) -> Array:
         """t (log t - log_y), 0 where t is 0."""

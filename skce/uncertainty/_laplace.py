@@ -4,7 +4,8 @@ About its maximum the posterior of the parameters, of which the objective times 
 number of rows is minus the logarithm, is nearly normal, with the inverse of that
 objective's Hessian A as covariance (Laplace). Then the logits of a row are nearly
 normal too, with covariance J A^-1 J', J = dz / d parameters, and the probabilities
-averaged over them are (MacKay 1992; the form for q classes after Lu, Ie & Sha 2020)
+averaged over them are those of `Activation.moderated`: of softmax (MacKay 1992; the
+form for q classes after Lu, Ie & Sha 2020)
 
     p_k = 1 / sum_j exp(-(z_k - z_j) / sqrt(1 + pi/8 var(z_k - z_j))),
 
@@ -23,7 +24,6 @@ from skce._network.blocks import shares
 from skce._network.executors import QUIET
 from skce._network.kernels import Workspace
 from skce._network.parameters import Layers
-from skce.losses._numerics import log_sum_exp
 from skce.uncertainty._curvature import check_size
 
 __all__ = ["check_moderated", "moderate", "posterior_covariance"]
@@ -34,10 +34,14 @@ MAX_VALUES = 2**21
 
 def check_moderated(network, alpha):
     """Raise a ValueError where probabilities cannot be moderated."""
-    if not network.pairing.is_likelihood:
+    activation = network.pairing.activation
+    if not network.pairing.is_likelihood or activation.moderated is None:
+        lacks = "penalty that is a log-likelihood"
+        if network.pairing.is_likelihood:
+            lacks = "method moderated of the activation"
         raise ValueError(
-            f"moderated=True needs a penalty that is a log-likelihood, which "
-            f"{network.pairing} is not: take penalty='natural' with "
+            f"moderated=True needs a {lacks}, which "
+            f"{network.pairing} has not: take penalty='natural' with "
             "activation='softmax' or 'logistic'."
         )
     if alpha == 0:
@@ -90,6 +94,9 @@ def posterior_covariance(problem, theta, run):
     if problem.standardization is not None:
         penalised = problem.standardization.l2_for_rows(penalised, network)
     A[np.diag_indices(size)] += problem.alpha * penalised[network.public_order]
+    if network.free is not None:
+        fixed = ~network.free[network.public_order]
+        A[fixed] = A[:, fixed] = 0
     # in units in which the diagonal is 1, so that scales of features do not matter;
     # rounding must not give a share of others to what has no curvature at all
     diagonal = np.diag(A)
@@ -114,7 +121,7 @@ def _max_rows(network):
 
 
 def moderate(network, theta, X, covariance, run):
-    """Compute moderated logits, or moderated log probabilities.
+    """Compute moderated logits: their outputs are the averaged probabilities.
 
     Parameters
     ----------
@@ -129,11 +136,11 @@ def moderate(network, theta, X, covariance, run):
     Returns
     -------
     result : ndarray of shape (n, q), float64
-        Moderated logits of element-wise outputs, z_k / sqrt(1 + pi/8 var z_k); else
-        moderated log probabilities. NaN where the covariance is not finite.
+        Those of `Activation.moderated`. NaN where the covariance is not finite.
     """
     size, q = network.n_parameters, network.n_outputs
-    elementwise = network.pairing.activation.elementwise
+    moderated = network.pairing.activation.moderated
+    assert moderated is not None
     result = np.empty((X.shape[0], q))
 
     @np.errstate(**QUIET)
@@ -148,18 +155,8 @@ def moderate(network, theta, X, covariance, run):
         if not np.isfinite(spread).all():
             result[rows] = np.nan
             return
-        variance = np.einsum("nkk->nk", spread)
-        z, one = z / unit, 1 / unit**2
-        if elementwise:
-            result[rows] = z / np.sqrt(one + np.pi / 8 * variance)
-            return
-        of_difference = variance[:, :, np.newaxis] + variance[:, np.newaxis]
-        of_difference = np.maximum(of_difference - 2 * spread, 0)
-        gap = z[:, :, np.newaxis] - z[:, np.newaxis]
-        squared = one[:, np.newaxis] + np.pi / 8 * of_difference
-        gap /= np.sqrt(np.maximum(squared, np.finfo(float).tiny))
-        log_p = -log_sum_exp(np.moveaxis(-gap, 2, 0))
-        result[rows] = log_p - log_sum_exp(log_p.T)[:, np.newaxis]
+        unit = unit[:, 0]
+        result[rows] = moderated(z.T / unit, spread, unit).T
 
     max_rows = _max_rows(network)
     run(of_rows, range(0, X.shape[0], max_rows))

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import null_space
+from scipy.linalg import block_diag, null_space
 from scipy.special import ndtr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -164,9 +165,10 @@ class CoefficientTable:
     Attributes
     ----------
     names : list of str, of length n_features + 1
-        Features, then "intercept".
+        Features, then "intercept"; of ordered classes the thresholds, as "low|mid".
     outputs : list
-        The labels that the columns are for.
+        The labels that the columns are for; "higher" for the one of ordered classes,
+        whose coefficients are positive where higher classes are likelier.
     estimates, errors : ndarray of shape (n_features + 1, n_columns)
         Coefficients, the last row the intercepts; standard errors.
     covariance : ndarray
@@ -319,17 +321,27 @@ def standard_errors(
         )
     if kind == "model":
         _check_model(estimator, pairing)
-    contrast, basis, outputs = _contrasts(network, estimator.classes_, reference)
-    covariance, step = _covariance(refit, basis, kind)
     p1 = network.layer_sizes[0] + 1
-    shown = np.kron(np.eye(p1), contrast)
+    names, parameters = (
+        _feature_names(estimator),
+        (flat(estimator.coefs_, estimator.intercepts_)),
+    )
+    if network.pairing.activation.ordered:
+        free, shown, estimates, of_thresholds = _of_thresholds(
+            network, estimator, parameters, reference
+        )
+        names, outputs = [*names, *of_thresholds], np.array(["higher"])
+    else:
+        contrast, basis, outputs = _contrasts(network, estimator.classes_, reference)
+        free, shown = np.kron(np.eye(p1), basis), np.kron(np.eye(p1), contrast)
+        names, estimates = [*names, "intercept"], shown @ parameters
+    covariance, step = _covariance(refit, free, kind)
     covariance = shown @ covariance @ shown.T
-    estimates = shown @ flat(estimator.coefs_, estimator.intercepts_)
     errors = np.sqrt(np.diag(covariance))
     _warn_if_short(shown @ step, errors, estimator.standardize)
-    shape = (p1, len(outputs))
+    shape = (len(names), len(outputs))
     return CoefficientTable(
-        names=[*_feature_names(estimator), "intercept"],
+        names=names,
         outputs=outputs.tolist(),
         estimates=estimates.reshape(shape),
         errors=errors.reshape(shape),
@@ -338,10 +350,10 @@ def standard_errors(
     )
 
 
-def _covariance(refit, basis, kind):
+def _covariance(refit, free, kind):
     """Covariance of the parameters (p + 1, q) by rows, and the Newton step from them.
 
-    `basis`, (q, q) or (q, q - 1), spans what the coefficients of a feature are free in.
+    The columns of `free` span what they are free in.
     """
     network, rows, theta = refit.problem.network, refit.problem.rows, refit.theta
     total_weight = rows.total_weight
@@ -361,7 +373,6 @@ def _covariance(refit, basis, kind):
     for_rows = np.diag(np.append(1 / scale, 1))
     for_rows[-1, :-1] = -mean / scale
     for_rows = np.kron(for_rows, np.eye(q))
-    free = np.kron(np.eye(p1), basis)
     with np.errstate(over="ignore", invalid="ignore"):  # found by `_inverse`
         summed = total_weight * free.T @ A @ free
     inverse = _inverse(summed)
@@ -402,6 +413,26 @@ def _check_model(estimator, pairing):
             f"are not part of a likelihood (class_weight={estimator.class_weight!r}, "
             f"label_smoothing={estimator.label_smoothing!r}): use kind='sandwich'."
         )
+
+
+def _of_thresholds(network, estimator, parameters, reference):
+    """Return what is free, what is shown of it, estimates, and names of thresholds.
+
+    Shown are the coefficients of the one unit that has any, and the thresholds.
+    """
+    if reference is not None:
+        raise ValueError(
+            f"reference={reference!r} is for outputs whose classes have coefficients "
+            "each; ordered classes share them."
+        )
+    f, q, p = network.pairing.activation, network.n_outputs, network.layer_sizes[0]
+    free = np.eye(network.n_parameters)[:, network.free[network.public_order]]
+    shared = np.eye(q)[f.free_parameters(q)[0]]
+    biases = estimator.intercepts_[-1]
+    shown = block_diag(np.kron(np.eye(p), shared), f.thresholds_jacobian(biases))
+    estimates = np.append((shown @ parameters)[:p], f.thresholds(biases))
+    names = [f"{a}|{b}" for a, b in pairwise(f.in_order(estimator.classes_).tolist())]
+    return free, shown, estimates, names
 
 
 def _contrasts(network, classes, reference):
