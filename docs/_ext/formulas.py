@@ -82,9 +82,9 @@ LINES = {
     "delta = mass(t) y - t and H dz = mass(t) J dz": (
         r"\delta = m(t) \, y - t, \; H dz = m(t) \, J dz"
     ),
-    "delta = J rho'(t, y)": r"\delta = J \rho'(t, y)",
-    "J (rho''(t, y) J dz) + (dJ) rho'(t, y)": (
-        r"J (\rho''(t, y) \, J dz) + (dJ) \, \rho'(t, y)"
+    "delta = J' rho'(t, y)": r"\delta = J' \rho'(t, y)",
+    "J' (rho''(t, y) J dz) + (dJ') rho'(t, y)": (
+        r"J' (\rho''(t, y) \, J dz) + (dJ') \, \rho'(t, y)"
     ),
     "y = 1 / (1 + exp(-a))": r"y = 1 / (1 + e^{-a})",
     "y = (1 + tanh(a / 2)) / 2": r"y = (1 + \tanh (a / 2)) / 2",
