@@ -89,7 +89,7 @@ def test_labels_can_be_strings():
     [
         ("equal", "must be None, 'balanced' or a dict"),
         ([1, 2, 3], "must be None, 'balanced' or a dict"),
-        ({7: 1}, "has the label 7, which y does not have, and"),
+        ({7: 1}, "has the label 7, which is not in y, and"),
         ({0: -1}, "class_weight of 0 is -1; it must be a finite number"),
         ({0: np.inf}, "class_weight of 0 is inf"),
         ({0: "2"}, "class_weight of 0 is '2'"),

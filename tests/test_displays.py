@@ -123,7 +123,7 @@ def test_penalties_that_cannot_be_drawn_are_refused():
         PenaltyDisplay.from_penalty("cross_entropy", kind="surface")
     with pytest.raises(ValueError, match="depends on the activation: pass its name"):
         PenaltyDisplay.from_penalty("natural")
-    with pytest.raises(ValueError, match="contours need two targets"):
+    with pytest.raises(ValueError, match="contours need at least two targets"):
         PenaltyDisplay.from_penalty("cross_entropy", targets=0.5)
     assert PenaltyDisplay.from_penalty(
         "cross_entropy", targets=0.5, kind="curves"
