@@ -274,8 +274,8 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         self._check_available(given)
         pairing, network_for = self._architecture()
         X, y, weights = given.X, given.y, given.sample_weight
-        check_order(y, [pairing.activation])
         partitions = Partitions(self, given.cluster, X, y, weights)
+        check_order(y, [pairing.activation])
         summary = partitions.summary
         if summary.n_columns:
             shape = (summary.n_rows, summary.n_columns)
