@@ -25,7 +25,9 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "api_pages",
     "code_blocks",
@@ -54,7 +56,34 @@ autosummary_filename_map = {"skce.Summary": "skce.Summary_of_a_fit"}
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # numpydoc shows the types of the docstrings
 numpydoc_show_class_members = False
-numpydoc_xref_param_type = False
+
+# Types link to the pages of the packages that they come from. That takes inventories from
+# the network, so it is asked for: SKCE_INTERSPHINX=1. Without it they are plain text.
+linked = os.environ.get("SKCE_INTERSPHINX") == "1"
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", None),
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "scipy": ("https://docs.scipy.org/doc/scipy", None),
+    "sklearn": ("https://scikit-learn.org/stable", None),
+    "pandas": ("https://pandas.pydata.org/docs", None),
+    "matplotlib": ("https://matplotlib.org/stable", None),
+    "dask": ("https://docs.dask.org/en/stable", None),
+}
+intersphinx_mapping = intersphinx_mapping if linked else {}
+numpydoc_xref_param_type = linked
+numpydoc_xref_ignore = "all"  # what is neither an alias nor among numpydoc's own
+numpydoc_xref_aliases = {
+    "DataFrame": "pandas.DataFrame",
+    "pandas.DataFrame": "pandas.DataFrame",
+    "Pipeline": "sklearn.pipeline.Pipeline",
+    "matplotlib.axes.Axes": "matplotlib.axes.Axes",
+    "matplotlib.figure.Figure": "matplotlib.figure.Figure",
+    **{name: f"skce.{name}" for name in skce.__all__ if name[0].isupper()},
+}
+
+# The button copies what was typed: no prompts, and nothing that was printed
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 sphinx_gallery_conf = {
     "examples_dirs": [str(ROOT / "examples")],
