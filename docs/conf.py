@@ -57,8 +57,8 @@ autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # numpydoc shows the types of the docstrings
 numpydoc_show_class_members = False
 
-# Types link to the pages of the packages that they come from. That takes inventories from
-# the network, so it is asked for: SKCE_INTERSPHINX=1. Without it they are plain text.
+# With SKCE_INTERSPHINX=1 types link to the pages of the packages that they come from,
+# whose inventories are read from the network; else they are plain text
 linked = os.environ.get("SKCE_INTERSPHINX") == "1"
 intersphinx_mapping = {
     "python": ("https://docs.python.org/3", None),

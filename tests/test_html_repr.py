@@ -1,17 +1,26 @@
-"""The HTML repr: a description of each parameter, and a link to the documentation."""
+"""HTML reprs: of estimators, with descriptions and a link, and of results."""
 
 import html
 import inspect
 import re
 from email.message import Message
+from html.parser import HTMLParser
 from importlib.metadata import PackageNotFoundError
 
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skce import PairedMLPClassifier
+from skce import (
+    PairedMLPClassifier,
+    compare_pairings,
+    standard_errors,
+    summary,
+)
 from skce._support import documentation
 
 LINK = 'href="https://example.org/skce/generated/skce.PairedMLPClassifier.html"'
@@ -78,3 +87,66 @@ def test_each_parameter_has_its_description(name, set_urls):
 
 def words(text):
     return " ".join(text.split())
+
+
+MARKUP = "<script>&amp;"
+IRIS, SPECIES = load_iris(return_X_y=True)
+NAMES = np.array([MARKUP, "b & c", "d"])[SPECIES]
+FRAME = pd.DataFrame(IRIS, columns=[f"{MARKUP} {j}" for j in range(4)])
+
+
+def of_summary():
+    return summary(PairedMLPClassifier(random_state=0).fit(FRAME, NAMES), FRAME, NAMES)
+
+
+def of_standard_errors():
+    clf = PairedMLPClassifier(hidden_layer_sizes=(), solver="newton-cg", tol=1e-6)
+    return standard_errors(clf.fit(FRAME, NAMES), FRAME, NAMES)
+
+
+def of_comparison():
+    return compare_pairings(
+        PairedMLPClassifier(hidden_layer_sizes=2, random_state=0),
+        FRAME,
+        NAMES,
+        pairings=[("softmax", "cross_entropy"), ("softmax", "least_squares")],
+        scoring={MARKUP: "accuracy", "log loss": "neg_log_loss"},
+        cv=2,
+    )
+
+
+class Page(HTMLParser):
+    """The text of a page, and whether its tags are closed in order."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.text, self.styles = [], set(), [], set()
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.tags.add(tag)
+        self.styles |= {value for name, value in attrs if name == "style"}
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("result", [of_summary, of_standard_errors, of_comparison])
+def test_a_result_shows_in_a_notebook_what_it_prints(result):
+    result = result()
+    page = Page(result._repr_html_())
+    assert words(" ".join(page.text)) == words(str(result))
+    assert page.tags <= {"div", "p", "table", "thead", "tbody", "tr", "th", "td"}
+
+
+@pytest.mark.parametrize("result", [of_summary, of_standard_errors, of_comparison])
+def test_the_colours_of_a_result_are_those_of_the_notebook(result):
+    styles = "; ".join(Page(result()._repr_html_()).styles)
+    for name, value in re.findall(r"([\w-]+): ([^;]+)", styles):
+        assert "background" not in name
+        assert "color" not in name or value == "inherit"

@@ -1,7 +1,10 @@
 """Hessians of fitted objectives, and standard errors against the known formulas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -229,11 +232,33 @@ def test_table_can_be_printed_and_converted_to_a_frame():
     clf = exact(activation="logistic").fit(X2, Y2)
     table = standard_errors(clf, X2, Y2)
     frame = table.to_frame()
-    assert list(frame.columns) == ["estimate", "error", "z", "p"]
+    assert list(frame.columns) == ["estimate", "error", "z", "p", "lower", "upper"]
     assert frame.loc[(1, "intercept"), "estimate"] == clf.intercepts_[0][0]
     assert "std. error" in str(table)
     np.testing.assert_allclose(table.z, table.estimates / table.errors)
     assert np.all((table.p >= 0) & (table.p <= 1))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize("kind", ["model", "sandwich"])
+def test_confidence_intervals_are_normal_quantiles(level, kind):
+    clf = exact(activation="logistic").fit(X2, Y2)
+    table = standard_errors(clf, X2, Y2, kind=kind, confidence_level=level)
+    expected = np.stack(norm.interval(level, table.estimates, table.errors))
+    np.testing.assert_allclose((table.lower, table.upper), expected, rtol=1e-12)
+    frame = table.to_frame()
+    np.testing.assert_array_equal(frame["lower"], table.lower[:, 0])
+    np.testing.assert_array_equal(frame["upper"], table.upper[:, 0])
+    assert f"{100 * level:g} % interval" in str(table)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan])
+def test_a_confidence_level_outside_0_and_1_is_refused(level):
+    clf = exact(activation="logistic").fit(X2, Y2)
+    with pytest.raises(ValueError, match=r"confidence_level=.* between 0 and 1"):
+        standard_errors(clf, X2, Y2, confidence_level=level)
+    with pytest.raises(ValueError, match=r"confidence_level=.* between 0 and 1"):
+        replace(standard_errors(clf, X2, Y2), confidence_level=level)
 
 
 def test_models_without_standard_errors_are_refused_with_a_reason():

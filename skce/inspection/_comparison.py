@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skce._inputs.labels import as_labels, kind_of_labels
 from skce._support.fitted import innermost
+from skce._support.html import NUMBER, TEXT, html_page, html_table
 from skce._support.optional import optional
 from skce._support.warn import warn
 from skce.inspection._candidates import Candidate, Pair, make_candidates
@@ -24,6 +26,12 @@ from skce.inspection._candidates import Candidate, Pair, make_candidates
 __all__ = ["PairingComparison", "compare_pairings"]
 
 CONFIDENCE = 0.95  # of the intervals
+
+NOTE = (
+    "Where an interval contains 0, the difference to the best is not significant. The "
+    "intervals account for shared training rows, but not for having chosen the best "
+    "pair on these same folds."
+)
 
 
 @dataclass(repr=False, eq=False)
@@ -158,31 +166,42 @@ class PairingComparison:
 
     def __str__(self) -> str:
         width = max(map(len, [*self.names, *self.scores]))
-        n_folds = self.fit_times.shape[1]
-        pairs = "1 pair" if len(self.names) == 1 else f"{len(self.names)} pairs"
-        lines = [f"{pairs} on the same {n_folds} folds; greater scores are better"]
+        lines = [self._title()]
         for scoring in self.scores:
-            lines += ["", *self._score_lines(scoring, width)]
-        lines += ["", *self._fit_lines(width)]
+            lines.append("")
+            for name, mean, minus, interval in self._score_cells(scoring):
+                line = f"{name:{width}}  {mean:>17}  {minus:>17}  {interval:>19}"
+                lines.append(line.rstrip())
+        lines.append("")
+        for name, seconds, missed, *chosen in self._fit_cells():
+            line = f"{name:{width}}  {seconds:>17}  {missed:>17}"
+            lines.append("  ".join([line, *chosen]))
         if len(self.names) > 1:
-            lines += [
-                "",
-                "Where an interval contains 0, the difference to the best is not "
-                "significant. The",
-                "intervals account for shared training rows, but not for having chosen "
-                "the best",
-                "pair on these same folds.",
-            ]
+            lines += ["", *wrap(NOTE, 78)]
         return "\n".join(lines)
 
     __repr__ = __str__
 
-    def _score_lines(self, scoring: str, width: int) -> Iterator[str]:
-        """Yield a heading and a line per pair, best first."""
-        yield (
-            f"{scoring:{width}}  {'mean (s.e.)':>17}  {'minus best (s.e.)':>17}"
-            f"  {'95 % interval':>19}"
-        )
+    def _repr_html_(self) -> str:
+        parts = [f"<p>{self._title()}</p>"]
+        for scoring in self.scores:
+            head, *rows = self._score_cells(scoring)
+            parts.append(html_table(rows, head=head, align=[TEXT] + [NUMBER] * 3))
+        head, *rows = self._fit_cells()
+        align = [TEXT, NUMBER, NUMBER, TEXT][: len(head)]
+        parts.append(html_table(rows, head=head, align=align))
+        if len(self.names) > 1:
+            parts.append(f"<p>{NOTE}</p>")
+        return html_page(*parts)
+
+    def _title(self) -> str:
+        n_folds = self.fit_times.shape[1]
+        pairs = "1 pair" if len(self.names) == 1 else f"{len(self.names)} pairs"
+        return f"{pairs} on the same {n_folds} folds; greater scores are better"
+
+    def _score_cells(self, scoring: str) -> Iterator[list[str]]:
+        """Yield a heading and a row per pair, best first."""
+        yield [scoring, "mean (s.e.)", "minus best (s.e.)", "95 % interval"]
         table, order = self.summary(scoring), self.order(scoring)
         for i in order:
             row = {key: column[i] for key, column in table.items()}
@@ -195,23 +214,17 @@ class PairingComparison:
                 minus = f"of {self.scores[scoring].shape[1]} folds"
             elif i == order[0]:
                 minus, interval = "best", ""
-            line = f"{self.names[i]:{width}}  {mean:>17}  {minus:>17}  {interval:>19}"
-            yield line.rstrip()
+            yield [self.names[i], mean, minus, interval]
 
-    def _fit_lines(self, width: int) -> Iterator[str]:
-        """Yield a heading and a line per pair: times, convergence, searched choices."""
-        heading = f"{'':{width}}  {'seconds per fold':>17}  {'not converged':>17}"
-        chosen = [""] * len(self.names)
-        if self.best_params is not None:
-            heading += "  chosen (folds)"
-            chosen = [f"  {_counts(of_folds)}" for of_folds in self.best_params]
-        yield heading
+    def _fit_cells(self) -> Iterator[list[str]]:
+        """Yield a heading and a row per pair: times, convergence, searched choices."""
+        chosen = [] if self.best_params is None else ["chosen (folds)"]
+        yield ["", "seconds per fold", "not converged", *chosen]
         n_folds = self.fit_times.shape[1]
-        for name, times, converged, params in zip(
-            self.names, self.fit_times, self.converged, chosen, strict=True
-        ):
-            missed = f"{(~converged).sum()} of {n_folds}"
-            yield f"{name:{width}}  {times.mean():17.3g}  {missed:>17}{params}"
+        for i, name in enumerate(self.names):
+            missed = f"{(~self.converged[i]).sum()} of {n_folds}"
+            chosen = [] if self.best_params is None else [_counts(self.best_params[i])]
+            yield [name, f"{self.fit_times[i].mean():.3g}", missed, *chosen]
 
     def _scorer_name(self, scoring: str | None) -> str:
         """Return the name of a scorer that was computed, the first by default."""

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skce._inputs.weights import check_weights
 from skce._network.executors import QUIET
 from skce._support.fitted import innermost
+from skce._support.html import TEXT, html_page, html_table
 
 __all__ = ["Calibration", "Summary", "calibration", "summary"]
 
@@ -142,7 +143,8 @@ class Summary:
         """Return the figures as nested dicts of numbers and strings."""
         return asdict(self)
 
-    def __str__(self) -> str:
+    def _lines(self) -> dict[str, str]:
+        """Return what is printed: a heading and a text for each line."""
         layers = " - ".join(map(str, self.layer_sizes))
         layers += " with a skip layer" if self.skip_layer else ""
         hidden = f", {self.hidden_activation}" if len(self.layer_sizes) > 2 else ""
@@ -162,7 +164,13 @@ class Summary:
         if self.calibration is not None:
             lines |= _calibration_lines(self.calibration)
         lines["verdict"] = self.verdict
-        return "\n".join(f"{name:<12}{text}" for name, text in lines.items())
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<12}{text}" for name, text in self._lines().items())
+
+    def _repr_html_(self) -> str:
+        return html_page(html_table(self._lines().items(), align=[TEXT, TEXT]))
 
 
 def _calibration_lines(found: Calibration) -> dict[str, str]:

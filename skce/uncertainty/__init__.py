@@ -1,8 +1,8 @@
 """Curvature of a fit: Hessians, standard errors, moderated probabilities."""
 
+from skce.uncertainty._coefficients import CoefficientTable
 from skce.uncertainty._curvature import MAX_PARAMETERS
 from skce.uncertainty._standard_errors import (
-    CoefficientTable,
     hessian,
     standard_errors,
 )

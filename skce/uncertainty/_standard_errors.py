@@ -1,6 +1,6 @@
 """The Hessian of a fitted objective, and standard errors of coefficients."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import block_diag, null_space
-from scipy.special import ndtr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -29,12 +28,12 @@ from skce._network.parameters import Layers
 from skce._network.rows import LocalRows
 from skce._network.standardization import Standardization
 from skce._support.fitted import unwrapped
-from skce._support.optional import optional
 from skce._support.warn import warn
 from skce.losses.penalties import LeastSquares
+from skce.uncertainty._coefficients import CoefficientTable, check_confidence_level
 from skce.uncertainty._curvature import check_size, flat, hessian_matrix
 
-__all__ = ["CoefficientTable", "hessian", "standard_errors"]
+__all__ = ["hessian", "standard_errors"]
 
 KINDS = ("model", "sandwich")
 
@@ -158,85 +157,6 @@ def hessian(
     )
 
 
-@dataclass(frozen=True)
-class CoefficientTable:
-    """Coefficients and their standard errors.
-
-    Attributes
-    ----------
-    names : list of str, of length n_features + 1
-        Features, then "intercept"; of ordered classes the thresholds, as "low|mid".
-    outputs : list
-        The labels that the columns are for; "higher" for the one of ordered classes,
-        whose coefficients are positive where higher classes are likelier.
-    estimates, errors : ndarray of shape (n_features + 1, n_columns)
-        Coefficients, the last row the intercepts; standard errors.
-    covariance : ndarray
-        Of `estimates.ravel()`.
-    title : str
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skce import PairedMLPClassifier, standard_errors
-    >>> X, y = load_iris(return_X_y=True)
-    >>> clf = PairedMLPClassifier(hidden_layer_sizes=(), alpha=0, max_iter=5000)
-    >>> table = standard_errors(clf.fit(X[50:, 2:], y[50:]), X[50:, 2:], y[50:])
-    >>> table.names
-    ['x0', 'x1', 'intercept']
-    >>> table.z.shape
-    (3, 2)
-    >>> table.to_frame().columns.tolist()
-    ['estimate', 'error', 'z', 'p']
-    """
-
-    names: list[str]
-    outputs: list[Any]
-    estimates: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    covariance: NDArray[np.float64] = field(repr=False)
-    title: str
-
-    @property
-    def z(self) -> NDArray[np.float64]:
-        """Estimates over their standard errors."""
-        return self.estimates / self.errors
-
-    @property
-    def p(self) -> NDArray[np.float64]:
-        """Two-sided p-values of the hypothesis that a coefficient is 0."""
-        return 2 * ndtr(-np.abs(self.z))
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return one dict per output and feature."""
-        columns = ("estimate", "error", "z", "p")
-        tables = (self.estimates, self.errors, self.z, self.p)
-        return [
-            {"class": output, "feature": name}
-            | {c: float(t[i, k]) for c, t in zip(columns, tables, strict=True)}
-            for k, output in enumerate(self.outputs)
-            for i, name in enumerate(self.names)
-        ]
-
-    def to_frame(self) -> Any:
-        """A pandas DataFrame, indexed by class and feature."""
-        pandas = optional("pandas", "CoefficientTable.to_frame")
-        return pandas.DataFrame(self.rows()).set_index(["class", "feature"])
-
-    def __str__(self) -> str:
-        width = max(len(str(name)) for name in self.names)
-        lines = [self.title]
-        for k, output in enumerate(self.outputs):
-            head = f"{f'class {output}':<{width + 2}}{'estimate':>12}"
-            lines += ["", f"{head}{'std. error':>12}{'z':>9}{'p':>9}"]
-            lines += [
-                f"  {name:<{width}}{self.estimates[i, k]:12.4g}"
-                f"{self.errors[i, k]:12.4g}{self.z[i, k]:9.2f}{self.p[i, k]:9.3g}"
-                for i, name in enumerate(self.names)
-            ]
-        return "\n".join(lines)
-
-
 def standard_errors(
     estimator: Any,
     X: Any,
@@ -245,6 +165,7 @@ def standard_errors(
     *,
     kind: str = "model",
     reference: Any = None,
+    confidence_level: float = 0.95,
 ) -> CoefficientTable:
     """Compute standard errors of the coefficients of a fit without hidden units.
 
@@ -270,15 +191,20 @@ def standard_errors(
         coefficients of all classes are shifted alike: the class whose coefficients are
         set to 0, as in nnet::multinom, so that the others are log odds against it. By
         default they are shifted to a sum of 0.
+    confidence_level : float, default=0.95
+        Of the intervals, which are normal: the estimate plus and minus 1.96 standard
+        errors for 0.95.
 
     Returns
     -------
     table : CoefficientTable
+        Prints as a table; `table.to_frame()` is a pandas.DataFrame.
 
     Raises
     ------
     ValueError
-        If there are hidden units; if kind="model" is not defined for the pair, or is
+        If `kind` or `confidence_level` is not allowed; if there are hidden units; if
+        kind="model" is not defined for the pair, or is
         used with class_weight or label_smoothing; or if the rows do not determine the
         coefficients.
 
@@ -303,13 +229,14 @@ def standard_errors(
     >>> print(standard_errors(clf.fit(X, y), X, y))
     logistic x binary_cross_entropy, standard errors of the model
     <BLANKLINE>
-    class 2              estimate  std. error        z        p
-      petal length (cm)     5.755       2.306     2.50   0.0126
-      petal width (cm)      10.45       3.756     2.78  0.00541
-      intercept            -45.27       13.61    -3.33 0.000881
+    class 2                estimate  std. error       z         p         95 % interval
+      petal length (cm)       5.755       2.306    2.50    0.0126        1.235 to 10.27
+      petal width (cm)        10.45       3.756    2.78   0.00541        3.086 to 17.81
+      intercept              -45.27       13.61   -3.33  0.000881      -71.95 to -18.59
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown; it may be 'model' or 'sandwich'.")
+    check_confidence_level(confidence_level)
     estimator, X = unwrapped(estimator, X)
     refit = _Refit.of(estimator, X, y, sample_weight)
     network, pairing = refit.problem.network, estimator.pairing_
@@ -347,6 +274,7 @@ def standard_errors(
         errors=errors.reshape(shape),
         covariance=covariance,
         title=f"{pairing}, standard errors of the {kind}",
+        confidence_level=confidence_level,
     )
 
 
