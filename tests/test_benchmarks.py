@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+COMPARE = ROOT / "tests" / "benchmarks" / "compare.py"
 RUN = ROOT / "tests" / "benchmarks" / "run.py"
 
 
@@ -60,3 +63,42 @@ def test_the_parts_of_a_fit_add_up():
     assert {
         name for name, most in zip(names, shares.max(axis=0), strict=True) if most >= 1
     } >= (set(names) - {"threads"})
+
+
+needs_history = pytest.mark.skipif(
+    not (ROOT / ".git").exists(), reason="needs the history"
+)
+
+
+def compare(*arguments):
+    command = [sys.executable, str(COMPARE), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def worktrees():
+    command = ["git", "-C", str(ROOT), "worktree", "list"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@needs_history
+def test_a_revision_is_timed_against_the_working_tree_and_removed():
+    before = worktrees()
+    done = compare("HEAD", "fit_iris", "--turns", "2")
+    assert done.returncode == 0, done.stderr
+    case, *seconds, ratio, objectives = (
+        done.stdout.splitlines()[-1].strip("| ").split(" | ")
+    )
+    assert case == "fit_iris"
+    assert all(float(s) > 0 for s in seconds)
+    assert re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", ratio)
+    assert 0 < float(objectives) < 1.1
+    assert worktrees() == before
+
+
+@needs_history
+def test_what_cannot_be_compared_is_an_error():
+    unknown = compare("no-such-revision", "fit_iris")
+    assert unknown.returncode != 0
+    assert "no-such-revision" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+    assert "are none of" in compare("HEAD", "no_such_case").stderr
