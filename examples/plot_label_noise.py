@@ -5,11 +5,7 @@ Forty per cent wrong labels
 Train on digits of which 40 % have a wrong label, and test on correct labels. The
 cross-entropy of a mislabelled row is unbounded; generalized cross-entropy (Zhang &
 Sabuncu 2018) and least squares are bounded, which limits the influence of a wrong
-label. They lose far less accuracy where alpha is too small. At its best alpha each of
-the three comes to about 0.93, with a standard error of 0.012 for 450 test rows: these
-rows do not tell them apart. The best alphas are far above the default of 2, and a
-bounded loss, which weighs less against the L2 term, breaks down sooner where alpha is
-too large.
+label.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +22,10 @@ rng = np.random.default_rng(0)
 wrong = rng.uniform(size=len(y)) < 0.4
 y = np.where(wrong, (y + rng.integers(1, 10, size=len(y))) % 10, y)
 
-# From too small to too large for each of the penalties
+# %%
+# Fit each of the three with alphas from too small to too large, and print the best
+# accuracy, its standard error and its alpha.
+
 alphas = [0.3, 1, 3, 10, 20, 40]
 accuracies = {}
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
@@ -52,3 +51,10 @@ ax.set_xticks(alphas, alphas)
 ax.minorticks_off()
 ax.legend()
 plt.show()
+
+# %%
+# The bounded losses lose far less accuracy where alpha is too small. At its best alpha
+# each of the three comes to about 0.93, with a standard error of 0.012 for 450 test
+# rows: the differences are not significant. The best alphas are far above the default
+# of 2, and a bounded loss, which weighs less against the L2 term, breaks down sooner
+# where alpha is too large.

@@ -1,9 +1,10 @@
 """
-The loss curve of a fit
-=======================
+Loss curves
+===========
 
-The objective after each iteration: on the left for three pairs, on the right for a fit
-that starts on a sample of its rows which grows from stage to stage until it has all.
+`LossCurveDisplay` draws the objective after each iteration of a fit. The curves of
+several pairs have different units, so that their heights cannot be compared, but the
+number of iterations can.
 """
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from sklearn.datasets import load_digits, make_classification
 
 from skce import LossCurveDisplay, PairedMLPClassifier
 
-fig, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 pairs = [
     ("softmax", "cross_entropy"),
     ("softmax", "least_squares"),
@@ -22,12 +23,18 @@ for pair in pairs:
     classifier = PairedMLPClassifier(
         *pair, hidden_layer_sizes=20, alpha=1, random_state=0
     )
-    LossCurveDisplay.from_estimator(classifier.fit(X, y), ax=axes[0])
-axes[0].set(yscale="log", title="Digits")
+    LossCurveDisplay.from_estimator(classifier.fit(X, y), ax=ax)
+ax.set(yscale="log", title="Digits", ylabel="objective per row (logarithmic)")
+plt.show()
+
+# %%
+# From 8192 rows on, a fit starts on a sample which grows from stage to stage until it
+# has all rows. At the beginning of a stage the objective jumps, as the weights meet
+# rows that they have not seen. Most iterations are made where they are cheap.
 
 X, y = make_classification(20000, n_informative=8, random_state=0)
-fit = PairedMLPClassifier(
-    hidden_layer_sizes=10, alpha=10, growing_sample=True, random_state=0
-).fit(X, y)
-LossCurveDisplay.from_estimator(fit, ax=axes[1]).ax_.set_title("A growing sample")
+fit = PairedMLPClassifier(hidden_layer_sizes=10, alpha=10, random_state=0).fit(X, y)
+fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+LossCurveDisplay.from_estimator(fit, ax=ax, name="stages")
+ax.set_title("A growing sample")
 plt.show()

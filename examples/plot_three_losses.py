@@ -4,9 +4,7 @@ One network, three losses
 
 The same network, from the same initial weights, on the paper's four Gaussian classes:
 softmax with cross-entropy, softmax with least squares, and logistic outputs with
-cross-entropy. Top: the class of the largest output; the exact boundaries are the axes.
-Bottom: the four outputs along the dashed line, and the exact posterior probability of
-the first class. The third pair reaches the smallest loss, with every output at 1.
+cross-entropy.
 """
 
 import warnings
@@ -27,6 +25,11 @@ pairs = [
 edge = np.linspace(-3.5, 3.5, 201)
 plane = np.stack(np.meshgrid(edge, edge), axis=-1).reshape(-1, 2)
 line = np.column_stack([edge, np.ones_like(edge)])
+
+# %%
+# Top: the class of the largest output; the exact boundaries are the axes. Bottom: the
+# four outputs along the dashed line, and the exact posterior probability of the first
+# class.
 
 fig, axes = plt.subplots(
     2, 3, figsize=(10, 6), layout="constrained", height_ratios=(3, 2), sharex=True
@@ -72,3 +75,8 @@ for (above, below), pair in zip(axes.T, pairs, strict=True):
     below.set_title("outputs on the dashed line", fontsize=10)
 fig.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
 plt.show()
+
+# %%
+# The first two pairs estimate the same probabilities, and find the same boundaries. The
+# third reaches the smallest loss of all, with every output at 1: its penalty rewards a
+# large output of the right class, and punishes no other.

@@ -1,0 +1,52 @@
+"""
+Choosing alpha along a path
+===========================
+
+`alpha_path` fits a sequence of alphas, from the largest to the smallest, each from where
+the fit before it ended. Here are thirteen of them on half of the digits.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from skce import PairedMLPClassifier, alpha_path
+
+X, y = load_digits(return_X_y=True)
+X, X_test, y, y_test = train_test_split(
+    X, y, train_size=0.5, stratify=y, random_state=0
+)
+alphas = np.geomspace(1000, 1e-3, 13)
+classifier = PairedMLPClassifier(hidden_layer_sizes=30, random_state=0)
+fits = alpha_path(classifier, X, y, alphas)
+
+# %%
+# The log loss of the training rows falls all the way. That of the test rows has a
+# minimum, left of which the network is overfitted and right of which it is held back
+# too much. The default is 2.
+
+losses = {
+    "training rows": [log_loss(y, fit.predict_proba(X)) for fit in fits],
+    "test rows": [log_loss(y_test, fit.predict_proba(X_test)) for fit in fits],
+}
+best = alphas[np.argmin(losses["test rows"])]
+fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+for (rows, values), style in zip(losses.items(), ("s--", "o-"), strict=True):
+    ax.loglog(alphas, values, style, ms=4, label=rows)
+ax.axvline(best, c="0.5", lw=1, ls=":", label=f"smallest on test rows: {best:.2g}")
+ax.set(xlabel="alpha", ylabel="log loss (nats)", title="Digits, 898 training rows")
+ax.legend()
+plt.show()
+
+# %%
+# The weights grow from almost 0 as alpha falls. A line is a unit, and its height the
+# norm of the weights that lead to it: units come into use one after another.
+
+norms = np.array([np.linalg.norm(fit.coefs_[0], axis=0) for fit in fits])
+fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+ax.semilogx(alphas, norms, c="C0", lw=0.8)
+ax.axvline(best, c="0.5", lw=1, ls=":")
+ax.set(xlabel="alpha", ylabel="norm of a unit's weights", title="Hidden units")
+plt.show()
