@@ -2,8 +2,8 @@
 Choosing alpha along a path
 ===========================
 
-`alpha_path` fits a sequence of alphas, from the largest to the smallest, each from where
-the fit before it ended. Here are thirteen of them on half of the digits.
+`alpha_path` fits a sequence of alphas, from the largest to the smallest, each from
+where the fit before it ended. Here are nine of them on half of the digits.
 """
 
 import matplotlib.pyplot as plt
@@ -18,12 +18,12 @@ X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(
     X, y, train_size=0.5, stratify=y, random_state=0
 )
-alphas = np.geomspace(1000, 1e-3, 13)
+alphas = np.geomspace(100, 1e-2, 9)
 classifier = PairedMLPClassifier(hidden_layer_sizes=30, random_state=0)
 fits = alpha_path(classifier, X, y, alphas)
 
 # %%
-# The log loss of the training rows falls all the way. That of the test rows has a
+# The log loss of the training rows falls with alpha. That of the test rows has a
 # minimum, left of which the network is overfitted and right of which it is held back
 # too much. The default is 2.
 
@@ -41,8 +41,8 @@ ax.legend()
 plt.show()
 
 # %%
-# The weights grow from almost 0 as alpha falls. A line is a unit, and its height the
-# norm of the weights that lead to it: units come into use one after another.
+# A line is a hidden unit, and its height the norm of the weights that lead to it. They
+# grow as alpha falls, gradually, as each fit begins where the one before it ended.
 
 norms = np.array([np.linalg.norm(fit.coefs_[0], axis=0) for fit in fits])
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")

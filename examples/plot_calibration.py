@@ -35,8 +35,9 @@ with warnings.catch_warnings():
 # %%
 # A reliability diagram has the predicted probabilities in ten bins of equal numbers of
 # rows, and for each bin the frequency of the class. The fit whose alpha was chosen by
-# cross-validation stays near the diagonal. The other one says 0 or 1 where the truth is
-# 0.2 or 0.8.
+# cross-validation stays near the diagonal; it is a little less sure than it could be.
+# The other one says 0 or 1 where the frequencies are anything up to 0.3, or down to
+# 0.7.
 
 fig, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
 for (name, fit), marker in zip(fits.items(), "so", strict=True):
@@ -52,7 +53,8 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %%
-# How often which probability is predicted: the overfitted network is hardly ever unsure.
+# How often which probability is predicted: the overfitted network is hardly ever
+# unsure.
 
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.hist(

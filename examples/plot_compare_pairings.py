@@ -15,22 +15,20 @@ from skce import PairedMLPClassifier, PairingComparisonDisplay, compare_pairings
 
 X, y = load_wine(return_X_y=True)
 classifier = PairedMLPClassifier(hidden_layer_sizes=5, max_iter=5000, random_state=0)
-search = GridSearchCV(
-    classifier, {"alpha": [0.1, 1, 10]}, scoring="neg_log_loss", cv=3
-)
+search = GridSearchCV(classifier, {"alpha": [0.1, 1, 10]}, scoring="neg_log_loss", cv=3)
 comparison = compare_pairings(search, X, y)
 
 # %%
-# The log loss judges the probabilities. Where an interval contains 0, the difference
-# between a pair and the best one is not significant.
+# The log loss judges the probabilities. The differences are to the best pair; where an
+# interval contains 0, the difference is not significant.
 
 PairingComparisonDisplay.from_comparison(comparison, scoring="neg_log_loss")
 plt.gcf().set_layout_engine("constrained")
 plt.show()
 
 # %%
-# By accuracy nearly all pairs are tied: whoever needs labels alone has a free choice
-# here.
+# By accuracy no pair differs significantly from the best: whoever needs labels alone is
+# free to choose here.
 
 PairingComparisonDisplay.from_comparison(comparison, scoring="accuracy")
 plt.gcf().set_layout_engine("constrained")

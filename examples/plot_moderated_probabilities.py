@@ -26,8 +26,8 @@ for fit in fits.values():
 
 # %%
 # The larger of the two probabilities. Both networks have the same weights and the same
-# boundary. Without moderation all of the plane but a narrow strip is dark: probabilities
-# near 1 where there has never been a row.
+# boundary. Without moderation all of the plane but a narrow strip is dark:
+# probabilities near 1 where there has never been a row.
 
 x1, x2 = np.linspace(-6, 7, 131), np.linspace(-6, 6.5, 126)
 plane = np.stack(np.meshgrid(x1, x2), axis=-1)

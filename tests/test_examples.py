@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
+from skce import summary
 from skce.losses import ACTIVATIONS, PARAMETRIC_PENALTIES, PENALTIES
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +60,49 @@ def check_registry(found):
         np.testing.assert_allclose(slope.get_ydata(), y - 1, atol=1e-12)
 
 
-CLAIMS = {"plot_label_noise": check_label_noise, "plot_registry": check_registry}
+def check_calibration(found):
+    """One fit is far too sure, and the other one is not."""
+    overfitted, chosen = (
+        summary(fit, found["X_test"], found["y_test"]).calibration
+        for fit in found["fits"].values()
+    )
+    assert overfitted.confidence > overfitted.accuracy + 0.1
+    assert abs(chosen.confidence - chosen.accuracy) < 0.05
+    assert chosen.log_loss < overfitted.log_loss
+
+
+def check_alpha_path(found):
+    """The test loss has a minimum within, the training loss falls with alpha."""
+    training, test = found["losses"].values()
+    assert 0 < np.argmin(test) < len(test) - 1
+    assert (np.diff(training) < 0).all()
+    assert (np.diff(np.linalg.norm(found["norms"], axis=1)) > 0).all()
+
+
+def check_moderated(found):
+    """Far away the moderated network is unsure; the boundary is the same."""
+    plain, moderated = found["fits"].values()
+    far = found["ray"][-1:]
+    assert plain.predict_proba(far).max() > 0.99
+    assert moderated.predict_proba(far).max() < 0.65
+    np.testing.assert_array_equal(plain.coefs_[0], moderated.coefs_[0])
+
+
+def check_time_to_quality(found):
+    """More iterations make a smaller loss; times depend on the machine."""
+    losses = [loss for _, loss in found["curves"]["PairedMLPClassifier"]]
+    assert (np.diff(losses) < 0).all()
+    assert losses[-1] < found["curves"]["MLPClassifier, adam"][-1][1]
+
+
+CLAIMS = {
+    "plot_alpha_path": check_alpha_path,
+    "plot_calibration": check_calibration,
+    "plot_label_noise": check_label_noise,
+    "plot_moderated_probabilities": check_moderated,
+    "plot_registry": check_registry,
+    "plot_time_to_quality": check_time_to_quality,
+}
 
 
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
@@ -75,8 +118,14 @@ def test_example_draws_a_figure(example):
     assert figures
     for figure in figures:
         for ax in figure.axes:
+            if ax.get_label() == "<colorbar>":
+                assert ax.get_ylabel()
+                continue
             assert ax.get_title()
             assert ax.get_xlabel() or figure.get_supxlabel()
+            ticks = [label.get_text() for label in ax.get_yticklabels()]
+            named = any(re.search("[a-z]", text) for text in ticks)
+            assert ax.get_ylabel() or figure.get_supylabel() or named
     CLAIMS.get(example.stem, lambda _: None)(found)
     plt.close("all")
 

@@ -180,14 +180,18 @@ class PairingPropertiesDisplay:
         draw(left, 1, self.margins, self.slopes, "slope", "C1")
         left.axvline(0, color="0.6", lw=1, zorder=0)
         left.axhline(0, color="0.6", lw=1, zorder=0)
-        left.set(xlabel="margin of the label: wrong below 0", title=self.name)
+        left.set(
+            xlabel="margin of the label: wrong below 0",
+            ylabel="loss and slope",
+            title=self.name,
+        )
         left.legend()
 
         draw(right, 0, self.posteriors, self.outputs, "output", "C0")
         draw(right, 2, (0, 1), (0, 1), "P itself", "0.2")
         right.set(
             xlabel="posterior P of a class",
-            ylabel="output where the expected loss is smallest",
+            ylabel="output of smallest expected loss",
             title="what is estimated",
         )
         right.legend()
