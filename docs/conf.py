@@ -44,6 +44,7 @@ exclude_patterns = [
     "**sg_execution_times.rst",
 ]
 templates_path = ["_templates"]
+default_role = "obj"  # `name` in a docstring links to its page, if it has one
 toc_object_entries_show_parents = "hide"
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]

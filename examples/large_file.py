@@ -9,6 +9,8 @@ of rows after another and does not keep them. Needs pyarrow::
     python examples/large_file.py rows.parquet label
 """
 
+# sphinx_gallery_thumbnail_path = "_static/thumbnail_large_file.png"
+
 import sys
 import tempfile
 from pathlib import Path

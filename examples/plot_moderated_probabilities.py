@@ -9,6 +9,8 @@ of the weights (MacKay 1992), which is wide in directions that the rows say noth
 Two classes in the plane, 40 rows each:
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_moons

@@ -4,8 +4,11 @@ Which pair for which data?
 
 Compare all pairs of output activation and penalty on two data sets of scikit-learn: a
 grid search by log loss, a table of all pairs, and the performance of the
-chosen pair on folds that were not used for the choice.
+chosen pair on folds that were not used for the choice. The script prints the tables and
+saves the figure, beside itself or where `--output` says.
 """
+
+# sphinx_gallery_thumbnail_path = "_static/thumbnail_pairing_grid.png"
 
 import argparse
 import sys

@@ -27,7 +27,7 @@ ax.errorbar(
 ax.set_yticks(range(4), distances.columns)
 ax.set(
     xlabel="distance to the exact posterior, (4)",
-    title="Means of 20 trials, with two standard errors",
+    title="Distances in 20 trials",
 )
 ax.invert_yaxis()
 plt.show()

@@ -14,6 +14,8 @@ depends on its own logit alone, so that only one curve moves. The outputs of the
 sum to 1; where they can reach 0, they stay there.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -1,6 +1,13 @@
-"""The order of the gallery: first what compares pairs, then the rest by name."""
+"""The order of the gallery: first a question each, then the rest by name."""
 
-FIRST = ["plot_pairing_grid.py", "plot_three_losses.py", "plot_compare_pairings.py"]
+FIRST = [
+    "plot_three_losses.py",
+    "plot_compare_pairings.py",
+    "plot_alpha_path.py",
+    "plot_calibration.py",
+    "plot_moderated_probabilities.py",
+    "plot_time_to_quality.py",
+]
 
 
 class GalleryOrder:
