@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from problems import BUILT_IN, BUILT_IN_ACTIVATIONS, BUILT_IN_PENALTIES
 
+import skce
 from skce import pairing_status
 from skce.losses import penalties
 
@@ -22,6 +23,11 @@ PAGES = [
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
     if path.name != "CHANGELOG.md"
 ]
+
+
+def test_the_citation_file_is_of_this_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {skce.__version__}\n" in citation
 
 
 def listed_names():
