@@ -29,9 +29,9 @@ from skce._fitting.fits import (
 )
 from skce._fitting.listeners import Interrupt
 from skce._fitting.memory import check_memory
+from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.parameters import check_parameters
 from skce._fitting.problem import MIN_GROWING_ROWS, Plan
-from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.stages import Stage
 from skce._fitting.starts import first_start, new_starts, warn_of_validation_scale
 from skce._fitting.stopping import ValidationWatch, negative_loss, score_of

@@ -30,8 +30,9 @@ from skce import (
     ScaleWarning,
     pairing_grid,
 )
+from skce._fitting.minimization import minimize
 from skce._fitting.problem import Plan
-from skce._fitting.solvers import SOLVERS, minimize
+from skce._fitting.solvers import SOLVERS
 from skce._fitting.starts import start_parameters
 from skce._inputs.labels import encode
 from skce._network.blocks import shares

@@ -16,7 +16,7 @@ from skce import (
     PenaltyDisplay,
     compare_pairings,
 )
-from skce.inspection._displays import line_style
+from skce.inspection._plotting import line_style
 from skce.losses.intervals import Interval
 from skce.losses.penalties import PENALTIES, Penalty
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skce import PairedMLPClassifier, standard_errors
-from skce._fitting import memory, solvers
+from skce._fitting import memory, monitor
 from skce._fitting.solvers import SOLVERS
 from skce._support.memory import CONTAINERS, free_memory, gigabytes
 from skce.uncertainty import _standard_errors
@@ -97,7 +97,7 @@ def test_bfgs_of_many_parameters_warns():
 
 
 def test_trust_krylov_ends_before_its_directions_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(solvers, "FREE_DIRECTIONS", 0)
+    monkeypatch.setattr(monitor, "FREE_DIRECTIONS", 0)
     clf = PairedMLPClassifier(
         hidden_layer_sizes=5,
         hidden_activation="tanh",
@@ -107,9 +107,9 @@ def test_trust_krylov_ends_before_its_directions_fill_the_memory(monkeypatch):
         random_state=0,
     )
     n_bytes = 8 * 37
-    monkeypatch.setattr(solvers, "free_memory", lambda: 100 * n_bytes)
+    monkeypatch.setattr(monitor, "free_memory", lambda: 100 * n_bytes)
     assert clf.fit(X, Y).solver_result_["success"]
-    monkeypatch.setattr(solvers, "free_memory", lambda: 8 * n_bytes)
+    monkeypatch.setattr(monitor, "free_memory", lambda: 8 * n_bytes)
     with pytest.warns(ConvergenceWarning, match=r"not fit into memory.*newton-cg"):
         clf.fit(X, Y)
     assert clf.solver_result_["reason"] == "memory"

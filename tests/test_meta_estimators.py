@@ -36,7 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skce import PairedMLPClassifier, compare_pairings
-from skce._fitting.solvers import Monitor
+from skce._fitting.monitor import Monitor
 from skce._support.fitted import innermost
 
 X, y = load_iris(return_X_y=True)

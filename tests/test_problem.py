@@ -6,8 +6,9 @@ from sklearn.datasets import load_iris
 
 from skce._fitting.fits import fit_from_starts
 from skce._fitting.listeners import Listener
+from skce._fitting.minimization import minimize
 from skce._fitting.problem import Plan, Problem, Start
-from skce._fitting.solvers import SOLVERS, minimize
+from skce._fitting.solvers import SOLVERS
 from skce._inputs.labels import encode
 from skce._network.data import Data
 from skce._network.kernels import Network

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from skce._fitting.listeners import Interrupt
+from skce._fitting.monitor import NonFiniteObjectiveError, Solution
 from skce._fitting.problem import Start
-from skce._fitting.solvers import NonFiniteObjectiveError, Solution
 from skce._fitting.stages import MAX_STAGES, minimize_in_stages
 from skce._fitting.stopping import ValidationWatch
 from skce._inputs.sampling import MAX_COPIED_BYTES

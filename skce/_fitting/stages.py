@@ -18,8 +18,9 @@ import numpy as np
 
 from skce._fitting.callbacks import IterationTasks
 from skce._fitting.listeners import Listener
+from skce._fitting.minimization import minimize, overflowed
+from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.problem import Plan
-from skce._fitting.solvers import NonFiniteObjectiveError, minimize, overflowed
 from skce._inputs.sampling import MAX_COPIED_BYTES, random_order
 from skce._network.executors import QUIET
 

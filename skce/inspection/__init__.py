@@ -2,12 +2,10 @@
 
 from skce.inspection._alpha_path import alpha_path
 from skce.inspection._comparison import PairingComparison, compare_pairings
+from skce.inspection._comparison_display import PairingComparisonDisplay
 from skce.inspection._diagnosis import check_gradient
-from skce.inspection._displays import (
-    LossCurveDisplay,
-    PairingComparisonDisplay,
-    PenaltyDisplay,
-)
+from skce.inspection._loss_curve_display import LossCurveDisplay
+from skce.inspection._penalty_display import PenaltyDisplay
 from skce.inspection._properties_display import PairingPropertiesDisplay
 from skce.inspection._summary import Calibration, Summary, calibration, summary
 

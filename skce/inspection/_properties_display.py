@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skce._support.optional import optional
-from skce.inspection._displays import line_style, with_defaults
+from skce.inspection._plotting import line_style, with_defaults
 from skce.losses.activations import Activation
 from skce.losses.penalties import Penalty
 from skce.losses.properties import PairingProperties, pairing_properties

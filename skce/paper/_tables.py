@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import norm
 
 from skce._support.optional import optional
-from skce.inspection._displays import PenaltyDisplay
+from skce.inspection._penalty_display import PenaltyDisplay
 from skce.paper._errata import table_1
 from skce.paper._published import (
     LOGISTIC_LS,

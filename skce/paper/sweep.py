@@ -6,7 +6,7 @@ The result is called the map: a table, rankings and figures with all settings.
 from itertools import pairwise
 
 from skce._support.optional import optional
-from skce.inspection._displays import line_style
+from skce.inspection._plotting import line_style
 from skce.losses.pairings import pair
 from skce.paper.trials import PAIRINGS, Protocol, by_pair
 

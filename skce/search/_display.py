@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skce._support.fitted import levels
-from skce.inspection._displays import axes_or_new, line_style, with_defaults
+from skce.inspection._plotting import axes_or_new, line_style, with_defaults
 from skce.losses.pairings import pair
 from skce.search._classifier import PairedMLPClassifierCV
 

@@ -14,8 +14,8 @@ from sklearn.utils import check_random_state
 from skce._estimator import _fitted_parameters
 from skce._fitting.fits import fit_from_starts
 from skce._fitting.memory import check_memory
+from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.problem import Given, Plan
-from skce._fitting.solvers import NonFiniteObjectiveError
 from skce._fitting.starts import new_starts
 from skce._inputs.labels import encode
 from skce.prediction import _log_probabilities
