@@ -229,6 +229,26 @@ def test_every_pair_equals_the_local_fit(client, data, names, skip):
     assert_as_local(clf, X, y, weights, rtol=1e-8)
 
 
+def test_the_order_of_a_categorical_is_kept(client, data):
+    X, y, _ = data
+    names = np.array(["low", "mid", "high"])
+    ordered = pd.Categorical(names[y], categories=names, ordered=True)
+    table = pd.DataFrame(X, columns=list("abcde")).assign(y=ordered)
+    table = dd.from_pandas(table, npartitions=3)
+    clf = classifier(activation="ordinal", penalty="cross_entropy", max_iter=15)
+    local = clf.to_local().fit(X, y)
+    for rows, labels in [
+        (table[list("abcde")], table["y"]),
+        (table[list("abcde")], table[["y"]]),
+        (cut(X), ordered),
+    ]:
+        np.testing.assert_allclose(clf.fit(rows, labels).loss_, local.loss_, rtol=1e-8)
+        assert clf.thresholds_.tolist() == clf.to_local().thresholds_.tolist()
+    with pytest.warns(UserWarning, match="order of the alphabet") as caught:
+        assert clf.fit(cut(X), names[y]).loss_ > local.loss_ + 0.01
+    assert sum("alphabet" in str(warning.message) for warning in caught) == 1
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_every_solver_equals_the_local_fit(client, data, solver):
     X, y, _ = data

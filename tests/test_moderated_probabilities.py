@@ -1,5 +1,7 @@
 """Moderated probabilities against averages over draws from the posterior."""
 
+import re
+
 import numpy as np
 import pytest
 from problems import best_penalty
@@ -13,6 +15,7 @@ from skce import PairedMLPClassifier, _estimator, hessian, pairing_grid
 from skce._network import executors
 from skce.losses import HIDDEN_ACTIVATIONS
 from skce.losses import pair as pairing_of
+from skce.losses.activations import get_activation
 from skce.uncertainty import _laplace as moderation
 from skce.uncertainty._curvature import flat, unflat
 
@@ -182,8 +185,13 @@ def test_models_that_cannot_be_moderated_are_refused_with_a_reason():
         if pairing_of(**pair).is_likelihood:
             clf.fit(X, Y)
             continue
-        with pytest.raises(ValueError, match=r"log-likelihood.*'natural'"):
+        with pytest.raises(ValueError, match=r"log-likelihood|activation") as refused:
             clf.fit(X, Y)
+        # the advice keeps the activation if it can, and can be followed
+        advice = re.findall(r"(\w+)='(\w+)'", str(refused.value).partition("take")[2])
+        clf.set_params(**dict(advice)).fit(X, Y)
+        kept = get_activation(pair["activation"]).moderated is not None
+        assert (clf.activation == pair["activation"]) == kept
     with pytest.raises(ValueError, match=r"alpha > 0"):
         classifier(moderated=True, alpha=0).fit(X, Y)
     with pytest.raises(ValueError, match=r"at most 5000"):

@@ -8,13 +8,28 @@ import pytest
 from problems import best_penalty
 from scipy import optimize, stats
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
 
-from skce import PairedMLPClassifier, PairedMLPClassifierCV, hessian, standard_errors
-from skce.losses import Ordinal
+from skce import (
+    PairedMLPClassifier,
+    PairedMLPClassifierCV,
+    alpha_path,
+    check_gradient,
+    compare_pairings,
+    hessian,
+    pairing_grid,
+    standard_errors,
+    summary,
+)
+from skce.inspection._candidates import default_pairs
+from skce.losses import Entmax, Ordinal
 from skce.losses._links import LINKS
+from skce.losses.penalties import CrossEntropy
 
 DISTRIBUTIONS = {
     "logit": stats.logistic,
@@ -135,18 +150,186 @@ def test_the_order_of_a_categorical_or_of_the_parameter_is_that_of_the_classes()
         assert loss == pytest.approx(clf.loss_, rel=1e-9)
         names = standard_errors(clf, X, y).names
         assert names[3:] == ["lo|mid", "mid|hi", "hi|top"]
-    # without the order, the alphabet's is worse
-    assert ordinal(**LINEAR).fit(X, NAMES[Y]).loss_ > by_order.loss_ + 0.1
     frame = y.to_frame()
     with pytest.warns(match="column-vector"):
         assert ordinal(**LINEAR).fit(X, frame).loss_ == by_dtype.loss_
+
+
+CATEGORIES = pd.Categorical(NAMES[Y], categories=NAMES, ordered=True)
+ORDERED = [
+    CATEGORIES,
+    pd.Series(CATEGORIES, index=np.arange(len(Y))[::-1]),
+    pd.CategoricalIndex(CATEGORIES),
+]
+
+
+def by_fit(clf, y):
+    return clf.fit(X, y).predict_proba(X)
+
+
+def by_search(clf, y):
+    search = PairedMLPClassifierCV(
+        clf.activation,
+        "cross_entropy",
+        hidden_layer_sizes=(),
+        alphas=[1, 2],
+        random_state=0,
+    )
+    return search.fit(X, y).scores_, search.predict_proba(X)
+
+
+def by_alpha_path(clf, y):
+    return [fit.predict_proba(X) for fit in alpha_path(clf, X, y, [1, 2])]
+
+
+def by_comparison(clf, y):
+    pairs = [(clf.activation, "cross_entropy"), ("softmax", "natural")]
+    return [*compare_pairings(clf, X, y, pairings=pairs, cv=3).scores.values()]
+
+
+def by_soft_targets(clf, y):
+    # of the sorted classes, labelled by their order
+    names = np.unique(NAMES)
+    ordered = getattr(getattr(y, "dtype", None), "ordered", False)
+    classes = pd.Categorical(names, categories=NAMES, ordered=True)
+    targets = np.eye(4)[np.searchsorted(names, np.asarray(y, dtype=str))]
+    clf.fit_targets(X, targets, classes=classes if ordered else names)
+    return clf.predict_proba(X)
+
+
+def by_checked_gradient(clf, y):
+    return list(check_gradient(clf, X, y, random_state=0).values())
+
+
+@pytest.mark.parametrize(
+    "result_of",
+    [
+        by_fit,
+        by_search,
+        by_alpha_path,
+        by_comparison,
+        by_soft_targets,
+        by_checked_gradient,
+    ],
+)
+def test_the_order_of_y_is_kept_wherever_y_enters(result_of):
+    parameters = {"hidden_layer_sizes": (), "random_state": 0}
+    expected = result_of(ordinal(order=NAMES, **parameters), NAMES[Y])
+    for y in ORDERED:
+        found = result_of(ordinal(**parameters), y)
+        np.testing.assert_equal(found, expected)
+    # the alphabet's is another, of which every way in warns once
+    with pytest.warns(
+        UserWarning, match=r"order of the alphabet.*\['hi', 'lo',"
+    ) as all:
+        found = result_of(ordinal(**parameters), NAMES[Y])
+    assert len(all) == (2 if result_of is by_alpha_path else 1)
+    assert not np.array_equal(np.ravel(found[0]), np.ravel(expected[0]))
+
+
+def test_scikit_learn_keeps_the_order_of_the_parts_of_a_series():
     scores = [
         cross_val_score(ordinal(order=order, **LINEAR), X, labels, cv=3).mean()
-        for order, labels in ((None, y), (NAMES, NAMES[Y]))
+        for order, labels in ((None, ORDERED[1]), (NAMES, NAMES[Y]))
     ]
     assert scores[0] == scores[1]
-    with pytest.raises(ValueError, match=r"lost in the folds.*Ordinal\(order=\['lo', "):
-        PairedMLPClassifierCV("ordinal", "cross_entropy").fit(X, y)
+
+
+def test_a_search_among_ordered_and_other_outputs_warns_once():
+    search = PairedMLPClassifierCV(
+        pairings=[
+            ("softmax", "natural"),
+            ("ordinal", "cross_entropy"),
+            (Ordinal("probit"), "cross_entropy"),
+        ],
+        hidden_layer_sizes=(),
+        alphas=[2],
+        cv=2,
+        refit=False,
+    )
+    with pytest.warns(UserWarning, match="order of the alphabet") as caught:
+        search.fit(X, NAMES[Y])
+    assert len(caught) == 1
+    for y in (CATEGORIES, Y, NAMES[Y] > "lo"):
+        search.fit(X, y)
+
+
+def test_two_classes_and_sorted_categories_do_not_warn():
+    ordinal().fit(X, NAMES[Y // 2])
+    ordinal(order=np.unique(NAMES)).fit(X, NAMES[Y])
+    for y in (Y, Y * 1.0, Y > 1):
+        ordinal().fit(X, y)
+
+
+META_ESTIMATORS = {
+    "cross_val_predict": lambda clf, y: cross_val_predict(
+        clf, X, y, method="predict_proba", cv=3
+    ),
+    "CalibratedClassifierCV": lambda clf, y: (
+        CalibratedClassifierCV(clf, cv=3, ensemble=False).fit(X, y).predict_proba(X)
+    ),
+    "VotingClassifier": lambda clf, y: (
+        VotingClassifier([("a", clf)], voting="soft").fit(X, y).predict_proba(X)
+    ),
+    "StackingClassifier": lambda clf, y: (
+        StackingClassifier([("a", clf)], cv=3).fit(X, y).predict_proba(X)
+    ),
+    "BaggingClassifier": lambda clf, y: (
+        BaggingClassifier(clf, random_state=0).fit(X, y).predict_proba(X)
+    ),
+}
+
+
+@pytest.mark.parametrize("predict", META_ESTIMATORS.values(), ids=META_ESTIMATORS)
+def test_meta_estimators_that_encode_labels_keep_the_order_of_integers(predict):
+    clf = ordinal(hidden_layer_sizes=())
+    loss = log_loss(Y, predict(clf, Y))
+    assert loss < clf.fit(X, Y).loss_ + 0.2
+    # ... of other labels that of the alphabet, which a given order finds out
+    assert log_loss(NAMES[Y], predict(clf, ORDERED[1])) > loss + 0.05
+    clf = ordinal(order=NAMES, hidden_layer_sizes=())
+    with pytest.raises(ValueError, match=r"label 0.* a meta-estimator.* 0 to 3 as y"):
+        predict(clf, NAMES[Y])
+
+
+def test_an_instance_takes_the_place_of_its_namesake_in_the_default_grid():
+    own = Ordinal("probit", NAMES)
+    given = {"hidden_layer_sizes": (), "random_state": 0}
+    clf = PairedMLPClassifier(own, "cross_entropy", **given)
+    compared = compare_pairings(make_pipeline(clf), X, NAMES[Y], cv=2).pairings
+    search = PairedMLPClassifierCV(
+        own, "cross_entropy", **given, alphas=[2], pairings="all", cv=2
+    )
+    searched = search.fit(X, NAMES[Y]).cv_results_["params"]
+    for activations in (
+        [activation for activation, _ in compared],
+        [params["activation"] for params in searched],
+    ):
+        assert len(activations) == len(pairing_grid())
+        assert [f for f in activations if f is own]
+        assert "ordinal" not in activations
+        assert "softmax" in activations
+    pairs = default_pairs(Entmax(1.2), Custom(), multilabel=False)
+    assert {repr(f) for f, _ in pairs if not isinstance(f, str)} == {
+        "Entmax(alpha=1.2)"
+    }
+    assert all(isinstance(penalty, str) for _, penalty in pairs)
+
+
+class Custom(CrossEntropy):
+    """Another penalty than the one whose class it extends."""
+
+    def log_value(self, t, log_y):
+        return -2 * t * log_y
+
+
+@pytest.mark.parametrize("order", [[*NAMES], NAMES, tuple(NAMES), pd.Index(NAMES)])
+def test_an_order_is_shown_as_a_list_and_kept_as_it_is(order):
+    clf = ordinal(order=order)
+    shown = "Ordinal(link='logit', order=['lo', 'mid', 'hi', 'top'])"
+    assert repr(clf.activation) == shown
+    assert clf.get_params()["activation__order"] is order
+    assert repr(clone(clf).activation) == shown
 
 
 def test_categories_without_rows_are_left_out():
@@ -208,7 +391,14 @@ def test_what_is_fixed_stays_0_in_networks_and_is_no_parameter(hidden_activation
         assert not clf.skip_coef_[:, fixed].any()
     assert np.all(np.diff(clf.thresholds_) > 0)
     covariance = clf.posterior_covariance_
-    assert np.linalg.matrix_rank(hessian(clf, X, Y)) <= clf._network.free.sum()
+    n_free = 4 * 4 + 4 + 3 + (3 if skip else 0)
+    assert summary(clf).n_parameters == clf._network.free.sum() == n_free
+    H = hessian(clf, X, Y)
+    free = H.any(axis=1)
+    fixed = [np.isin(np.arange(4), [0, 2, 3])] * (5 + 3 * skip)
+    fixed[4] = np.arange(4) == 0
+    np.testing.assert_array_equal(free[16:], ~np.concatenate(fixed))
+    assert np.linalg.matrix_rank(H[np.ix_(free, free)]) == free.sum()
     assert np.count_nonzero(np.diag(covariance)) <= clf._network.free.sum()
     plain = clone(clf).set_params(moderated=False).fit(X, Y)
     p, q = plain.predict_proba(X), clf.predict_proba(X)

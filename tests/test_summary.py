@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skce import PairedMLPClassifier, pairing_grid, summary
 from skce.inspection import calibration
+from skce.losses.activations import get_activation
 
 X, Y = load_iris(return_X_y=True)
 WEIGHTS = np.random.default_rng(0).uniform(0.5, 2, len(X))
@@ -38,7 +39,9 @@ def test_figures_agree_with_the_fit_and_scikit_learn(pair, weights):
         assert rows.log_loss == pytest.approx(log_loss(Y, p, **weigh))
     brier = np.average(((p - np.eye(3)[Y]) ** 2).sum(axis=1), weights=weights)
     assert rows.brier == pytest.approx(brier)
-    assert found.n_parameters == 4 * 4 + 4 + 4 * 3 + 3
+    fitted = get_activation(clf.activation).free_parameters(3) or np.ones((2, 3))
+    weights, biases = np.sum(fitted, axis=1)
+    assert found.n_parameters == 4 * 4 + 4 + 4 * weights + biases
     assert found.loss == clf.loss_
     assert found.layer_sizes == (4, 4, 3)
     assert not found.skip_layer
