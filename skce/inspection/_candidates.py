@@ -1,16 +1,18 @@
 """The estimators that `compare_pairings` compares, one per pair."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
 
+from skce.losses.activations import ACTIVATIONS
 from skce.losses.pairings import Pairing, pair, pairing_grid
+from skce.losses.penalties import PENALTIES
 
-__all__ = ["Candidate", "Pair", "make_candidates", "named_pairs"]
+__all__ = ["Candidate", "Pair", "default_pairs", "make_candidates", "named_pairs"]
 
 Pair = tuple[Any, Any]  # (activation, penalty), by name or as instances
 
@@ -38,7 +40,8 @@ def make_candidates(
     prefix = _prefix_of_classifier(estimator)
     _check_search_space(estimator)
     if pairings is None:
-        pairings = pairing_grid(multilabel=multilabel)
+        own = (estimator.get_params()[prefix + p] for p in ("activation", "penalty"))
+        pairings = default_pairs(*own, multilabel=multilabel)
     return [
         Candidate(
             name,
@@ -87,6 +90,21 @@ def _check_search_space(estimator: Any) -> None:
                 "compare_pairings sets itself: leave them out of the grid, so that "
                 "every pair is searched over the other parameters alone."
             )
+
+
+def default_pairs(activation: Any, penalty: Any, *, multilabel: bool) -> list[Pair]:
+    """Return the pairs of `pairing_grid()` for an estimator that has these two.
+
+    An instance, as of `Ordinal` with its order, takes the place of its namesake.
+    """
+
+    def own_or(name: str, own: Any, registry: Mapping[str, Any]) -> Any:
+        return own if type(registry.get(name)) is type(own) else name
+
+    return [
+        (own_or(f, activation, ACTIVATIONS), own_or(rho, penalty, PENALTIES))
+        for f, rho in _flattened(pairing_grid(multilabel=multilabel))
+    ]
 
 
 def named_pairs(pairings: Iterable[Any]) -> dict[str, Pair]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from skce._inputs.validation import check_layer_sizes, is_integer
-from skce.inspection._candidates import Pair, named_pairs
-from skce.losses.pairings import Pairing, pair, pairing_grid
+from skce.inspection._candidates import Pair, default_pairs, named_pairs
+from skce.losses.pairings import Pairing, pair
 
 __all__ = ["Candidate", "Group", "check_alphas", "groups_of", "layer_sizes_of"]
 
@@ -113,7 +113,9 @@ def groups_of(estimator: Any, *, multilabel: bool) -> list[Group]:
     if pairings is None:
         pairs = [(estimator.activation, estimator.penalty)]
     elif isinstance(pairings, str) and pairings == "all":
-        pairs = list(named_pairs(pairing_grid(multilabel=multilabel)).values())
+        pairs = default_pairs(
+            estimator.activation, estimator.penalty, multilabel=multilabel
+        )
     elif isinstance(pairings, str):
         raise ValueError(
             f"pairings={pairings!r} must be None, 'all', or a list of pairs "
