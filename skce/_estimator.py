@@ -35,6 +35,7 @@ from skce._fitting.problem import MIN_GROWING_ROWS, Plan
 from skce._fitting.stages import Stage
 from skce._fitting.starts import first_start, new_starts, warn_of_validation_scale
 from skce._fitting.stopping import ValidationWatch, negative_loss, score_of
+from skce._inputs.labels import warn_of_order
 from skce._inputs.validation import check_layer_sizes
 from skce._network.executors import QUIET, with_workers
 from skce._network.kernels import Network
@@ -307,6 +308,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                     f"row possible, so that {type(loss).__name__} would learn nothing: "
                     "set it to 0."
                 )
+            warn_of_order(labels.classes, labels.order, [pairing.activation])
             fitted = pairing.for_frequencies(class_frequencies)
             fitted = fitted.for_classes(labels.classes, labels.order)
             check_shapes(fitted, labels.n_outputs)

@@ -1,6 +1,6 @@
 """Labels: from y to integer codes or targets, and back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,18 +10,20 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from skce._network.data import Encoding
+from skce._support.warn import warn
 
 __all__ = [
     "Labels",
     "as_labels",
     "check_kind",
-    "check_order",
     "class_labels",
     "encode",
     "encode_targets",
     "indicator_labels",
     "kind_of_labels",
+    "labels_with_order",
     "ordered_categories",
+    "warn_of_order",
 ]
 
 
@@ -232,16 +234,33 @@ def ordered_categories(y):
     return np.asarray(categories) if getattr(kind, "ordered", False) else None
 
 
-def check_order(y, activations):
-    """Raise a ValueError if an order of y that activations need would be lost."""
-    order = ordered_categories(y)
-    if order is None or np.array_equal(order, np.sort(order)):
+def labels_with_order(y):
+    """Return labels to be split by rows: ordered ones as a pandas object, which keeps
+    the order in every part, others as `as_labels` does.
+    """
+    labels = as_labels(y)
+    if ordered_categories(y) is None:
+        return labels
+    if hasattr(y, "iloc"):
+        return y
+    from pandas import Series  # y is of pandas
+
+    return Series(y)
+
+
+def warn_of_order(classes, order, activations):
+    """Warn if the alphabet decides in which order activations take the classes."""
+    texts = classes.dtype.kind in "OSUT" and len(classes) > 2
+    if not texts or order is not None:
         return
     if any(f.ordered and getattr(f, "order", None) is None for f in activations):
-        raise ValueError(
-            f"y is ordered, {order.tolist()}, which is not the order of its sorted "
-            "labels, and is lost in the folds or parts of this fit: give "
-            f"activation=Ordinal(order={order.tolist()})."
+        names = classes.tolist()
+        warn(
+            f"The classes are taken in the order of the alphabet, {names}, from the "
+            "lowest to the highest. If that is not theirs, give y as an ordered pandas "
+            "Categorical or as integers, or else activation=Ordinal(order=[...]); if "
+            f"it is, Ordinal(order={names}) says so.",
+            UserWarning,
         )
 
 
@@ -267,11 +286,11 @@ def encode(y, activation, order=None):
         classes, codes = _unique_in_parts(y)
     else:
         classes, codes = np.unique(y, return_inverse=True)
-    return replace(class_labels(classes, activation), order=order), codes
+    return class_labels(classes, activation, order), codes
 
 
-def class_labels(classes, activation):
-    """Return the Labels of sorted classes.
+def class_labels(classes, activation, order=None):
+    """Return the Labels of sorted classes; `order` is that of the categories of y.
 
     Raises
     ------
@@ -284,7 +303,7 @@ def class_labels(classes, activation):
             "least two classes."
         )
     one_unit = activation.elementwise and len(classes) == 2
-    return Labels(classes, 1 if one_unit else len(classes))
+    return Labels(classes, 1 if one_unit else len(classes), order=order)
 
 
 def _parts(y):
@@ -366,13 +385,13 @@ def encode_targets(targets, classes, activation):
             f"targets has the shape {np.shape(targets)}; it must be (n_samples, "
             "n_classes), rows of probabilities. For labels take fit."
         )
-    q = np.shape(targets)[1]
+    q, order = np.shape(targets)[1], ordered_categories(classes)
     classes = np.arange(q) if classes is None else np.asarray(classes)
     if classes.ndim != 1 or len(np.unique(classes)) != len(classes):
         raise ValueError(f"classes={classes.tolist()} must be distinct labels.")
     n_outputs = 1 if activation.elementwise and len(classes) == 2 else len(classes)
     codes = _code_targets(targets, classes, n_outputs, "targets")
-    return Labels(np.sort(classes), n_outputs, columns=classes), codes
+    return Labels(np.sort(classes), n_outputs, columns=classes, order=order), codes
 
 
 def _code_targets(targets, columns, n_outputs, name):

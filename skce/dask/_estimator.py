@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skce._estimator import BasePairedMLP
 from skce._fitting.callbacks import with_callbacks
 from skce._fitting.problem import Given, Problem
-from skce._inputs.labels import check_order, class_labels, indicator_labels
+from skce._inputs.labels import class_labels, indicator_labels, ordered_categories
 from skce._inputs.sampling import given_validation
 from skce._inputs.weights import class_factors
 from skce._network.standardization import Standardization
@@ -275,13 +275,13 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         pairing, network_for = self._architecture()
         X, y, weights = given.X, given.y, given.sample_weight
         partitions = Partitions(self, given.cluster, X, y, weights)
-        check_order(y, [pairing.activation])
         summary = partitions.summary
         if summary.n_columns:
             shape = (summary.n_rows, summary.n_columns)
             labels = indicator_labels(shape, summary.one_hot, pairing.activation)
         else:
-            labels = class_labels(summary.classes, pairing.activation)
+            order = ordered_categories(y)
+            labels = class_labels(summary.classes, pairing.activation, order)
         totals = np.atleast_2d(summary.class_totals)
         factors = class_factors(self.class_weight, labels, lambda: list(totals))
         of_targets = (

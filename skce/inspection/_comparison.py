@@ -16,7 +16,7 @@ from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from skce._inputs.labels import as_labels, kind_of_labels
+from skce._inputs.labels import kind_of_labels, labels_with_order
 from skce._support.fitted import innermost
 from skce._support.html import NUMBER, TEXT, html_page, html_table
 from skce._support.optional import optional
@@ -370,7 +370,7 @@ def compare_pairings(
     >>> bool(frame.loc["logistic x least_squares", "difference"] < 0)
     True
     """
-    X, y, groups = indexable(X, as_labels(y), groups)
+    X, y, groups = indexable(X, labels_with_order(y), groups)
     multilabel = kind_of_labels(y) == "multilabel-indicator"
     candidates = make_candidates(estimator, pairings, multilabel=multilabel)
     scoring = _checked_scoring(scoring, estimator, multilabel)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from skce._inputs.labels import as_labels, encode
+from skce._inputs.labels import as_labels, encode, ordered_categories
 from skce._inputs.validation import check_training_rows
 from skce._network.data import Data
 from skce._network.objective import Objective
@@ -111,9 +111,10 @@ def _objective_of_some_rows(
 ) -> Objective:
     """Return the objective that `fit` would minimise on a scaled sample of the rows."""
     # Validation records the features of X on the estimator: here on a copy
+    order = ordered_categories(y)
     X, y = check_training_rows(clone(estimator), X, as_labels(y))
     pairing, network_for = estimator._architecture()
-    labels, codes = encode(y, pairing.activation)
+    labels, codes = encode(y, pairing.activation, order)
     rows = rng.permutation(X.shape[0])[:MAX_ROWS]
     # Centring would fill a sparse X, which may be too wide for that
     scaler = StandardScaler(with_mean=not sparse.issparse(X))

@@ -20,7 +20,12 @@ from sklearn.utils.validation import column_or_1d
 
 from skce._estimator import BasePairedMLP, replaced_when_whole
 from skce._fitting.parameters import check_parameters
-from skce._inputs.labels import as_labels, check_kind, check_order
+from skce._inputs.labels import (
+    as_labels,
+    check_kind,
+    ordered_categories,
+    warn_of_order,
+)
 from skce._inputs.validation import check_training_rows, is_integer
 from skce._inputs.weights import check_weights
 from skce._network.executors import QUIET
@@ -348,18 +353,28 @@ class PairedMLPClassifierCV(BasePairedMLP):
             sample_weight = np.broadcast_to(weights, rows.shape[:1]).copy()
         split_params, score_params = self._routed(sample_weight, params)
         scoring = self._scoring(multilabel)
-        n_classes = len(np.unique(labels))
-        data = SearchData(rows, labels, sample_weight, scoring, score_params, n_classes)
-        search = self._search(data, X, y, split_params, multilabel)
+        groups = groups_of(self, multilabel=multilabel)
+        classes, order = np.unique(labels), ordered_categories(y)
+        if not multilabel:  # once, before the first fit
+            activations = [group.pairing.activation for group in groups]
+            warn_of_order(classes, order, activations)
+        data = SearchData(
+            rows,
+            labels,
+            sample_weight,
+            scoring,
+            score_params,
+            len(classes),
+            classes if order is None else order,
+        )
+        search = self._search(groups, data, X, split_params)
         refit = search.run(self._classifier_for(search) if self.refit else None)
         self._keep_results(search)
         if refit is not None:
             self._adopt(refit)
 
-    def _search(self, data, X, y, split_params, multilabel):
+    def _search(self, groups, data, X, split_params):
         """Return the Search, with all that can be checked before the first fit."""
-        groups = groups_of(self, multilabel=multilabel)
-        check_order(y, [group.pairing.activation for group in groups])
         alphas = check_alphas(self.alphas)
         seed = self.random_state
         if not is_integer(seed):  # the same for all fits

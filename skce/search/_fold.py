@@ -43,6 +43,8 @@ class SearchData:
     score_params : dict
         Parameters of the scorer, of all rows.
     n_classes : int
+    order : ndarray or None
+        The categories of an ordered y, or the classes in their order.
     """
 
     X: Any
@@ -51,13 +53,15 @@ class SearchData:
     scoring: Any
     score_params: dict[str, Any]
     n_classes: int
+    order: NDArray[Any] | None = None
 
-    def training(self, rows):
-        """Return the arguments of `fit` for some rows."""
-        weights = self.sample_weight
-        weights = None if weights is None else np.asarray(weights)[rows]
-        validation, start = (None, None, None), (None, None)
-        return Given(self.X[rows], self.y[rows], weights, validation, start, encode)
+    def training(self, rows=None):
+        """Return the arguments of `fit` for some rows; None: for all."""
+        arrays = self.X, self.y, self.sample_weight
+        if rows is not None:
+            arrays = [None if a is None else a[rows] for a in arrays]
+        validation, start = (None, None, None), (None, None, None)
+        return Given(*arrays, validation, start, partial(encode, order=self.order))
 
     def weights(self, rows):
         """Return the weights of the scores of some rows, or None."""

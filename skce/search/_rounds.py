@@ -66,7 +66,7 @@ class Refit:
 def _refit(classifier, data):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        classifier.fit(data.X, data.y, sample_weight=data.sample_weight)
+        classifier._fit(data.training(), checkpoint=None)
     return Refit(classifier, [(str(one.message), one.category) for one in caught])
 
 
