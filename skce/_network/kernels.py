@@ -106,6 +106,11 @@ class Network(Parametrisation):
         self.skip_weights(mask)[...] = weights[:, np.newaxis]
         return mask
 
+    @property
+    def n_free(self):
+        """Number of the parameters that are fitted."""
+        return self.n_parameters if self.free is None else int(self.free.sum())
+
     def __repr__(self):
         sizes = " - ".join(map(str, self.layer_sizes))
         sizes += " with a skip layer" if self.skip_layer else ""

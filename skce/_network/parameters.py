@@ -267,6 +267,8 @@ class Parametrisation:
             if layer > 0:
                 bias_f[:, :-1] = self._shift * scales[1]
         self.skip_weights(factors)[...] = 1
+        if self.free is not None:
+            factors, bias_factors = factors * self.free, bias_factors * self.free
         return factors, bias_factors, bias_places
 
     @cached_property

@@ -90,6 +90,7 @@ class Summary:
     skip_layer : bool
         Whether there are skip-layer connections beside the hidden layers.
     n_parameters : int
+        Without those that the activation fixes at 0, as "ordinal" does.
     alpha : float
     loss : float
         The objective, including the L2 term.
@@ -271,7 +272,7 @@ def summary(
         layer_sizes=network.layer_sizes,
         hidden_activation=network.hidden_activation.name,
         skip_layer=network.skip_layer,
-        n_parameters=network.n_parameters,
+        n_parameters=network.n_free,
         alpha=record["alpha"],
         loss=clf.loss_,
         solver=record["solver"],

@@ -56,14 +56,15 @@ def hessian_matrix(objective, theta, gauss_newton=False):
     Returns
     -------
     matrix : ndarray of shape (n_parameters, n_parameters), float64
-        In the order of `flat`. Symmetric.
+        In the order of `flat`. Symmetric; 0 in what the activation fixes.
     """
     network = objective.network
-    order = network.public_order
-    matrix = np.empty((network.n_parameters, network.n_parameters))
+    order, size = network.public_order, network.n_parameters
+    matrix = np.zeros((size, size))
+    fitted = np.ones(size) if network.free is None else network.free[order]
     # theta is linear in the parameters: a 1 in the place of each gives a column
-    for k, unit in enumerate(np.eye(network.n_parameters)):
-        v = network.pack_coefs(*unflat(network, unit))
+    for k in np.flatnonzero(fitted):
+        v = network.pack_coefs(*unflat(network, np.eye(1, size, k)[0]))
         product = objective.hessian_product(theta, v, gauss_newton)
         matrix[k] = network.slopes(product)[order]
     return (matrix + matrix.T) / 2
