@@ -24,6 +24,7 @@ from skce._network.blocks import shares
 from skce._network.executors import QUIET
 from skce._network.kernels import Workspace
 from skce._network.parameters import Layers
+from skce.losses.penalties import PENALTIES
 from skce.uncertainty._curvature import check_size
 
 __all__ = ["check_moderated", "moderate", "posterior_covariance"]
@@ -36,13 +37,17 @@ def check_moderated(network, alpha):
     """Raise a ValueError where probabilities cannot be moderated."""
     activation = network.pairing.activation
     if not network.pairing.is_likelihood or activation.moderated is None:
-        lacks = "penalty that is a log-likelihood"
-        if network.pairing.is_likelihood:
-            lacks = "method moderated of the activation"
+        lacks = "method moderated of the activation"
+        advice = "activation='softmax' with penalty='natural'"
+        if activation.moderated is not None:
+            lacks = "penalty that is a log-likelihood"
+            likelihoods = [
+                name for name, one in PENALTIES.items() if one.is_likelihood(activation)
+            ]
+            advice = f"penalty={likelihoods[0]!r}" if likelihoods else advice
         raise ValueError(
-            f"moderated=True needs a {lacks}, which "
-            f"{network.pairing} has not: take penalty='natural' with "
-            "activation='softmax' or 'logistic'."
+            f"moderated=True needs a {lacks}, which {network.pairing} has not: take "
+            f"{advice}."
         )
     if alpha == 0:
         raise ValueError(

@@ -130,7 +130,9 @@ def hessian(
     matrix : ndarray of shape (n_parameters, n_parameters), float64
         Hessian of the mean loss, in nats per row for logarithmic penalties. The order
         is coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on, with
-        skip_coef_.ravel() last.
+        skip_coef_.ravel() last. "ordinal" outputs fix at 0 the weights to all of them
+        but the second, and the first intercept, of the output layer (and of
+        skip_coef_): their rows and columns are 0.
 
     Raises
     ------
@@ -149,6 +151,16 @@ def hessian(
     (19, 19)
     >>> bool(np.linalg.eigvalsh(H).min() > -1e-6)  # the fit ended in a minimum
     True
+
+    Without the parameters that ordered classes fix at 0:
+
+    >>> clf.set_params(activation="ordinal", penalty="cross_entropy")
+    PairedMLPClassifier(activation='ordinal', alpha=1, hidden_layer_sizes=2,
+                        penalty='cross_entropy', random_state=0)
+    >>> H = hessian(clf.fit(X, y), X, y)
+    >>> free = H.any(axis=1)
+    >>> H.shape, H[np.ix_(free, free)].shape
+    ((19, 19), (14, 14))
     """
     estimator, X = unwrapped(estimator, X)
     refit = _Refit.of(estimator, X, y, sample_weight)
