@@ -149,9 +149,10 @@ class PairedMLPClassifier(BasePairedMLP):
     moderated : bool, default=False
         Whether `predict_proba` averages over the Laplace approximation of the posterior
         of the weights (MacKay 1992), so that it is less certain far from the training
-        data. Requires softmax or logistic outputs with their natural loss, alpha > 0
-        and at most 5000 parameters P; costs about n q P^2 extra operations in fit and
-        in prediction. Setting it to False turns it off in a fitted classifier.
+        data. Requires a loss that is a likelihood, such as the natural one of softmax
+        and logistic outputs, alpha > 0 and at most 5000 parameters P; costs about
+        n q P^2 extra operations in fit and in prediction. Setting it to False turns it
+        off in a fitted classifier.
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the growing sample and the validation rows.
     growing_sample : {"auto", True, False}, default="auto"
@@ -187,7 +188,7 @@ class PairedMLPClassifier(BasePairedMLP):
         Biases of each layer.
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Coefficients of the skip-layer connections: the logits are those of the layers
-        plus X @ skip_coef_. None without them.
+        plus X @ skip_coef_. None without them: skip_layer=False, or no hidden layer.
     thresholds_ : ndarray of shape (n_classes - 1,) or None
         For `activation="ordinal"`, the thresholds between the ordered classes, on the
         scale of the predictor without an intercept. Its coefficients are
@@ -326,7 +327,8 @@ class PairedMLPClassifier(BasePairedMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or 0/1 indicators (multilabel) for element-wise activations.
             The categories of an ordered pandas Categorical give the order of the
-            classes for "ordinal" outputs; `classes_` are sorted nonetheless.
+            classes for "ordinal" outputs, of which strings without an order are taken
+            in that of the alphabet, with a warning; `classes_` are sorted nonetheless.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. An integer weight k equals k copies of the row, and the
             order of the rows does not matter: bit-identically up to 2048 rows, up to
@@ -373,6 +375,7 @@ class PairedMLPClassifier(BasePairedMLP):
             weights so far; before the first iteration, and within a search or an
             ensemble, KeyboardInterrupt is raised.
         UserWarning
+            If the alphabet decides in which order "ordinal" outputs take the classes.
             If X_val has as many rows as X within a search, calibration or ensemble of
             scikit-learn, which slice every array that is as long as X.
 
@@ -434,7 +437,8 @@ class PairedMLPClassifier(BasePairedMLP):
             1 by rounding: by up to 1e-6, or 3e-4 in float32.
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
-            Labels of the columns, for `predict`; 0, ..., n_classes - 1 by default.
+            Labels of the columns, for `predict`; 0, ..., n_classes - 1 by default. Of
+            "ordinal" outputs their order is that of labels in `fit`.
         X_val, targets_val, sample_weight_val : default=None
             Rows for early stopping, like X and targets.
         coefs_init, intercepts_init, skip_coef_init, checkpoint : default=None

@@ -41,14 +41,21 @@ class Ordinal(Activation):
         (cloglog: proportional hazards) or the Cauchy distribution.
     order : array-like of shape (n_classes,), default=None
         The labels from the lowest class to the highest. None: the categories of y if
-        it is an ordered pandas Categorical, else the sorted labels. The columns of
-        predictions are those of the sorted labels, `classes_`, in any case.
+        it is an ordered pandas Categorical, else the sorted labels, with a warning if
+        they are strings. The columns of predictions are those of the sorted labels,
+        `classes_`, in any case.
 
     Notes
     -----
     Any penalty may be paired with it. Cross-entropy is the likelihood; without hidden
     units it is convex in eta and the thresholds for all links but cauchit (Pratt 1981).
     There is no natural loss. Two classes with the logit link are logistic regression.
+
+    Some meta-estimators of scikit-learn replace the labels by integers in the order of
+    the alphabet before they fit: VotingClassifier, StackingClassifier,
+    BaggingClassifier, CalibratedClassifierCV with ensemble=False, and
+    cross_val_predict of probabilities. There, an order of strings is lost: give
+    integers in the order of the classes as y, 0, 1, 2 and so on.
 
     References
     ----------
@@ -93,6 +100,10 @@ class Ordinal(Activation):
         self.link = link
         self.order = order
 
+    def __repr__(self) -> str:
+        order = None if self.order is None else np.asarray(self.order).tolist()
+        return f"{type(self).__name__}(link={self.link!r}, order={order!r})"
+
     def _registered_name(self) -> str:
         """The name in the registry for its link, else with the parameter."""
         name = super().name.partition("(")[0]
@@ -116,12 +127,23 @@ class Ordinal(Activation):
         labels, places = np.asarray(wanted).tolist(), {}
         for place, label in enumerate(classes.tolist()):
             if label not in labels:
-                raise ValueError(
-                    f"y has the label {label!r}, which is not in the order {labels}."
-                )
+                raise ValueError(self._why_not_in_order(label, labels))
             places[label] = place
         fitted._places = [places[label] for label in labels if label in places]
         return fitted
+
+    @staticmethod
+    def _why_not_in_order(label: object, order: list[object]) -> str:
+        """Return the error about a label, which a meta-estimator may have encoded."""
+        text = f"y has the label {label!r}, which is not in the order {order}"
+        if isinstance(label, int) and any(isinstance(one, str) for one in order):
+            text += (
+                ": a meta-estimator, such as VotingClassifier, or cross_val_predict of "
+                "probabilities, has replaced the labels by integers in the order of "
+                f"the alphabet. Give it 0 to {len(order) - 1} as y, in the order of "
+                "the classes, and no order"
+            )
+        return f"{text}."
 
     def value(self, z: Array) -> Array:
         """y_k = F(theta_k - eta) - F(theta_{k-1} - eta)."""
