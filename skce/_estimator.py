@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
-from skce._fitting.callbacks import CallbackSupportMixin, begin_fit
+from skce._fitting.callbacks import CallbackSupportMixin, begin_fit, with_callbacks
 from skce._fitting.checkpoint import resumable, stored_start
 from skce._fitting.fits import (
     BrokenFitError,
@@ -219,6 +219,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         """Make the Problem of what `fit` was given; set `n_features_in_`."""
         raise NotImplementedError
 
+    @with_callbacks
     def _fit(self, given, checkpoint):
         """Fit the estimator, once the fit is whole, and return the Fits."""
         check_parameters(self)

@@ -9,7 +9,6 @@ from typing import Any, Self
 from numpy.typing import ArrayLike
 
 from skce._estimator import BasePairedMLP
-from skce._fitting.callbacks import with_callbacks
 from skce._fitting.problem import Given, Problem
 from skce._inputs.duplicates import dense_if_small, merge_duplicates
 from skce._inputs.labels import (
@@ -304,7 +303,6 @@ class PairedMLPClassifier(BasePairedMLP):
     >>> few.set_callbacks(ProgressBar()).fit(X, y)  # doctest: +SKIP
     """
 
-    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -409,7 +407,6 @@ class PairedMLPClassifier(BasePairedMLP):
         self._fit(given, checkpoint)
         return self
 
-    @with_callbacks
     def fit_targets(
         self,
         X: Any,

@@ -76,6 +76,7 @@ def assert_same(fitted, X, model=None):
 @pytest.mark.parametrize("hidden_activation", HIDDEN_ACTIVATIONS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.filterwarnings("ignore:The classes are taken in the order of the alpha")
 def test_several_classes(activation, hidden_activation, skip, dtype):
     fitted = make_pipeline(
         StandardScaler(),

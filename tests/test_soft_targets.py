@@ -24,6 +24,7 @@ def assert_same(a, b):
 
 
 @pytest.mark.parametrize("names", NAMES, ids=" x ".join)
+@pytest.mark.filterwarnings("ignore:The classes are taken in the order of the alpha")
 def test_one_hot_targets_are_labels(names):
     one = classifier(*names).fit_targets(X, np.eye(3)[y], classes=["a", "b", "c"])
     other = classifier(*names).fit(X, np.array(["a", "b", "c"])[y])

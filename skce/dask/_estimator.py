@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skce._estimator import BasePairedMLP
-from skce._fitting.callbacks import with_callbacks
 from skce._fitting.problem import Given, Problem
 from skce._inputs.labels import class_labels, indicator_labels, ordered_categories
 from skce._inputs.sampling import given_validation
@@ -179,7 +178,6 @@ class DaskPairedMLPClassifier(BasePairedMLP):
                 setattr(local, name, value)
         return local
 
-    @with_callbacks
     def fit(
         self,
         X: Any,
