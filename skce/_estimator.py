@@ -286,16 +286,17 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     def _architecture(self):
         """Return the pairing, and a function that makes a Network.
 
-        Its arguments are the number of features, the Labels, and a function for the
-        weighted mean targets of the training rows. Unknown activations, undefined pairs
-        and invalid layer sizes raise here, before any row is read.
+        Its arguments are the number of features, the Labels, a function for the
+        weighted mean targets of the training rows, and `inputs_first`. Unknown
+        activations, undefined pairs and invalid layer sizes raise here, before any row
+        is read.
         """
         pairing = pair(self.activation, self.penalty)
         penalty = self.penalty
         hidden_activation = get_hidden_activation(self.hidden_activation)
         hidden_sizes = check_layer_sizes(self.hidden_layer_sizes)
 
-        def network_for(n_features, labels, class_frequencies):
+        def network_for(n_features, labels, class_frequencies, inputs_first=False):
             if labels.multilabel and not takes_multilabel(pairing.activation, penalty):
                 raise ValueError(
                     f"y is multilabel, but penalty={penalty!r} compares the classes of "
@@ -314,7 +315,9 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             fitted = fitted.for_classes(labels.classes, labels.order)
             check_shapes(fitted, labels.n_outputs)
             sizes = (n_features, *hidden_sizes, labels.n_outputs)
-            return Network(sizes, hidden_activation, fitted, self.skip_layer)
+            return Network(
+                sizes, hidden_activation, fitted, self.skip_layer, inputs_first
+            )
 
         return pairing, network_for
 

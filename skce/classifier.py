@@ -506,7 +506,7 @@ class PairedMLPClassifier(BasePairedMLP):
         if held_out is not None:
             held_out = replace(held_out, factors=factors)
         frequencies = partial(data.class_frequencies, labels.n_outputs)
-        network = network_for(X.shape[1], labels, frequencies)
+        network = network_for(X.shape[1], labels, frequencies, data.is_sparse)
         if self.moderated:
             check_moderated(network, self.alpha)
         encoding = labels.encoding(pairing.activation, self.label_smoothing)

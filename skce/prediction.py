@@ -379,7 +379,11 @@ class Predictions:
         sizes = (self.n_features_in_, *chain.from_iterable(hidden), n_outputs)
         if sizes != network.layer_sizes:
             network = Network(
-                sizes, network.hidden_activation, network.pairing, network.skip_layer
+                sizes,
+                network.hidden_activation,
+                network.pairing,
+                network.skip_layer,
+                network.inputs_first,
             )
         *wanted, wanted_skip = network.coef_shapes
         if shapes != wanted:

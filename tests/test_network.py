@@ -1,8 +1,10 @@
 """The objective of a whole network: gradient, Hessian product, blocks, sparse X."""
 
 import pickle
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from copy import deepcopy
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from threading import Barrier
@@ -15,7 +17,7 @@ from scipy import sparse
 from skce._inputs.duplicates import merge_duplicates
 from skce._network.blocks import row_slices
 from skce._network.data import Data, Encoding
-from skce._network.executors import serial
+from skce._network.executors import serial, share_out
 from skce._network.heads import ArrayOperations
 from skce._network.kernels import Network, Workspace
 from skce._network.objective import Objective
@@ -188,6 +190,74 @@ def test_sparse_equals_dense(container, skip):
     np.testing.assert_allclose(
         thin.hessian_product(theta, v), dense.hessian_product(theta, v), atol=1e-13
     )
+
+
+def random_csr(n, p, n_entries, rng):
+    places = rng.integers(0, n, n_entries), rng.integers(0, p, n_entries)
+    return sparse.csr_array((rng.normal(size=n_entries), places), shape=(n, p))
+
+
+def in_copies(function, items):
+    function, items = pickle.loads(pickle.dumps((function, items)))
+    return [function(item) for item in items]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("hidden", "skip"), LAYERS, ids=str)
+def test_sums_over_columns_equal_those_over_rows(hidden, skip, dtype):
+    rng = np.random.default_rng(8)
+    n, p = 64, 300
+    X = random_csr(n, p, 400, rng).astype(dtype)
+    assert 0 in np.diff(X.tocsc().indptr)  # columns without entries
+    labels, weights = rng.integers(0, 3, n), rng.uniform(0, 2, n)
+    sizes = (p, *hidden, 3), HIDDEN_ACTIVATIONS["logistic"], PAIRINGS[0], skip
+    options = {"weights": weights, "rows": 8}
+    dense = objective_of(Network(*sizes), X.toarray(), labels, **options)
+    network = Network(*sizes, inputs_first=True)
+    with ThreadPoolExecutor(3) as pool:
+        by_threads = partial(share_out, pool, 3)
+        serially, in_threads, elsewhere = (
+            objective_of(network, X, labels, run=run, **options)
+            for run in (serial, by_threads, in_copies)
+        )
+        of_dense, order = dense.network.public_order, network.public_order
+        theta, v = rng.normal(size=(2, network.n_parameters))
+        same = np.empty((2, network.n_parameters))
+        same[:, of_dense] = theta[order], v[order]
+        tolerance = 1e-5 if dtype == np.float32 else 1e-13
+        for kind, vectors in {"gradient": 1, "hessian": 2, "gauss_newton": 2}.items():
+            sums = serially.rows.sums(kind, [theta, v][:vectors])
+            expected = dense.rows.sums(kind, list(same[:vectors]))
+            assert sums[0] == pytest.approx(expected[0], rel=tolerance)
+            np.testing.assert_allclose(
+                sums[1:][order], expected[1:][of_dense], rtol=tolerance, atol=tolerance
+            )
+            for other in (in_threads, elsewhere):
+                np.testing.assert_array_equal(
+                    other.rows.sums(kind, [theta, v][:vectors]), sums
+                )
+    assert serially.rows._columns is not None
+    assert serially.mean_loss(theta) == pytest.approx(
+        dense.mean_loss(same[0]), rel=tolerance
+    )
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_an_evaluation_of_sparse_rows_takes_few_vectors(skip):
+    rng = np.random.default_rng(9)
+    p, h = 20_000, 20
+    X = random_csr(2000, p, 40_000, rng)
+    network = Network(
+        (p, h, 3), HIDDEN_ACTIVATIONS["tanh"], PAIRINGS[0], skip, inputs_first=True
+    )
+    F = objective_of(network, X, rng.integers(0, 3, 2000), rows=100)
+    theta = rng.normal(size=network.n_parameters)
+    F.value_and_gradient(theta)
+    tracemalloc.start()
+    F.value_and_gradient(theta)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * theta.nbytes  # one for each of 16 shares would be 16
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=label)

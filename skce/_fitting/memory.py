@@ -2,6 +2,7 @@
 
 from skce._fitting.solvers import SOLVERS
 from skce._network.blocks import MAX_SHARES, block_rows
+from skce._network.columns import pays
 from skce._support.memory import free_memory, gigabytes
 from skce._support.warn import warn
 
@@ -45,6 +46,9 @@ def check_memory(network, rows, solver):
     kept = SOLVERS[solver].n_bytes(n)
     n_block = min(rows.n_rows, block_rows(rows.n_rows, network))
     n_shares = min(-(-rows.n_rows // n_block), MAX_SHARES)
+    data = getattr(rows, "data", None)
+    if data is not None and pays(data.X, network, n_shares):
+        n_shares = 0  # they keep their deltas instead of gradients
     units = sum(network.layer_sizes[1:])
     needed = kept + 8 * n * (N_VECTORS + n_shares)
     n_arrays = N_HESSIAN_ARRAYS if SOLVERS[solver].uses_hessian else N_ARRAYS

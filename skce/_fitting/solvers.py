@@ -94,7 +94,8 @@ class Solver:
             return self.factor * monitor.evaluate(theta)[0]
 
         def gradient(theta):
-            return self.factor * monitor.evaluate(theta)[1]
+            slope = monitor.evaluate(theta)[1]
+            return slope if self.factor == 1 else self.factor * slope
 
         def hessian_product(theta, v):
             return self.factor * monitor.hessian_product(theta, v)

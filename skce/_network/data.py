@@ -84,6 +84,11 @@ class Data:
         return self.X.shape[0]
 
     @property
+    def is_sparse(self):
+        """Whether X is a CSR matrix."""
+        return not isinstance(self.X, np.ndarray)
+
+    @property
     def n_bytes(self):
         """Bytes of X."""
         return n_bytes(self.X)

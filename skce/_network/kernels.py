@@ -22,15 +22,16 @@ class Workspace:
     Attributes
     ----------
     gradient : Layers
-        In the dtype of the kernel.
+        In the dtype of the kernel; in the parameters of `part`, by default all.
     dtype : dtype
     """
 
-    def __init__(self, network, dtype):
+    def __init__(self, network, dtype, part=None):
         self.network = network
         self.dtype = np.dtype(dtype)
         self._buffers = {}
-        self.gradient = Layers(network, np.empty(network.n_parameters, dtype=dtype))
+        part = network if part is None else part
+        self.gradient = Layers(part, np.empty(part.n_parameters, dtype=dtype))
 
     def buffers(self, n):
         """Return the arrays for n rows; the blocks of a cut have two sizes."""
@@ -57,6 +58,9 @@ class Buffers:
     skipped : ndarray of shape (q, n)
         S X^T; with skip-layer connections only.
     ones : ndarray of shape (n,)
+    first_delta, skip_delta : ndarray of shape (h_1, n) and (q, n)
+        After a kernel, what it has for the gradients in [W_1 | b_1] and in S: those in
+        a_1 and, with skip-layer connections, in S X^T.
     """
 
     def __init__(self, network, n, dtype):
@@ -71,6 +75,7 @@ class Buffers:
         if network.skip_layer:
             self.skipped = np.empty_like(self.logits)
         self.ones = np.ones(n, dtype=dtype)
+        self.first_delta = self.skip_delta = None
 
 
 class Network(Parametrisation):
@@ -82,12 +87,19 @@ class Network(Parametrisation):
         Inputs, hidden units of each layer, outputs: (p, h_1, ..., q).
     hidden_activation : HiddenActivation
     pairing : Pairing
-    skip_layer : bool, default=False
+    skip_layer, inputs_first : bool, default=False
         See `Parametrisation`.
     """
 
-    def __init__(self, layer_sizes, hidden_activation, pairing, skip_layer=False):
-        super().__init__(layer_sizes, hidden_activation, skip_layer)
+    def __init__(
+        self,
+        layer_sizes,
+        hidden_activation,
+        pairing,
+        skip_layer=False,
+        inputs_first=False,
+    ):
+        super().__init__(layer_sizes, hidden_activation, skip_layer, inputs_first)
         self.pairing = pairing
         # looked up once, and not per block: they are guarded, see `valid_for`
         self._apply = self.core.apply
@@ -122,6 +134,7 @@ class Network(Parametrisation):
             "hidden_activation": self.hidden_activation,
             "pairing": self.pairing,
             "skip_layer": self.skip_layer,
+            "inputs_first": self.inputs_first,
         }
 
     def __setstate__(self, state):
@@ -169,7 +182,9 @@ class Network(Parametrisation):
         buffers : Buffers
             Of a workspace, for the block's number of rows.
         gradient : Layers
-            Is overwritten.
+            Is overwritten. In the parameters of the network, or in those of
+            `without_inputs`, where the caller makes the others of the deltas that
+            `buffers` keeps.
 
         Returns
         -------
@@ -182,7 +197,7 @@ class Network(Parametrisation):
         if block.weights is not None:
             delta *= block.weights
         if self.skip_layer:
-            _skip_gradient(delta, block, gradient)
+            _skip_gradient(delta, block, buffers, gradient)
         for layer in range(len(parameters.matrices) - 1, 0, -1):
             np.matmul(
                 delta, buffers.transposed[layer - 1], out=gradient.matrices[layer]
@@ -268,7 +283,7 @@ class Network(Parametrisation):
             delta = delta * block.weights
             R_delta = R_delta * block.weights
         if self.skip_layer:
-            _skip_gradient(R_delta, block, product)
+            _skip_gradient(R_delta, block, buffers, product)
 
         for layer in range(len(weights) - 1, -1, -1):
             # a user-defined function may have widened them
@@ -338,18 +353,22 @@ def _features(X, has_ones):
     return X[:, :-1] if has_ones else X
 
 
-def _skip_gradient(delta, block, gradient):
+def _skip_gradient(delta, block, buffers, gradient):
     """The gradient in S, from that in the logits."""
-    matmul(delta, _features(block.X, block.has_ones), gradient.skip)
+    buffers.skip_delta = delta
+    if gradient.skip.size:
+        matmul(delta, _features(block.X, block.has_ones), gradient.skip)
 
 
 def _first_gradient(delta, block, buffers, gradient):
     """The gradients in W_1 and b_1, from those in the first pre-activations."""
     A = gradient.matrices[0]
+    buffers.first_delta = delta
     if block.has_ones:
         np.matmul(delta, block.X, out=A)
         return
-    matmul(delta, block.X, gradient.weights[0])
+    if gradient.weights[0].size:
+        matmul(delta, block.X, gradient.weights[0])
     A[:, -1] = np.dot(delta, buffers.ones)
 
 
@@ -357,7 +376,8 @@ def matmul(a, b, out=None):
     """`a` @ `b`, C-ordered, for a dense `a` and a dense or sparse `b`."""
     if isinstance(b, np.ndarray):
         return np.matmul(a, b, out=out)
-    # scipy.sparse computes (b.T @ a.T).T, which is Fortran-ordered
+    # scipy.sparse computes (b.T @ a.T).T, which is Fortran-ordered, and copies an a
+    # that is not
     product = (b.T @ a.T).T
     if out is None:
         return np.ascontiguousarray(product)

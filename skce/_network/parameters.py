@@ -3,6 +3,8 @@
 Layer l has the weights W_l (n_out, n_in) and the biases b_l (n_out,). The flat vector
 theta holds the matrices [W_l | b_l] (n_out, n_in + 1), one after the other, and behind
 them, with skip-layer connections, the weights S (q, p) from the inputs to the outputs.
+With `inputs_first`, [W_1 | b_1] and S are stored transposed, input by input: what
+scipy.sparse multiplies without copies of them.
 
 Where the hidden activation is an affine function of a cheaper one, of its `core`
 (logistic: of tanh), the network runs the core, and theta holds the parameters of this
@@ -114,9 +116,13 @@ class Parametrisation:
     skip_layer : bool, default=False
         Whether inputs go straight to the outputs as well, beside the hidden layers.
         Without hidden layers it is of no effect: that is what the only layer does.
+    inputs_first : bool, default=False
+        Whether the weights of the inputs are stored for the products of a sparse X.
     """
 
-    def __init__(self, layer_sizes, hidden_activation, skip_layer=False):
+    def __init__(
+        self, layer_sizes, hidden_activation, skip_layer=False, inputs_first=False
+    ):
         self.layer_sizes = tuple(layer_sizes)
         self.hidden_activation = hidden_activation
         self.core = hidden_activation.core or hidden_activation
@@ -132,6 +138,7 @@ class Parametrisation:
         self.weight_shapes = [(o, i) for i, o in pairwise(self.layer_sizes)]
         self.skip_layer = bool(skip_layer) and len(self.weight_shapes) > 1
         self._n_skip = self.layer_sizes[0] if self.skip_layer else 0
+        self.inputs_first = bool(inputs_first)
         self.n_parameters = sum(o * (i + 1) for o, i in self.weight_shapes)
         self.n_parameters += self.n_outputs * self._n_skip
 
@@ -158,9 +165,18 @@ class Parametrisation:
         matrices, start = [], 0
         for n_out, n_in in self.weight_shapes:
             stop = start + n_out * (n_in + 1)
-            matrices.append(theta[start:stop].reshape(n_out, n_in + 1))
+            if start == 0:
+                matrices.append(self._of_inputs(theta[:stop], n_out, n_in + 1))
+            else:
+                matrices.append(theta[start:stop].reshape(n_out, n_in + 1))
             start = stop
         return matrices
+
+    def _of_inputs(self, part, n_out, n_in):
+        """View (n_out, n_in) of a part of theta that belongs to the inputs."""
+        if self.inputs_first:
+            return part.reshape(n_in, n_out).T
+        return part.reshape(n_out, n_in)
 
     def skip_weights(self, theta):
         """View of theta: S (q, p), or (q, 0) without skip-layer connections.
@@ -168,7 +184,8 @@ class Parametrisation:
         The same in the core network.
         """
         size = self.n_outputs * self._n_skip
-        return theta[len(theta) - size :].reshape(self.n_outputs, self._n_skip)
+        part = theta[len(theta) - size :]
+        return self._of_inputs(part, self.n_outputs, self._n_skip)
 
     def input_weights(self, theta):
         """Views of theta: W (n_out, p) of the inputs and the biases that go with it.
@@ -176,11 +193,20 @@ class Parametrisation:
         W_1 and b_1, and with skip-layer connections S and the biases of the outputs.
         """
         n_out, n_in = self.weight_shapes[0]
-        A = theta[: n_out * (n_in + 1)].reshape(n_out, n_in + 1)
+        A = self._of_inputs(theta[: n_out * (n_in + 1)], n_out, n_in + 1)
         pairs = [(A[:, :-1], A[:, -1])]
         if self.skip_layer:
             pairs.append((self.skip_weights(theta), self.unpack(theta)[-1][:, -1]))
         return pairs
+
+    @cached_property
+    def without_inputs(self):
+        """The `Parametrisation` of all but W_1 and S.
+
+        With `inputs_first`, their places in theta are neighbours.
+        """
+        sizes = (0, *self.layer_sizes[1:])
+        return Parametrisation(sizes, self.hidden_activation)
 
     @cached_property
     def _scales(self):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skce._network.blocks import block_rows, cut, shares
+from skce._network.columns import Columns, pays
 from skce._network.data import Data
 from skce._network.executors import QUIET, serial
 from skce._network.kernels import Workspace
@@ -154,6 +155,7 @@ class LocalRows:
         # with a mean of 1, in X's dtype; None where all are equal
         self.weights = _with_unit_mean(data.weights, data.X.dtype)
         self._shares = None
+        self._columns = None  # see `skce/_network/columns.py`
         self._lock = Lock()
         # pools of arrays, one for each call at a time, as starts may run in threads;
         # pop and append of a deque are atomic
@@ -225,6 +227,10 @@ class LocalRows:
             scratch = self._scratch.pop()
         except IndexError:
             scratch = self._new_scratch()
+        if self._columns is not None and kind != "loss":
+            result = self._sums_by_column(kind, vectors, scratch.shares)
+            self._scratch.append(scratch)
+            return result
         sum_of_share = scratch.sum_of_share[kind]
         for k, vector in enumerate(vectors):
             sum_of_share.vectors[k].flat[...] = vector  # in X's dtype
@@ -240,11 +246,30 @@ class LocalRows:
         self._scratch.append(scratch)
         return result
 
+    def _sums_by_column(self, kind, vectors, shares):
+        """The same, where the shares keep their deltas."""
+        network, dtype = self.network, self.dtype
+        vectors = [Layers(network, v.astype(dtype, copy=False)) for v in vectors]
+        sum_of_share = _SumOfShare(network, kind, vectors, self._workspaces)
+        totals, deltas = zip(*self.run(sum_of_share, shares), strict=True)
+        result = np.empty(1 + network.n_parameters)
+        gradient = Layers(network, result[1:])
+        out = [A.T for A in (gradient.weights[0], gradient.skip)]
+        deltas = [np.concatenate(of_shares) for of_shares in zip(*deltas, strict=True)]
+        self._columns.products(deltas, out[: len(deltas)], self.run)
+        total = sum(totals[1:], totals[0].copy())
+        result[0] = total[0]
+        start = network.layer_sizes[0] * network.layer_sizes[1]
+        result[1 + start : start + len(total)] = total[1:]
+        return result
+
     def _new_scratch(self):
         network = self.network
         with self._lock:  # the first call may be several, from threads
             if self._shares is None:
                 self._shares = self._new_shares()
+                if pays(self.data.X, network, len(self._shares)):
+                    self._columns = Columns(self.data.X)
         vectors = [
             Layers(network, np.empty(network.n_parameters, dtype=self.dtype))
             for _ in range(max(N_VECTORS.values()))
@@ -254,7 +279,8 @@ class LocalRows:
             kind: _SumOfShare(network, kind, vectors[:n], self._workspaces)
             for kind, n in N_VECTORS.items()
         }
-        with_totals = [_Share(network, blocks) for blocks in self._shares]
+        by_column = self._columns is not None
+        with_totals = [_Share(network, blocks, by_column) for blocks in self._shares]
         return _Scratch(sum_of_share, with_totals)
 
 
@@ -267,16 +293,27 @@ class _Scratch:
 
 
 class _Share:
-    """Blocks that are summed together, and the array that their sums are written to."""
+    """Blocks that are summed together, and the array that their sums are written to.
 
-    def __init__(self, network, blocks):
+    With `keeps_deltas`, those of `without_inputs`, and there are arrays for the deltas
+    of all rows, (n, h_1) and with skip-layer connections (n, q).
+    """
+
+    def __init__(self, network, blocks, keeps_deltas=False):
         self.network = network
         self.blocks = blocks
-        self.total = np.empty(1 + network.n_parameters)
-        self.layers = Layers(network, self.total[1:])
+        self.part = network.without_inputs if keeps_deltas else network
+        self.total = np.empty(1 + self.part.n_parameters)
+        self.layers = Layers(self.part, self.total[1:])
+        self.deltas = None
+        if keeps_deltas:
+            n, dtype = sum(block.n_rows for block in blocks), blocks[0].X.dtype
+            widths = [network.layer_sizes[1]]
+            widths += [network.n_outputs] if network.skip_layer else []
+            self.deltas = [np.empty((n, width), dtype=dtype) for width in widths]
 
     def __reduce__(self):  # another process writes to another array
-        return _Share, (self.network, self.blocks)
+        return _Share, (self.network, self.blocks, self.deltas is not None)
 
 
 @dataclass
@@ -292,11 +329,13 @@ class _SumOfShare:
         try:
             work = self.workspaces.pop()
         except IndexError:
-            work = Workspace(self.network, self.vectors[0].flat.dtype)
+            work = Workspace(self.network, self.vectors[0].flat.dtype, share.part)
         share.total[0] = sum_of_blocks(
-            self.kind, self.vectors, share.blocks, work, share.layers
+            self.kind, self.vectors, share.blocks, work, share.layers, share.deltas
         )
         self.workspaces.append(work)
+        if share.deltas is not None and self.kind != "loss":
+            return share.total, share.deltas
         return share.total[:1] if self.kind == "loss" else share.total
 
     def __reduce__(self):
@@ -309,7 +348,7 @@ def _unpickled(network, kind, flats):
     return _SumOfShare(network, kind, [Layers(network, flat) for flat in flats])
 
 
-def sum_of_blocks(kind, vectors, blocks, work, total):
+def sum_of_blocks(kind, vectors, blocks, work, total, deltas=None):
     """Sum of the losses over some blocks; the vectors are summed in `total`.
 
     Parameters
@@ -322,19 +361,36 @@ def sum_of_blocks(kind, vectors, blocks, work, total):
     work : Workspace
     total : Layers
         float64.
+    deltas : list of ndarray, optional
+        Arrays for those of all rows; see `_Share`.
     """
     kernel = getattr(work.network, KERNELS[kind])
     if kind == "loss":
         return sum(kernel(*vectors, b, work.buffers(b.n_rows)) for b in blocks)
     # the first block is written to the total itself, if that has the kernel's dtype
     first = total if work.dtype == np.float64 else work.gradient
-    loss = kernel(*vectors, blocks[0], work.buffers(blocks[0].n_rows), first)
+    buffers = work.buffers(blocks[0].n_rows)
+    loss = kernel(*vectors, blocks[0], buffers, first)
     if first is not total:
         total.flat[...] = first.flat
+    if deltas is not None:
+        _keep_deltas(buffers, deltas, 0)
+    n_rows = blocks[0].n_rows
     for block in blocks[1:]:
-        loss += kernel(*vectors, block, work.buffers(block.n_rows), work.gradient)
+        buffers = work.buffers(block.n_rows)
+        loss += kernel(*vectors, block, buffers, work.gradient)
         total.flat += work.gradient.flat
+        if deltas is not None:
+            _keep_deltas(buffers, deltas, n_rows)
+        n_rows += block.n_rows
     return loss
+
+
+def _keep_deltas(buffers, deltas, start):
+    """Copy the deltas of a block to the rows of `deltas` from `start` on."""
+    kept = buffers.first_delta, buffers.skip_delta
+    for of_rows, delta in zip(deltas, kept, strict=False):
+        of_rows[start : start + delta.shape[1]] = delta.T
 
 
 def _with_unit_mean(weights, dtype):

@@ -21,6 +21,9 @@ __all__ = ["Moments", "Standardization", "column_moments", "is_scaled", "no_mome
 # Rows of which float64 copies are made at a time
 ROWS_AT_A_TIME = 2**14
 
+# Features whose products with the biases are in the cache before they are subtracted
+FEATURES_AT_A_TIME = 2**10
+
 # Relative to its mean, a standard deviation that is rounding
 CONSTANT = 1e-10
 
@@ -209,7 +212,9 @@ class Standardization:
     def pull_back(self, gradient, network):
         """Turn a gradient in the parameters for X into the solver's, in place."""
         for G, g in network.input_weights(gradient):
-            G -= g[:, np.newaxis] * self.mean
+            for start in range(0, len(self.mean), FEATURES_AT_A_TIME):
+                part = slice(start, start + FEATURES_AT_A_TIME)
+                G[:, part] -= g[:, np.newaxis] * self.mean[part]
             G /= self.scale
 
     def l2_for_rows(self, factors, network):
