@@ -227,7 +227,7 @@ class LocalRows:
             scratch = self._scratch.pop()
         except IndexError:
             scratch = self._new_scratch()
-        if self._columns is not None and kind != "loss":
+        if self._columns is not None:
             result = self._sums_by_column(kind, vectors, scratch.shares)
             self._scratch.append(scratch)
             return result
@@ -251,6 +251,8 @@ class LocalRows:
         network, dtype = self.network, self.dtype
         vectors = [Layers(network, v.astype(dtype, copy=False)) for v in vectors]
         sum_of_share = _SumOfShare(network, kind, vectors, self._workspaces)
+        if kind == "loss":
+            return sum(self.run(sum_of_share, shares))
         totals, deltas = zip(*self.run(sum_of_share, shares), strict=True)
         result = np.empty(1 + network.n_parameters)
         gradient = Layers(network, result[1:])
@@ -270,6 +272,10 @@ class LocalRows:
                 self._shares = self._new_shares()
                 if pays(self.data.X, network, len(self._shares)):
                     self._columns = Columns(self.data.X)
+        by_column = self._columns is not None
+        with_totals = [_Share(network, blocks, by_column) for blocks in self._shares]
+        if by_column:  # the vectors are as large as X: they are not copied
+            return _Scratch({}, with_totals)
         vectors = [
             Layers(network, np.empty(network.n_parameters, dtype=self.dtype))
             for _ in range(max(N_VECTORS.values()))
@@ -279,8 +285,6 @@ class LocalRows:
             kind: _SumOfShare(network, kind, vectors[:n], self._workspaces)
             for kind, n in N_VECTORS.items()
         }
-        by_column = self._columns is not None
-        with_totals = [_Share(network, blocks, by_column) for blocks in self._shares]
         return _Scratch(sum_of_share, with_totals)
 
 
