@@ -202,7 +202,7 @@ class Monitor:
         solvers end at a third one, which is evaluated once more, beyond max_fun.
         """
         if same(theta, self.trial[0]):
-            if self.accepted is not self.trial:
+            if self.accepted[0] is not self.trial[0]:
                 self._accept(self.trial)
             self._n_directions = 0
         elif not same(theta, self.accepted[0]):
@@ -211,7 +211,7 @@ class Monitor:
             self._accept((theta.copy(), value, gradient))
 
     def _accept(self, point):
-        self.accepted = point
+        self.accepted = point[:2]
         self.gradient_norm = self.objective.network.largest_slope(point[2])
 
     @property
@@ -240,7 +240,7 @@ class Monitor:
     def record_iteration(self, theta):
         """Accept a point, add it to the history, and return the Iteration."""
         self.accept(theta)
-        theta, value, _ = self.accepted
+        theta, value = self.accepted
         evaluations = self.n_evaluations + self.n_hessian_products
         iteration = Iteration(
             self.n_iter + 1,
@@ -256,7 +256,7 @@ class Monitor:
 
     def solution(self, reason, status, message, advice):
         """Return the Solution at the accepted point."""
-        theta, value, _ = self.accepted
+        theta, value = self.accepted
         record = {
             "reason": reason,
             "status": status,

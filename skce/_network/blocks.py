@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from skce._network.data import MAX_EXACT_ROWS, Encoding
+from skce._network.data import MAX_EXACT_ROWS, Encoding, row_slice
 
 __all__ = ["MIN_WORK", "Block", "block_rows", "cut", "row_slices", "shares"]
 
@@ -105,7 +105,11 @@ def cut(data, encoding, max_rows=MAX_BLOCK_ROWS):
         X = np.column_stack([X, np.ones(len(X), dtype=X.dtype)])
     return [
         Block(
-            X[s], codes[s], None if weights is None else weights[s], encoding, has_ones
+            row_slice(X, s),
+            codes[s],
+            None if weights is None else weights[s],
+            encoding,
+            has_ones,
         )
         for s in row_slices(X.shape[0], max_rows)
     ]

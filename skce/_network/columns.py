@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from skce._network.blocks import MAX_SHARES
-from skce._network.data import n_bytes
+from skce._network.data import n_bytes, row_slice
 
 __all__ = ["Columns", "pays"]
 
@@ -41,7 +41,7 @@ class Columns:
         aims = n_entries[-1] * np.arange(1, MAX_SHARES) / MAX_SHARES
         ends = [0, *np.searchsorted(n_entries, aims), by_column.shape[0]]
         self._parts = [
-            (slice(start, stop), by_column[start:stop])
+            (slice(start, stop), row_slice(by_column, slice(start, stop)))
             for start, stop in pairwise(ends)
             if start < stop
         ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MAX_EXACT_ROWS", "Data", "Encoding", "n_bytes", "total"]
+__all__ = ["MAX_EXACT_ROWS", "Data", "Encoding", "n_bytes", "row_slice", "total"]
 
 # With at most this many rows, a fit does not depend on their order or repetition
 MAX_EXACT_ROWS = 2048
@@ -120,6 +120,19 @@ class Data:
             of_part = None if weights is None else weights[part]
             counts += np.bincount(codes[part], of_part, minlength=len(counts))
         return counts[-n_outputs:] / counts.sum()
+
+
+def row_slice(X, rows):
+    """Return a view of neighbouring rows of an array or a CSR matrix."""
+    if isinstance(X, np.ndarray):
+        return X[rows]
+    ends = X.indptr[rows.start : rows.stop + 1]
+    entries = slice(ends[0], ends[-1])
+    part = type(X)((len(ends) - 1, X.shape[1]), dtype=X.dtype)
+    # its constructor would scan them
+    part.data, part.indices = X.data[entries], X.indices[entries]
+    part.indptr = ends - ends[0]
+    return part
 
 
 def total(weights):
