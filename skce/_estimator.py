@@ -310,6 +310,11 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                     f"row possible, so that {type(loss).__name__} would learn nothing: "
                     "set it to 0."
                 )
+            if loss is not None and labels.n_outputs < loss.min_outputs:
+                raise ValueError(
+                    f"{pairing} has a single output for the two classes of y, and "
+                    f"{loss!r} compares several: take activation='softmax'."
+                )
             warn_of_order(labels.classes, labels.order, [pairing.activation])
             fitted = pairing.for_frequencies(class_frequencies)
             fitted = fitted.for_classes(labels.classes, labels.order)

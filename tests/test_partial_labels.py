@@ -9,7 +9,7 @@ from sklearn.preprocessing import scale
 
 from skce import PairedMLPClassifier, pairing_status
 from skce.losses.pairings import pair
-from skce.losses.penalties import PartialLabels
+from skce.losses.penalties import LogitAdjusted, PartialLabels
 
 X, y = load_iris(return_X_y=True)
 X = scale(X)
@@ -94,8 +94,20 @@ def test_rows_with_two_possible_classes_help_to_find_the_third():
 
 def test_which_activations_it_goes_with():
     assert pairing_status("softmax", PartialLabels()) == "workable"
-    assert pairing_status("logistic", PartialLabels()) == "degenerate"
+    assert pairing_status("logistic", PartialLabels()) == "workable"
     assert pairing_status("sparsemax", PartialLabels()) == "undefined"
+
+
+@pytest.mark.parametrize("penalty", [PartialLabels(), LogitAdjusted()])
+@pytest.mark.parametrize("activation", ["logistic", "probit", "softmax"])
+def test_several_outputs_need_not_sum_to_1_but_one_is_not_enough(activation, penalty):
+    clf = PairedMLPClassifier(activation, penalty, hidden_layer_sizes=5, random_state=0)
+    assert clf.fit(X, y).score(X, y) > 0.95
+    if activation == "softmax":
+        assert clf.fit(X, y == 1).score(X, y == 1) > 0.95
+        return
+    with pytest.raises(ValueError, match=r"a single output.*activation='softmax'"):
+        clf.fit(X, y == 1)
 
 
 def test_smoothed_labels_are_refused():

@@ -65,7 +65,7 @@ class LogitAdjusted(LogPenalty):
     """
 
     elementwise = False
-    needs_simplex = True  # a single output would be divided by itself
+    min_outputs = 2  # a single one would be divided by itself
     tau: float
     frequencies: ArrayLike | None
 

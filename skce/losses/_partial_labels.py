@@ -52,7 +52,7 @@ class PartialLabels(LogPenalty):
     """
 
     elementwise = False
-    needs_simplex = True  # a single output would be divided by itself
+    min_outputs = 2  # a single one would be divided by itself
     takes_smoothing = False
 
     def _possible(self, t: Array) -> Array:

@@ -57,6 +57,9 @@ class Penalty(Named):
         that of the sum in each output, and `curvature` takes the place of
         `second_derivative`; such a penalty compares the classes of a row, so that y
         must not be multilabel.
+    min_outputs : int
+        The fewest outputs of a row for which the loss depends on them: 2 where they
+        are divided by their sum.
     takes_smoothing : bool
         Whether `label_smoothing` leaves something to learn.
     unit : str
@@ -88,6 +91,7 @@ class Penalty(Named):
         "curvature",
     )
     elementwise: bool = True
+    min_outputs: int = 1
     takes_smoothing: bool = True
     unit: str = ""
 
