@@ -15,11 +15,11 @@ from skce.losses._graph import Graph, Tensor
 from skce.losses._numerics import log_expit
 from skce.losses._transforms import ByUnit
 
-__all__ = ["LINKS", "ComplementaryLogLogLink", "Link", "LogInterval", "ProbitLink"]
+__all__ = ["LINKS", "ByInterval", "ComplementaryLogLogLink", "Link", "ProbitLink"]
 
 
-class LogInterval(NamedTuple):
-    """log(F(a + d) - F(a)), and its derivatives in a and in g = log d.
+class ByInterval(NamedTuple):
+    """Functions of intervals (a, a + d), and their derivatives in a and g = log d.
 
     d is at least the smallest positive number, or g alone tells how small it is.
     """
@@ -63,7 +63,7 @@ class Link:
         """F(x)."""
         return graph("Exp", self.onnx_log_cdf(graph, x))
 
-    def log_interval(self, a: Array, g: Array, d: Array) -> LogInterval:
+    def log_interval(self, a: Array, g: Array, d: Array) -> ByInterval:
         """log(F(a + d) - F(a)) with d = exp(g)."""
         raise NotImplementedError
 
@@ -85,13 +85,13 @@ class LogitLink(Link):
         """log p - log q."""
         return log_p - log_q
 
-    def log_interval(self, a: Array, g: Array, d: Array) -> LogInterval:
+    def log_interval(self, a: Array, g: Array, d: Array) -> ByInterval:
         """log F(a + d) + log(1 - F(a)) + log(1 - exp(-d))."""
         upper, lower = self.log_cdf(a + d), self.log_survival(a)
         with np.errstate(over="ignore"):
             s = 1 / exprel(d)  # d / (exp(d) - 1)
         du, bend = d * upper.slope, d * upper.bend
-        return LogInterval(
+        return ByInterval(
             upper.value + lower.value + g + np.log(exprel(-d)),
             upper.slope + lower.slope,
             du + s,
@@ -144,13 +144,13 @@ class ProbitLink(Link):
         tail, square = P + graph("Log", t), x * x * 0.5
         return 1 - graph("Exp", tail - square), tail, square
 
-    def log_interval(self, a: Array, g: Array, d: Array) -> LogInterval:
+    def log_interval(self, a: Array, g: Array, d: Array) -> ByInterval:
         """By quadrature where the density hardly changes, else by the nearer tail."""
         b = a + d
         steep = 0.5 * d * np.abs(a + b)  # |log f(b) - log f(a)|
         wide = (steep > 2) | (d > 2)
         narrow = ~wide
-        result = LogInterval(*(np.empty_like(a) for _ in LogInterval._fields))
+        result = ByInterval(*(np.empty_like(a) for _ in ByInterval._fields))
         for which, function in ((wide, _wide_interval), (narrow, _narrow_interval)):
             if which.any():
                 parts = function(a[which], g[which], d[which])
@@ -174,7 +174,7 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 NODES, WEIGHTS = (1 + NODES)[:, np.newaxis] / 2, WEIGHTS[:, np.newaxis] / 2
 
 
-def _narrow_interval(a: Array, g: Array, d: Array) -> LogInterval:
+def _narrow_interval(a: Array, g: Array, d: Array) -> ByInterval:
     """g + log of the mean of the normal density over a + d t, t in [0, 1].
 
     Derivatives are means and covariances, under the density, of those of its
@@ -191,7 +191,7 @@ def _narrow_interval(a: Array, g: Array, d: Array) -> LogInterval:
     tg = ta * dt
     mean_a, mean_g = (density * ta).sum(axis=0), (density * tg).sum(axis=0)
     ta, tg = ta - mean_a, tg - mean_g
-    return LogInterval(
+    return ByInterval(
         g - 0.5 * middle * middle - 0.5 * math.log(2 * math.pi) + np.log(total),
         mean_a,
         1 + mean_g,
@@ -201,7 +201,7 @@ def _narrow_interval(a: Array, g: Array, d: Array) -> LogInterval:
     )
 
 
-def _wide_interval(a: Array, g: Array, d: Array) -> LogInterval:
+def _wide_interval(a: Array, g: Array, d: Array) -> ByInterval:
     """From f(a) and f(b) over F(b) - F(a), b = a + d, of the tail that is larger."""
     b = a + d
     above = a + b > 0  # the upper tail: the interval (-b, -a) in the lower one
@@ -220,7 +220,7 @@ def _wide_interval(a: Array, g: Array, d: Array) -> LogInterval:
     r_a, r_b = np.where(above, r_high, r_low), np.where(above, r_low, r_high)
     at_a = np.where(above, -at_high, at_low)
     at_b = np.where(above, -at_low, at_high)
-    return LogInterval(
+    return ByInterval(
         log_ndtr(high) + np.log1p(-share),
         r_b - r_a,
         d * r_b,
@@ -285,7 +285,7 @@ class ComplementaryLogLogLink(Link):
         direct = graph("Log", 1 - graph("Exp", -u))
         return graph("Where", graph("Less", u, 0.5), x + series, direct)
 
-    def log_interval(self, a: Array, g: Array, d: Array) -> LogInterval:
+    def log_interval(self, a: Array, g: Array, d: Array) -> ByInterval:
         """-exp(a) + log(1 - exp(-w)) with w = exp(a) (exp(d) - 1)."""
         u = _exponential(a)
         with np.errstate(over="ignore"):
@@ -293,7 +293,7 @@ class ComplementaryLogLogLink(Link):
             log_w = np.where(np.isfinite(log_w), log_w, a + d)
         s = 1 / exprel(-d)  # d log w / dg
         w = _log_of_rest(log_w)
-        return LogInterval(
+        return ByInterval(
             w.value - u.value,
             w.slope - u.slope,
             w.slope * s,
@@ -325,13 +325,13 @@ class LogLogLink(Link):
         """-log(-log p), from q where that is small."""
         return -ComplementaryLogLogLink().quantile(log_q, log_p)
 
-    def log_interval(self, a: Array, g: Array, d: Array) -> LogInterval:
+    def log_interval(self, a: Array, g: Array, d: Array) -> ByInterval:
         """-exp(-b) + log(1 - exp(-w)) with w = exp(-b) (exp(d) - 1), b = a + d."""
         u = _exponential(-a - d)
         with np.errstate(over="ignore"):
             s = 1 / exprel(d)  # d log w / dg
         w = _log_of_rest(g + np.log(exprel(-d)) - a)
-        return LogInterval(
+        return ByInterval(
             w.value - u.value,
             u.slope - w.slope,
             d * u.slope + w.slope * s,
@@ -371,7 +371,7 @@ class CauchitLink(Link):
         angle = graph("Atan", graph.cast(x, "float32"))
         return graph.cast(angle, graph.dtype.name) / math.pi + 0.5
 
-    def log_interval(self, a: Array, g: Array, d: Array) -> LogInterval:
+    def log_interval(self, a: Array, g: Array, d: Array) -> ByInterval:
         """log(atan2(d, 1 + a b) / pi), b = a + d, the angle between the two ends."""
         b = a + d
         A, B, w = 1 + a * a, 1 + b * b, 1 + a * b
@@ -382,7 +382,7 @@ class CauchitLink(Link):
         K = np.where(tiny, w * (1 + x * x / 3), d / angle)
         slope_a, slope_g = -K * (a + b) / (A * B), K / B
         by_b = 2 * b / B
-        return LogInterval(
+        return ByInterval(
             g - np.log(K * math.pi),
             slope_a,
             slope_g,

@@ -3,9 +3,10 @@
 Shapes as in `skce.losses.activations`: logits z, outputs y and targets t are (q, n).
 """
 
+from collections.abc import Iterable
 from copy import copy
 from functools import cache
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,8 +16,8 @@ from skce.losses._activation import Activation
 from skce.losses._base import Array, valid_for
 from skce.losses._binary_links import CERTAIN
 from skce.losses._graph import Graph, Tensor
-from skce.losses._links import LINKS, Link
-from skce.losses._transforms import Transform
+from skce.losses._links import LINKS, ByInterval, Link
+from skce.losses._transforms import ByUnit, Transform
 from skce.losses.intervals import Interval
 
 __all__ = ["Ordinal"]
@@ -175,7 +176,7 @@ class Ordinal(Activation):
         link, cuts = LINKS[self.link], _Cuts(z)
         inside, outside = _log_inside(link, cuts), _log_outside(link, cuts)
         parts = (a - b for a, b in zip(inside, outside, strict=True))
-        return _OfCuts(cuts, _ByClass(*parts), self._places)
+        return _OfCuts(cuts, ByInterval(*parts), self._places)
 
     @valid_for("value")
     def probabilities(self, z: Array) -> Array:
@@ -286,20 +287,6 @@ def _normal_points(q: int, n: int = 128) -> Array:
     return np.concatenate([points, -points])
 
 
-class _ByClass(NamedTuple):
-    """Functions of the lower end a of each class and the log g of its width, (q, n).
-
-    Of the first class, a is its upper end. The first and last have no width.
-    """
-
-    value: Array
-    a: Array
-    g: Array
-    aa: Array
-    ag: Array
-    gg: Array
-
-
 class _Cuts:
     """Positions of the thresholds less eta, and their change with the logits.
 
@@ -358,12 +345,14 @@ class _OfCuts(Transform):
     Parameters
     ----------
     cuts : _Cuts
-    parts : _ByClass
+    parts : ByInterval
     places : list of int or None
         The output of each class in ascending order; None if they are in it.
     """
 
-    def __init__(self, cuts: _Cuts, parts: _ByClass, places: list[int] | None) -> None:
+    def __init__(
+        self, cuts: _Cuts, parts: ByInterval, places: list[int] | None
+    ) -> None:
         self._cuts = cuts
         self._parts = parts
         self._places = places
@@ -402,20 +391,14 @@ class _OfCuts(Transform):
         return self._cuts.shift(dz), np.concatenate([end, widen, end])
 
 
-def _log_inside(link: Link, cuts: _Cuts) -> _ByClass:
+def _log_inside(link: Link, cuts: _Cuts) -> ByInterval:
     """log y_k."""
     first, last = cuts.position[:1], cuts.position[-1:]
     between = link.log_interval(cuts.position[1:-1], cuts.log_width, cuts.width)
-    below, above = link.log_cdf(first), link.log_survival(last)
-    none = np.zeros_like(first)
-    ends = [
-        (tail.value, tail.slope, none, tail.bend, none, none) for tail in (below, above)
-    ]
-    parts = zip(ends[0], between, ends[1], strict=True)
-    return _ByClass(*(np.concatenate(each) for each in parts))
+    return _with_ends(link.log_cdf(first), between, link.log_survival(last))
 
 
-def _log_outside(link: Link, cuts: _Cuts) -> _ByClass:
+def _log_outside(link: Link, cuts: _Cuts) -> ByInterval:
     """log(1 - y_k) = log(F(a) + 1 - F(b)): derivatives are means of those of both."""
     first, last = cuts.position[:1], cuts.position[-1:]
     a, d = cuts.position[1:-1], cuts.width
@@ -431,10 +414,15 @@ def _log_outside(link: Link, cuts: _Cuts) -> _ByClass:
         d * (q * high.bend - p * gap * (q * high.slope)),
         d * (q * (high.slope + d * high.bend) + p * d * high.slope * (q * high.slope)),
     )
-    above, below = link.log_survival(first), link.log_cdf(last)
-    none = np.zeros_like(first)
-    ends = [
-        (tail.value, tail.slope, none, tail.bend, none, none) for tail in (above, below)
-    ]
+    return _with_ends(link.log_survival(first), between, link.log_cdf(last))
+
+
+def _with_ends(first: ByUnit, between: Iterable[Array], last: ByUnit) -> ByInterval:
+    """Join functions of the first and last class, which have no width, to the others.
+
+    Of the first class, a is its upper end.
+    """
+    none = np.zeros_like(first.value)
+    ends = [(t.value, t.slope, none, t.bend, none, none) for t in (first, last)]
     parts = zip(ends[0], between, ends[1], strict=True)
-    return _ByClass(*(np.concatenate(each) for each in parts))
+    return ByInterval(*map(np.concatenate, parts))
