@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from problems import Exponential, best_penalty
+from problems import ORDINAL, Exponential, best_penalty, label
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -18,7 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skce import PairedMLPClassifier, PairedMLPClassifierCV
-from skce.losses.activations import ACTIVATIONS, Entmax, Logistic, Softmax
+from skce.losses.activations import (
+    ACTIVATIONS,
+    Entmax,
+    Logistic,
+    Softmax,
+    get_activation,
+)
 from skce.losses.hidden import HIDDEN_ACTIVATIONS, HiddenActivation, HiddenTanh
 from skce.onnx import register, to_onnx
 
@@ -55,18 +61,18 @@ def run(model, X):
     return session.run(None, inputs)
 
 
-def assert_same(fitted, X, model=None):
+def assert_same(fitted, X, model=None, atol=1e-5):
     """Assert that the graph's outputs are those of the fitted estimator."""
     model = to_onnx(fitted, X[:1]) if model is None else model
     label, probabilities = run(model, X)
     expected = fitted.predict_proba(X)
     assert probabilities.shape == expected.shape
-    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=atol)
     if label.ndim == 2:
-        clear = np.abs(expected - 0.5) > 1e-5
+        clear = np.abs(expected - 0.5) > atol
     else:
         first, second = np.sort(expected, axis=1)[:, :-3:-1].T
-        clear = first - second > 1e-5
+        clear = first - second > atol
     assert clear.mean() > 0.2  # all 30 units of cloglog are often on
     np.testing.assert_array_equal(label[clear], fitted.predict(X)[clear])
     return label, probabilities
@@ -135,12 +141,15 @@ def far_logits(q, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [2, 3, 30])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, *ORDINAL[1:]], ids=label)
 def test_large_logits(activation, n_classes, dtype):
     one_unit = n_classes == 2 and activation in ELEMENTWISE
     y = np.arange(60) % n_classes
     fitted = of_logits(activation, y, 1 if one_unit else n_classes, dtype)
-    assert_same(fitted, far_logits(fitted.n_outputs_, dtype))
+    # single precision leaves 5e-5 of a threshold of 800, of which F makes the half
+    summed = get_activation(activation).ordered and dtype == np.float32
+    atol = 2.5e-5 if summed else 1e-5
+    assert_same(fitted, far_logits(fitted.n_outputs_, dtype), atol=atol)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

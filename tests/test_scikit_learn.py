@@ -9,6 +9,7 @@ import pytest
 from problems import (
     BUILT_IN,
     DEGENERATE,
+    INSTANCES,
     NAMES,
     WITH_PARAMETERS,
     Huber,
@@ -80,6 +81,10 @@ OPTIONS = {"class_weight": "balanced", "early_stopping": True, "n_init": 2}
         for f in ACTIVATIONS
     ]
     + [
+        PairedMLPClassifier(f, best_penalty(f), hidden_layer_sizes=10)
+        for f in INSTANCES
+    ]
+    + [
         PairedMLPClassifier(penalty=penalty, hidden_layer_sizes=10)
         for penalty in (Focal(), GeneralizedCrossEntropy(q=0.3), LeastSquares())
     ]
@@ -102,11 +107,21 @@ def fitted(activation="softmax", penalty="natural", **parameters):
     return model.fit(StandardScaler().fit_transform(X), y)
 
 
-@pytest.mark.parametrize("names", [*NAMES, *WITH_PARAMETERS], ids=label)
+MEMBERS = [
+    {"activation": activation, "penalty": penalty}
+    for activation, penalty in [
+        *NAMES,
+        *WITH_PARAMETERS,
+        *((f, best_penalty(f)) for f in INSTANCES),
+    ]
+] + [{"hidden_activation": name} for name in HIDDEN_ACTIVATIONS]
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=label)
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.filterwarnings("ignore::skce.DegeneratePairingWarning")
-def test_pickle_joblib_and_clone(names, skip, tmp_path):
-    model = fitted(*names, skip_layer=skip)
+def test_pickle_joblib_and_clone(member, skip, tmp_path):
+    model = fitted(**member, skip_layer=skip)
     joblib.dump(model, tmp_path / "model.joblib")
     for copy in (
         pickle.loads(pickle.dumps(model)),
