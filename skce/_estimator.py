@@ -18,7 +18,8 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
 from skce._fitting.callbacks import CallbackSupportMixin, begin_fit, with_callbacks
-from skce._fitting.checkpoint import resumable, stored_start
+from skce._fitting.checkpoint import resumable, stored_starts
+from skce._fitting.committee import committee_of
 from skce._fitting.fits import (
     BrokenFitError,
     Fits,
@@ -33,12 +34,13 @@ from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.parameters import check_parameters
 from skce._fitting.problem import MIN_GROWING_ROWS, Plan
 from skce._fitting.stages import Stage
-from skce._fitting.starts import first_start, new_starts, warn_of_validation_scale
+from skce._fitting.starts import given_starts, new_starts, warn_of_validation_scale
 from skce._fitting.stopping import ValidationWatch, negative_loss, score_of
 from skce._inputs.labels import warn_of_order
 from skce._inputs.validation import check_layer_sizes
 from skce._network.executors import QUIET, with_workers
 from skce._network.kernels import Network
+from skce._network.logits import NOT_FINITE
 from skce._network.objective import Objective
 from skce._network.rows import LocalRows
 from skce._network.standardization import Standardization
@@ -58,7 +60,8 @@ from skce.losses.pairings import (
     why_degenerate,
 )
 from skce.losses.penalties import Penalty
-from skce.prediction import NOT_FINITE, Predictions
+from skce.prediction import Predictions
+from skce.uncertainty._curvature import flat
 from skce.uncertainty._laplace import posterior_covariance
 
 __all__ = ["BasePairedMLP", "replaced_when_whole"]
@@ -122,6 +125,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         standardize: bool = True,
         init: str = "glorot",
         n_init: int = 1,
+        average_starts: bool = False,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 10,
@@ -148,6 +152,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         self.standardize = standardize
         self.init = init
         self.n_init = n_init
+        self.average_starts = average_starts
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -172,7 +177,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         has_default = [p for p in parameters if p.default is not p.empty]
         defaults = {p.name: p.default for p in has_default}
         if "coefs_" in state:
-            defaults["skip_coef_"] = None
+            defaults |= {"skip_coef_": None, "member_parameters_": None}
         super().__setstate__(defaults | state)
 
     def __sklearn_tags__(self):
@@ -252,7 +257,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         if checkpoint is not None:  # the order of evaluations is that of the file
             plan = replace(plan, sequential_starts=True)
         problem = self._problem(given, plan.executor, random_state)
-        check_memory(problem.network, problem.rows, self.solver)
+        check_memory(problem.network, problem.rows, self.solver, self.n_init)
         pairing = problem.network.pairing
         if pairing.status == "degenerate":
             warn(why_degenerate(pairing), DegeneratePairingWarning)
@@ -261,10 +266,10 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         if given.validation[0] is not None:
             warn_of_validation_scale(problem)
         grow = self._grows(problem)
-        first = first_start(self, problem, given.start, random_state)
+        first = given_starts(self, problem, given.start, random_state)
         if checkpoint is not None and self.warm_start and given.start[0] is None:
             # the fit before may have been this one, which was interrupted
-            first = stored_start(checkpoint, problem.network, first)
+            first = stored_starts(checkpoint, problem.network, first)
         starts = new_starts(self, problem, first, grow, random_state)
         interrupt = Interrupt()
         task = begin_fit(context, event_data, partial(self._fitted_at, problem))
@@ -278,6 +283,12 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         if advice is not None and fits.interrupt.lost is None:
             warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
         vars(self).update(_fitted_parameters(problem, theta))
+        if self.average_starts:
+            committee = committee_of(fits, problem)
+            if committee.advice is not None and fits.interrupt.lost is None:
+                text = f"{pairing}: average_starts=True {committee.advice}."
+                warn(text, ConvergenceWarning)
+            self.member_parameters_ = _member_parameters(problem, committee.members)
         self._keep_record(fits, problem)
         if self.moderated:  # last, so that Ctrl-C loses nothing else
             self._moderate(problem, theta)
@@ -452,11 +463,22 @@ def _fitted_parameters(problem, theta):
         "n_layers_": len(network.layer_sizes),
         "n_outputs_": network.n_outputs,
         "out_activation_": network.pairing.activation.name,
+        "member_parameters_": None,
         "posterior_covariance_": None,
         "_labels": labels,
         "_network": network,
         "_standardization": problem.standardization,
     }
+
+
+def _member_parameters(problem, outcomes):
+    """Return `member_parameters_`, (n_members, n_parameters), of outcomes."""
+    rows = []
+    for outcome in outcomes:
+        fitted = _fitted_parameters(problem, outcome.solution.theta)
+        arrays = (fitted[name] for name in ("coefs_", "intercepts_", "skip_coef_"))
+        rows.append(flat(*arrays))
+    return np.array(rows)
 
 
 @contextmanager

@@ -7,176 +7,57 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skce._inputs.labels import Labels, as_labels
 from skce._inputs.validation import check_rows
-from skce._network.blocks import block_rows, row_slices, shares
 from skce._network.executors import QUIET, with_workers
 from skce._network.heads import ArrayOperations, head_of
-from skce._network.kernels import Network, matmul
+from skce._network.kernels import Network
+from skce._network.logits import (
+    argmax,
+    check_finite,
+    logarithms_of,
+    map_logits,
+    mean,
+    overflow,
+)
 from skce._network.parameters import are_floats, described, shapes_of
-from skce._network.rows import largest
 from skce._support.copies import shallow_copy
 from skce.losses.pairings import Pairing
+from skce.uncertainty._curvature import flat, unflat
 from skce.uncertainty._laplace import moderate
 
-__all__ = ["NOT_FINITE", "Predictions"]
+__all__ = ["Predictions"]
 
-NOT_FINITE = (
-    "X has NaN or infinite values, which scikit-learn does not look for while "
-    "assume_finite=True: impute them (SimpleImputer), or drop these rows."
+RESTORE_MEMBERS = (
+    "restore it, fit again, or set average_starts=False to predict by coefs_ alone"
 )
-
-
-def _map_logits(network, parameters, X, dtype, function, n_jobs):
-    """Apply a function to the logits of X.
-
-    Parameters
-    ----------
-    network : Network
-    parameters : tuple
-        coefs_, intercepts_ and skip_coef_. They are used as they are, without copies if
-        they have that dtype, which would take longer than the prediction of a row.
-    X : ndarray or CSR of shape (n, p)
-    dtype : dtype
-        In which the logits are computed.
-    function : callable
-        From logits (q, n) to (columns, n); treats each row by itself.
-    n_jobs : int or None
-
-    Returns
-    -------
-    result : ndarray of shape (n, columns)
-        Of that dtype, or intp for indices.
-
-    Raises
-    ------
-    ValueError
-        If a weight, a bias or a logit is not finite.
-    """
-    coefs, intercepts, skip_coef = parameters
-    weights = [W.T.astype(dtype, copy=False) for W in coefs]
-    biases = [b[:, np.newaxis].astype(dtype, copy=False) for b in intercepts]
-    if skip_coef is not None:
-        skip = skip_coef.T.astype(dtype, copy=False)
-    slices = row_slices(X.shape[0], block_rows(X.shape[0], network))
-    if not isinstance(X, np.ndarray):
-        _check_finite(*parameters)
-
-    def of_block(block, buffers):
-        y = block.T
-        for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
-            if layer > 0:
-                network.hidden_activation.apply(y)
-            y = matmul(W, y, buffers[layer])
-            y += b
-            # each row meets all weights: one that is not finite leaves nothing finite
-            if not np.isfinite(y[:, 0]).all():
-                _check_finite(*parameters)
-        if skip_coef is not None:
-            y += matmul(skip, block.T)
-        if not np.isfinite(y).all():
-            _check_finite(*parameters)
-            raise ValueError(_overflow(X))
-        result = function(y).T
-        # a user-defined function may widen it
-        return result if result.dtype == np.intp else result.astype(dtype, copy=False)
-
-    def of_share(share):
-        buffers = {}  # the blocks of a cut have two sizes
-        with np.errstate(**QUIET):
-            for rows in share:
-                block = X[rows].astype(dtype, copy=False)
-                n = block.shape[0]
-                if n not in buffers:
-                    sizes = network.layer_sizes[1:]
-                    buffers[n] = [np.empty((size, n), dtype=dtype) for size in sizes]
-                yield rows, of_block(block, buffers[n])
-
-    def all_rows(run):
-        if len(slices) == 1:
-            return np.ascontiguousarray(next(of_share(slices))[1])
-        like = function(np.zeros((network.n_outputs, 1), dtype=dtype))
-        kept = np.intp if like.dtype == np.intp else dtype
-        result = np.empty((X.shape[0], like.shape[0]), dtype=kept)
-
-        def keep(share):
-            for rows, part in of_share(share):
-                result[rows] = part
-
-        run(keep, shares(slices))
-        return result
-
-    return with_workers(X.shape[0] * network.n_parameters, n_jobs, all_rows)
-
-
-def _check_finite(coefs, intercepts, skip_coef):
-    """Raise a ValueError if a weight or a bias is not finite."""
-    arrays = *coefs, *intercepts, 0.0 if skip_coef is None else skip_coef
-    if not all(np.isfinite(values).all() for values in arrays):
-        raise ValueError(
-            "coefs_, intercepts_ or skip_coef_ has a value that is not finite: fit "
-            "again, or restore them."
-        )
-
-
-def _logarithms(labels, activation):
-    """Return the function from logits (q, n) to the logarithms of probabilities."""
-    head, f = head_of(labels), ArrayOperations(activation)
-
-    def logarithms(z):
-        log_p = head.log_probabilities(f, z)
-        if labels.multilabel:  # `predict_proba` is nowhere 0
-            return log_p
-        if log_p.min() > np.log(np.finfo(z.dtype).tiny):  # nor here
-            return log_p
-        return np.where(head.probabilities(f, z) == 0, -np.inf, log_p)
-
-    return logarithms
-
-
-def _log_probabilities(network, labels, theta, X):
-    """Compute what `predict_log_proba` does, for rows that need no validation.
-
-    Parameters
-    ----------
-    network : Network
-    labels : Labels
-    theta : ndarray of shape (n_parameters,)
-        Of the network on X itself.
-    X : ndarray or CSR of shape (n, p)
-        float64 or float32, the dtype of the logits.
-
-    Returns
-    -------
-    log_probabilities : ndarray of shape (n, n_classes) or (n, n_labels)
-    """
-    function = _logarithms(labels, network.pairing.activation)
-    weights, biases = network.weights_and_biases(theta)
-    skip = network.skip_weights(theta).T if network.skip_layer else None
-    parameters = [W.T for W in weights], biases, skip
-    return _map_logits(network, parameters, X, X.dtype, function, n_jobs=None)
-
-
-def _argmax(p):
-    """Index of the largest of each column, (1, n)."""
-    return p.argmax(axis=0)[np.newaxis]
-
-
-def _overflow(X):
-    if not np.isfinite(largest(X)):
-        return NOT_FINITE
-    return (
-        f"The network overflows: X reaches {largest(X):.3g} in absolute value "
-        f"(dtype {X.dtype}). Scale X in the same way as the training data."
-    )
 
 
 def _check_is_fitted(estimator):
     """Raise a NotFittedError; scikit-learn's check takes longer than a prediction."""
     if not hasattr(estimator, "_network"):
         check_is_fitted(estimator)
+
+
+def _averages(estimator):
+    """Return whether probabilities are averaged over several starts; maybe unfitted."""
+    found = getattr(estimator, "member_parameters_", ())
+    return bool(estimator.average_starts) and found is not None
+
+
+def _has_logits(estimator):
+    """Whether there is a decision_function, for `available_if`."""
+    if _averages(estimator):
+        raise AttributeError(
+            "decision_function is not available with average_starts=True, because "
+            "averaged probabilities are not the outputs of one network's logits: use "
+            "predict_proba or predict_log_proba, or set average_starts=False for the "
+            "logits of the best network."
+        )
+    return True
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -207,6 +88,8 @@ class Predictions:
     classes_: NDArray[Any]
     pairing_: Pairing
     posterior_covariance_: NDArray[np.float64] | None
+    member_parameters_: NDArray[Any] | None
+    average_starts: bool
     moderated: bool
     n_jobs: int | None
     coefs_: list[NDArray[Any]]
@@ -233,8 +116,7 @@ class Predictions:
         _check_is_fitted(self)
         if self._labels.multilabel:
             return (self.predict_proba(X) > 0.5).astype(int)
-        head, f = self._head
-        best = self._of_logits(X, lambda z: _argmax(head.probabilities(f, z)))
+        best = self._of_logits(X, lambda *z: argmax(self._probabilities(*z)))
         return self.classes_[best[:, 0]]
 
     @_of_one_fit
@@ -256,8 +138,7 @@ class Predictions:
         probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
         _check_is_fitted(self)
-        head, f = self._head
-        probabilities = self._of_logits(X, lambda z: head.probabilities(f, z))
+        probabilities = self._of_logits(X, self._probabilities)
         if self._labels.multilabel:
             # scikit-learn's contract of such an array: strictly between 0 and 1
             zero, one = np.array([0, 1], dtype=probabilities.dtype)
@@ -283,8 +164,9 @@ class Predictions:
         log_probabilities : ndarray, of the shape of `predict_proba`
         """
         _check_is_fitted(self)
-        return self._of_logits(X, _logarithms(self._labels, self.pairing_.activation))
+        return self._of_logits(X, logarithms_of(self._labels, self.pairing_.activation))
 
+    @available_if(_has_logits)
     @_of_one_fit
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute the logits z, or moderated ones with `moderated=True`.
@@ -348,12 +230,20 @@ class Predictions:
             for `classes_[1]`.
         """
         _check_is_fitted(self)
-        return self._of_logits(X, self.pairing_.activation.value, moderated=False)
+        value = self.pairing_.activation.value
+        return self._of_logits(
+            X, lambda *logits: mean([value(z) for z in logits]), moderated=False
+        )
 
     @property
     def _head(self):
         """How the outputs are read, and the operations that it reads them by."""
         return head_of(self._labels), ArrayOperations(self.pairing_.activation)
+
+    def _probabilities(self, *logits):
+        """Probabilities (columns, n), averaged over the logits (q, n) of each member."""
+        head, f = self._head
+        return mean([head.probabilities(f, z) for z in logits])
 
     @property
     def _checked_network(self):
@@ -408,6 +298,36 @@ class Predictions:
     def _parameters(self):
         return self.coefs_, self.intercepts_, self.skip_coef_
 
+    def _members(self, network):
+        """Parameters of the networks that are averaged, as views: one, or several.
+
+        Raises
+        ------
+        ValueError
+            If `member_parameters_` was changed, or `coefs_` was and it was not.
+        """
+        if not _averages(self):
+            return [self._parameters]
+        found, n = self.member_parameters_, network.n_parameters
+        is_matrix = isinstance(found, np.ndarray) and found.dtype.kind == "f"
+        if not is_matrix or found.ndim != 2 or found.shape[1] != n or len(found) == 0:
+            raise ValueError(
+                f"member_parameters_, of shape {np.shape(found)}, has no row of {n} "
+                f"floats for each network that is averaged: {RESTORE_MEMBERS}."
+            )
+        if not np.isfinite(found).all():
+            raise ValueError(
+                "member_parameters_ has a value that is not finite: "
+                f"{RESTORE_MEMBERS}."
+            )
+        if not np.array_equal(found[0], flat(*self._parameters)):
+            raise ValueError(
+                "coefs_, intercepts_ or skip_coef_ differs from "
+                "member_parameters_[0], the best of the averaged networks: "
+                f"{RESTORE_MEMBERS}."
+            )
+        return [unflat(network, row) for row in found]
+
     @property
     def _fitted_network(self):
         """The network and its parameters as a flat vector, float64.
@@ -418,7 +338,7 @@ class Predictions:
             If the fitted attributes do not go together, or are not finite.
         """
         network = self._checked_network
-        _check_finite(*self._parameters)
+        check_finite(*self._parameters)
         return network, network.pack_coefs(*self._parameters)
 
     def _of_logits(self, X, function, moderated=True):
@@ -429,7 +349,8 @@ class Predictions:
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         covariance = self.posterior_covariance_
         if not (moderated and self.moderated and covariance is not None):
-            return _map_logits(network, self._parameters, X, dtype, function, n_jobs)
+            members = self._members(network)
+            return map_logits(network, members, X, dtype, function, n_jobs)
         network, theta = self._fitted_network
         size = network.n_parameters
         z = np.array(np.nan)
@@ -441,7 +362,7 @@ class Predictions:
             )
         if not np.isfinite(z).all():
             if np.shape(covariance) == (size, size) and np.isfinite(covariance).all():
-                raise ValueError(_overflow(X))
+                raise ValueError(overflow(X))
             raise ValueError(
                 f"posterior_covariance_, of shape {np.shape(covariance)}, is not a "
                 f"finite matrix for the {size} parameters of this network (have units "

@@ -6,7 +6,7 @@ is appended to a file, and a later fit reads them there instead of computing the
 they end: it resumes bit-identically, with every solver, stage and start.
 
 The file begins with a line of JSON, which says which fit it belongs to: its parameters,
-and a digest of its rows and starts. A start that was given follows as float64, as the
+and a digest of its rows and starts. Starts that were given follow as float64, as the
 same call of a warm start would begin elsewhere. Then come the records: the digest of a
 question, the answer in float64, and the digest of both; nothing but numbers is ever
 read. The first record that is not whole ends the replay, and what follows is computed.
@@ -35,9 +35,9 @@ try:
 except ImportError:  # Windows: two fits must not be given one file
     flock = None  # type: ignore[assignment]
 
-__all__ = ["EvaluationLog", "resumable", "stored_start"]
+__all__ = ["EvaluationLog", "resumable", "stored_starts"]
 
-FORMAT = "skce checkpoint 2"
+FORMAT = "skce checkpoint 3"
 # Parameters that only end a fit sooner or later, where there is one stage and one start
 LIMITS = {"max_iter", "max_fun", "tol"}
 # Evaluations after the last iteration, in records
@@ -245,8 +245,7 @@ def resumable(path, estimator, problem, starts, interrupt):
     path = Path(path)
     header = _header(estimator, problem, starts)
     preamble = json.dumps(header).encode() + b"\n"
-    if starts[0].given:
-        preamble += starts[0].theta.tobytes()
+    preamble += b"".join(start.theta.tobytes() for start in starts if start.given)
     # made if it is missing, but not emptied: it may be in use
     with open(path, "r+b", buffering=0, opener=_open_or_make) as file:
         _lock(file, path)
@@ -261,35 +260,35 @@ def resumable(path, estimator, problem, starts, interrupt):
         yield replace(problem, wrap_objective=log.wrap)
 
 
-def stored_start(path, network, default):
+def stored_starts(path, network, default):
     """Return the parameters from which the fit in a checkpoint began.
 
     Parameters
     ----------
     path : path-like
     network : Network
-    default : ndarray of shape (n_parameters,) or None
-        Returned if there is no checkpoint, or one whose start is not whole.
+    default : list of ndarray of shape (n_parameters,)
+        Returned if there is no checkpoint, or one whose starts are not whole.
 
     Returns
     -------
-    theta : ndarray of shape (n_parameters,) or None
-        None for a random start.
+    thetas : list of ndarray of shape (n_parameters,)
+        Of the starts that were not random.
     """
     try:
         with open(path, "rb") as file:
             header = _read_header(file)
             if header is None:
                 return default
-            if header["start"] is None:
-                return None
-            content = file.read(8 * network.n_parameters)
-            if len(content) != 8 * network.n_parameters:
+            size = len(header["starts"]) * network.n_parameters
+            content = file.read(8 * size)
+            if len(content) != 8 * size:
                 return default
-            theta = np.frombuffer(content)
+            thetas = [*np.frombuffer(content).reshape(-1, network.n_parameters)]
     except OSError:
         return default
-    return theta if digest_of(theta) == header["start"] else default
+    whole = [digest_of(theta) for theta in thetas] == header["starts"]
+    return thetas if whole else default
 
 
 def _header(estimator, problem, starts):
@@ -318,7 +317,7 @@ def _header(estimator, problem, starts):
     return {
         "format": FORMAT,
         "parameters": {"layer_sizes": list(problem.network.layer_sizes), **parameters},
-        "start": digest_of(starts[0].theta) if starts[0].given else None,
+        "starts": [digest_of(start.theta) for start in starts if start.given],
         "rows": digest_of(rows, l2, *(start.theta for start in starts), *held_out),
     }
 
@@ -381,7 +380,7 @@ def _read_header(file):
         header = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    kinds = {"format": str, "parameters": dict, "start": str | None, "rows": str}
+    kinds = {"format": str, "parameters": dict, "starts": list, "rows": str}
     right = (
         newline
         and isinstance(header, dict)

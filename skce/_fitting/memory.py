@@ -22,7 +22,7 @@ MAX_DENSE_PARAMETERS = 1000
 MIN_ODD_CLASSES = 1000
 
 
-def check_memory(network, rows, solver):
+def check_memory(network, rows, solver, n_starts=1):
     """Raise an error for a fit that does not fit into memory; warn of a slow solver.
 
     Parameters
@@ -31,6 +31,8 @@ def check_memory(network, rows, solver):
     rows : Rows
     solver : str
         A name in `SOLVERS`.
+    n_starts : int
+        Of which the start and the solution are kept until the end.
 
     Raises
     ------
@@ -50,13 +52,15 @@ def check_memory(network, rows, solver):
     if data is not None and pays(data.X, network, n_shares):
         n_shares = 0  # they keep their deltas instead of gradients
     units = sum(network.layer_sizes[1:])
-    needed = kept + 8 * n * (N_VECTORS + n_shares)
+    needed = kept + 8 * n * (N_VECTORS + n_shares + 2 * (n_starts - 1))
     n_arrays = N_HESSIAN_ARRAYS if SOLVERS[solver].uses_hessian else N_ARRAYS
     needed += n_arrays * units * n_block * rows.dtype.itemsize
     if needed > MIN_BYTES and needed > (free := free_memory()):
         advice = "use fewer hidden units"
         if SOLVERS[solver].dense_hessian:
             advice += ", or solver='lbfgs'"
+        if 16 * n * n_starts > needed / 2:
+            advice = f"{advice}, or fewer starts than n_init={n_starts}"
         if network.n_outputs > max(MIN_ODD_CLASSES, rows.n_rows / 2):
             advice = (
                 f"y has {network.n_outputs} classes in {rows.n_rows} rows, as if it "

@@ -67,6 +67,7 @@ CONSTRAINTS = {
     "alpha": _number(0, Real),
     "tol": _number(0, Real),
     "n_init": COUNT,
+    "average_starts": FLAG,
     "n_iter_no_change": (
         lambda value: value == np.inf or COUNT[0](value),
         "must be an integer of at least 1, or inf",
@@ -116,3 +117,9 @@ def check_parameters(estimator):
         value = getattr(estimator, name)
         if not is_allowed(value):
             raise ValueError(f"{name}={value!r} {text}.")
+    if estimator.average_starts and estimator.moderated:
+        raise ValueError(
+            "average_starts=True and moderated=True cannot be combined: both average "
+            "over weights, the one over several minima, the other about one. Set one "
+            "of them to False."
+        )

@@ -12,7 +12,7 @@ from skce._support.warn import warn
 
 __all__ = [
     "ScaleWarning",
-    "first_start",
+    "given_starts",
     "new_starts",
     "resumed_parameters",
     "start_parameters",
@@ -98,8 +98,8 @@ def given_parameters(network, coefs, intercepts, skip_coef):
     return theta
 
 
-def first_start(estimator, problem, given, random_state):
-    """Return the theta to start from, or None for a random one.
+def given_starts(estimator, problem, given, random_state):
+    """Return the thetas to start from that are not random: none, one or several.
 
     Parameters
     ----------
@@ -107,19 +107,20 @@ def first_start(estimator, problem, given, random_state):
     problem : Problem
     given : tuple
         coefs_init, intercepts_init and skip_coef_init, or Nones. Without them and with
-        `warm_start`, it is where the previous fit ended.
+        `warm_start`, it is where the previous fit ended; with `average_starts`, of each
+        of its members, up to `n_init`.
     random_state : RandomState
         Draws the weights of hidden units that the previous fit did not have.
     """
     if any(part is not None for part in given):
-        return problem.for_solver(given_parameters(problem.network, *given))
+        return [problem.for_solver(given_parameters(problem.network, *given))]
     if estimator.warm_start and hasattr(estimator, "coefs_"):
         if problem.network.skip_layer and len(estimator.coefs_) == 1:
-            theta = _with_hidden_units(estimator, problem, random_state)
+            thetas = [_with_hidden_units(estimator, problem, random_state)]
         else:
-            theta = resumed_parameters(problem.network, problem.labels, estimator)
-        return problem.for_solver(theta)
-    return None
+            thetas = resumed_parameters(problem.network, problem.labels, estimator)
+        return [problem.for_solver(theta) for theta in thetas[: estimator.n_init]]
+    return []
 
 
 def _with_hidden_units(estimator, problem, random_state):
@@ -132,7 +133,7 @@ def _with_hidden_units(estimator, problem, random_state):
     network = problem.network
     sizes = network.layer_sizes[0], network.n_outputs
     linear = Network(sizes, network.hidden_activation, network.pairing)
-    found = resumed_parameters(linear, problem.labels, estimator)
+    found, *_ = resumed_parameters(linear, problem.labels, estimator)
     (W,), (b,) = linear.weights_and_biases(found)
     theta = start_parameters(network, init=estimator.init, random_state=random_state)
     weights, biases = network.weights_and_biases(problem.for_rows(theta))
@@ -148,15 +149,15 @@ def _layers(shapes, bias_shapes, skip_shape):
     return f"layers {tuple(sizes)} with biases {bias_shapes}{skip}"
 
 
-def new_starts(estimator, problem, first, grow, random_state):
+def new_starts(estimator, problem, given, grow, random_state):
     """Make the starts of a fit, `estimator.n_init` of them.
 
     Parameters
     ----------
     estimator : BasePairedMLP
     problem : Problem
-    first : ndarray of shape (n_parameters,) or None
-        Of `first_start`.
+    given : list of ndarray of shape (n_parameters,)
+        Of `given_starts`; they come first.
     grow : bool
         Whether the others begin on a growing sample.
     random_state : RandomState
@@ -166,8 +167,7 @@ def new_starts(estimator, problem, first, grow, random_state):
     starts : list of Start
     """
     network, n = problem.network, estimator.n_init
-    thetas = [] if first is None else [first]
-    n_given = len(thetas)
+    thetas, n_given = [*given], len(given)
     while len(thetas) < n:
         theta = start_parameters(
             network,
@@ -233,7 +233,9 @@ def _only_free(theta, network):
 
 
 def resumed_parameters(network, labels, estimator):
-    """Return the flat float64 theta of a fitted estimator, to continue from.
+    """Return the flat float64 thetas of a fitted estimator, to continue from.
+
+    One, or those of its members, where it is to average starts again.
 
     Raises
     ------
@@ -250,13 +252,14 @@ def resumed_parameters(network, labels, estimator):
     same_kind = estimator._labels.multilabel == labels.multilabel
     same_labels = same_kind and np.array_equal(estimator.classes_, labels.classes)
     if same_labels and shapes == wanted:
-        theta = network.pack_coefs(*parameters)
-        if not np.isfinite(theta).all():
+        members = estimator._members(network)
+        thetas = [network.pack_coefs(*parameters) for parameters in members]
+        if not np.isfinite(thetas).all():
             raise ValueError(
                 "warm_start=True, but coefs_, intercepts_ or skip_coef_ has a value "
                 "that is not finite: set warm_start=False to start afresh."
             )
-        return theta
+        return thetas
     noun = {False: "classes", True: "labels"}
     raise ValueError(
         "warm_start=True needs the features, classes and layers of the previous fit: "

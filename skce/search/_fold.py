@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from skce._estimator import _fitted_parameters
+from skce._estimator import _fitted_parameters, _member_parameters
+from skce._fitting.committee import committee_of
 from skce._fitting.fits import fit_from_starts
 from skce._fitting.memory import check_memory
 from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.problem import Given, Plan
 from skce._fitting.starts import new_starts
 from skce._inputs.labels import encode
-from skce.prediction import _log_probabilities
+from skce._network.logits import log_probabilities
 from skce.search._racing import HeldOutWatch, Rival, Visit, first_visit
 from skce.search._scoring import HeldOutRows
 
@@ -165,7 +166,12 @@ class _Run:
         state = check_random_state(self.template.random_state)
         executor = self.plan.executor
         self.problem = self.template._problem(given, executor, state)
-        check_memory(self.problem.network, self.problem.rows, self.template.solver)
+        check_memory(
+            self.problem.network,
+            self.problem.rows,
+            self.template.solver,
+            self.template.n_init,
+        )
         # of several starts, one that loses does not mean that the next will; and
         # moderated probabilities are known at the end alone
         one_start = self.template.n_init == 1 and not self.template.moderated
@@ -179,13 +185,17 @@ class _Run:
         watch = self.watch(problem, may_postpone)
         keep = partial(self.keep, number, began)
         try:
-            solution = self.minimised(problem, watch)
+            fits = self.minimised(problem, watch)
         except NonFiniteObjectiveError:
             keep(np.nan, trouble="overflow")
             return Visit(np.inf, beaten=True)
-        record, losses = solution.record, None
+        solution, losses = fits.best.solution, None
+        record = solution.record
         complete = record["reason"] != "stopped"  # no one else asks for a stop
         fitted = self.fitted(problem, solution.theta)
+        if fitted.average_starts:
+            members = committee_of(fits, problem).members
+            fitted.member_parameters_ = _member_parameters(problem, members)
         if fitted.moderated:
             fitted._moderate(problem, solution.theta)
         if self.held_out.by_rows:
@@ -209,7 +219,7 @@ class _Run:
         def losses_at(theta):
             # without the validation of rows and weights that a prediction begins with
             theta = problem.for_rows(theta)
-            log_p = _log_probabilities(network, labels, theta, held_out.X)
+            log_p = log_probabilities(network, labels, theta, held_out.X)
             return held_out.losses_from(log_p, labels.classes)
 
         return HeldOutWatch(losses_at, held_out.weights, self.rival)
@@ -219,11 +229,11 @@ class _Run:
         template = self.template
         state = check_random_state(template.random_state)
         grow = template._grows(problem)
-        starts = new_starts(template, problem, None, grow, state)
+        starts = new_starts(template, problem, [], grow, state)
         fits = fit_from_starts(problem, starts, replace(self.plan, listener=watch))
         if fits.interrupt.is_set():  # Ctrl-C ends the search, not a fit of it
             raise KeyboardInterrupt
-        return fits.best.solution
+        return fits
 
     def keep(self, number, began, score, **facts):
         """Keep a Trial, instead of one that was postponed."""
