@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from skce._fitting.callbacks import CallbackSupportMixin, begin_fit, with_callbacks
 from skce._fitting.checkpoint import resumable, stored_starts
@@ -67,6 +68,22 @@ from skce.uncertainty._laplace import posterior_covariance
 __all__ = ["BasePairedMLP", "replaced_when_whole"]
 
 
+PARAMETERS = "coefs_", "intercepts_", "skip_coef_"
+
+# Attributes that `_keep_record` sets
+RECORD = (
+    "loss_",
+    "history_",
+    "loss_curve_",
+    "n_iter_",
+    "solver_result_",
+    "stages_",
+    "init_losses_",
+    "validation_scores_",
+    "best_validation_score_",
+    "best_loss_",
+)
+
 # Of larger values a standardisation is lost to overflow or rounding
 MAX_STANDARDIZABLE = 1e12
 
@@ -100,6 +117,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     # Parameters that a resumed fit may change. (A scorer is compared by its scores: if
     # they differ, so do the evaluations, which is an error.)
     _ignored_by_checkpoint: tuple[str, ...] = (
+        "average_starts",
         "moderated",
         "n_jobs",
         "scoring",
@@ -219,6 +237,27 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                     "pass an instance, such as penalty=GeneralizedCrossEntropy(q=0.7)."
                 )
         return super().set_params(**params)
+
+    @property
+    def members_(self) -> list[Self]:
+        """The networks whose probabilities are averaged, as fitted classifiers.
+
+        With `average_starts`, the best one first; otherwise a single one. Their
+        parameters are views of `member_parameters_`. They have no record of the fit,
+        such as `loss_`.
+        """
+        check_is_fitted(self)
+        members = []
+        for parameters in self._members(self._checked_network):
+            member = shallow_copy(self)
+            for name in RECORD:
+                vars(member).pop(name, None)
+            vars(member).update(zip(PARAMETERS, parameters, strict=True))
+            biases = member.intercepts_[-1]
+            member.thresholds_ = self.pairing_.activation.thresholds(biases)
+            member.member_parameters_ = None
+            members.append(member.set_params(n_init=1, average_starts=False))
+        return members
 
     def _problem(self, given, executor, random_state):
         """Make the Problem of what `fit` was given; set `n_features_in_`."""
@@ -472,13 +511,13 @@ def _fitted_parameters(problem, theta):
 
 
 def _member_parameters(problem, outcomes):
-    """Return `member_parameters_`, (n_members, n_parameters), of outcomes."""
-    rows = []
-    for outcome in outcomes:
+    """Return `member_parameters_` of outcomes."""
+    shape = len(outcomes), problem.network.n_parameters
+    parameters = np.empty(shape, dtype=problem.rows.dtype)
+    for row, outcome in zip(parameters, outcomes, strict=True):
         fitted = _fitted_parameters(problem, outcome.solution.theta)
-        arrays = (fitted[name] for name in ("coefs_", "intercepts_", "skip_coef_"))
-        rows.append(flat(*arrays))
-    return np.array(rows)
+        row[:] = flat(*(fitted[name] for name in PARAMETERS))
+    return parameters
 
 
 @contextmanager

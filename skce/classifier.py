@@ -129,6 +129,15 @@ class PairedMLPClassifier(BasePairedMLP):
         Number of random starts. The fit with the lowest objective is kept or, with
         early stopping, the one with the best validation score. `init_losses_` has all
         final objectives. The starts share the threads of `n_jobs` if that pays.
+    average_starts : bool, default=False
+        Whether `predict_proba` averages the probabilities of all `n_init` fits instead
+        of using the best one alone (a deep ensemble; avNNet in R's caret).
+        Starts that overflow or get stuck (that lower the objective, from that of the
+        class frequencies, by less than half of what the best one does) are left out
+        with a warning. `coefs_`, the record of the fit, and standard errors are those
+        of the best one; `members_` has all of them. There is no `decision_function`,
+        and `moderated` must be False. Setting it to False predicts by the best one
+        alone.
     early_stopping : bool, default=False
         Whether to stop once the score of the validation rows has not improved for
         `n_iter_no_change` iterations, and to return to the best weights. The validation
@@ -167,7 +176,8 @@ class PairedMLPClassifier(BasePairedMLP):
         have been one without hidden layers, to which the hidden units are added. The
         solver does not keep
         what it has learned about the curvature: to monitor a fit, use callbacks instead
-        of many short fits.
+        of many short fits. With `average_starts` each member continues; hidden units
+        are added to the best one alone.
     n_jobs : int or None, default=None
         Threads over blocks of rows, in fit and predict. None: as many as BLAS may use
         (OMP_NUM_THREADS, threadpoolctl and joblib's limits are respected); -1: all
@@ -231,6 +241,13 @@ class PairedMLPClassifier(BasePairedMLP):
         Validation score of the weights that were kept.
     best_loss_ : float or None
         The lowest objective of the last stage; None with early stopping.
+    member_parameters_ : ndarray of shape (n_members, n_parameters) or None
+        With `average_starts`, the parameters of each network that is averaged, with the
+        dtype of X: coefs_[0].ravel(), intercepts_[0], coefs_[1].ravel(), and so on,
+        with skip_coef_.ravel() last. The best one, that of `coefs_`, comes first.
+    members_ : list of PairedMLPClassifier
+        Fitted classifiers with these parameters, without a record of the fit; without
+        `average_starts` a single one.
     posterior_covariance_ : ndarray of shape (n_parameters, n_parameters) or None
         With `moderated`, the covariance of coefs_[0].ravel(), intercepts_[0],
         coefs_[1].ravel(), and so on, with skip_coef_.ravel() last.
@@ -262,6 +279,7 @@ class PairedMLPClassifier(BasePairedMLP):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn.datasets import load_iris
     >>> from skce import PairedMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
@@ -279,6 +297,15 @@ class PairedMLPClassifier(BasePairedMLP):
     ... ).fit(X, y)
     >>> clf.init_losses_.round(1)
     array([0.1, 0.1, 0.1])
+
+    The average of ten starts, and by how much their probabilities differ:
+
+    >>> clf = PairedMLPClassifier(n_init=10, average_starts=True, **params).fit(X, y)
+    >>> p = [member.predict_proba(X) for member in clf.members_]
+    >>> np.allclose(np.mean(p, axis=0), clf.predict_proba(X))
+    True
+    >>> np.std(p, axis=0).shape
+    (150, 3)
 
     Continue from the previous fit, with different targets:
 

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skce._network.heads import head_of
+from skce._network.logits import mean
 from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
 from skce.losses._graph import (
@@ -72,7 +73,7 @@ def to_onnx(
         If skl2onnx is not installed.
     NotImplementedError
         If a user-defined activation does not define its operators, or the classifier
-        is `moderated`.
+        is `moderated`, or if "raw_scores" are asked for with `average_starts`.
     RuntimeError, NameError
         Raised by skl2onnx if it cannot convert another step or an option is unknown.
         RuntimeError also if onnxruntime is installed and cannot run the graph, because
@@ -267,6 +268,13 @@ def _convert(scope, operator, container):
         raise NotImplementedError(
             "Moderated probabilities cannot be exported to ONNX: set moderated=False."
         )
+    raw = scope.get_options(classifier, {"raw_scores": False})["raw_scores"]
+    if raw and not hasattr(classifier, "decision_function"):
+        raise NotImplementedError(
+            "raw_scores are not available with average_starts=True, as averaged "
+            "probabilities are not the outputs of one network's logits: leave the "
+            "option out, or set average_starts=False to export the best network."
+        )
     label, probabilities = operator.outputs
     network, _ = classifier._fitted_network  # raises where it was tampered with
 
@@ -286,11 +294,13 @@ def _convert(scope, operator, container):
         for x in inputs
     ]
     X = graph("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
-    z = _logits(graph, classifier, X)
+    f = network.hidden_activation
+    members = classifier._members(network)
+    logits = [_logits(graph, f, parameters, X) for parameters in members]
     operations = _GraphOperations(graph, classifier.pairing_.activation)
-    P = head_of(classifier._labels).probabilities(operations, z)
-    raw = scope.get_options(classifier, {"raw_scores": False})["raw_scores"]
-    result = _decision(graph, classifier, operations, z) if raw else P
+    head = head_of(classifier._labels)
+    P = mean([head.probabilities(operations, z) for z in logits])
+    result = _decision(graph, classifier, operations, *logits) if raw else P
     wanted = types.guess_proto_type(probabilities.type)
     cast(result, computed, wanted, output=probabilities.full_name)
     if classifier._labels.multilabel:
@@ -301,13 +311,13 @@ def _convert(scope, operator, container):
         graph("Gather", _labels(scope, classifier), best, output=label.full_name)
 
 
-def _logits(graph, classifier, y):
-    """Add the layers: the logits (n, q) of the input y (n, p)."""
-    X, skip_coef = y, classifier.skip_coef_
-    *hidden, last = zip(classifier.coefs_, classifier.intercepts_, strict=True)
+def _logits(graph, hidden_activation, parameters, X):
+    """Add the layers of one network: the logits (n, q) of the input X (n, p)."""
+    coefs, intercepts, skip_coef = parameters
+    y, (*hidden, last) = X, zip(coefs, intercepts, strict=True)
     for W, b in hidden:
         a = graph("Gemm", y, W, b)
-        y = classifier._network.hidden_activation.onnx_value(graph, a)
+        y = hidden_activation.onnx_value(graph, a)
     z = graph("Gemm", y, *last)
     return z if skip_coef is None else graph("Gemm", X, skip_coef, z)
 

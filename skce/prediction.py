@@ -29,7 +29,7 @@ from skce.losses.pairings import Pairing
 from skce.uncertainty._curvature import flat, unflat
 from skce.uncertainty._laplace import moderate
 
-__all__ = ["Predictions"]
+__all__ = ["Predictions", "averages_starts", "has_logits"]
 
 RESTORE_MEMBERS = (
     "restore it, fit again, or set average_starts=False to predict by coefs_ alone"
@@ -42,15 +42,15 @@ def _check_is_fitted(estimator):
         check_is_fitted(estimator)
 
 
-def _averages(estimator):
+def averages_starts(estimator):
     """Return whether probabilities are averaged over several starts; maybe unfitted."""
     found = getattr(estimator, "member_parameters_", ())
     return bool(estimator.average_starts) and found is not None
 
 
-def _has_logits(estimator):
+def has_logits(estimator):
     """Whether there is a decision_function, for `available_if`."""
-    if _averages(estimator):
+    if averages_starts(estimator):
         raise AttributeError(
             "decision_function is not available with average_starts=True, because "
             "averaged probabilities are not the outputs of one network's logits: use "
@@ -126,6 +126,7 @@ class Predictions:
         Outputs that sum to 1, such as those of softmax, are used as they are; logistic
         outputs are divided by their sum; identity outputs are projected onto the
         simplex. After a multilabel fit, returns the probability of each label. With
+        `average_starts`, it is the mean of the members' probabilities. With
         `moderated`, the probabilities are averaged over the Laplace approximation of
         the posterior of the weights.
 
@@ -166,7 +167,7 @@ class Predictions:
         _check_is_fitted(self)
         return self._of_logits(X, logarithms_of(self._labels, self.pairing_.activation))
 
-    @available_if(_has_logits)
+    @available_if(has_logits)
     @_of_one_fit
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute the logits z, or moderated ones with `moderated=True`.
@@ -176,7 +177,8 @@ class Predictions:
         logistic and probit, 1/2 for identity), or the difference of the two logits if
         the outputs sum to 1. After a multilabel fit, it has the same of each label.
         The logits of "ordinal" outputs do not stand for classes: it has the logarithms
-        of the probabilities in their place.
+        of the probabilities in their place. With `average_starts` the method is
+        missing, because averaged probabilities are not the outputs of any logits.
 
         Parameters
         ----------
@@ -217,7 +219,8 @@ class Predictions:
     def predict_outputs(self, X: Any) -> NDArray[Any]:
         """Compute the outputs y = f(z), before they are turned into probabilities.
 
-        Rows of logistic and identity outputs need not sum to 1.
+        Rows of logistic and identity outputs need not sum to 1. With `average_starts`,
+        the mean of the members' outputs.
 
         Parameters
         ----------
@@ -241,7 +244,7 @@ class Predictions:
         return head_of(self._labels), ArrayOperations(self.pairing_.activation)
 
     def _probabilities(self, *logits):
-        """Probabilities (columns, n), averaged over the logits (q, n) of each member."""
+        """Probabilities (columns, n), the mean over logits (q, n) of each member."""
         head, f = self._head
         return mean([head.probabilities(f, z) for z in logits])
 
@@ -306,7 +309,7 @@ class Predictions:
         ValueError
             If `member_parameters_` was changed, or `coefs_` was and it was not.
         """
-        if not _averages(self):
+        if not averages_starts(self):
             return [self._parameters]
         found, n = self.member_parameters_, network.n_parameters
         is_matrix = isinstance(found, np.ndarray) and found.dtype.kind == "f"
@@ -317,8 +320,7 @@ class Predictions:
             )
         if not np.isfinite(found).all():
             raise ValueError(
-                "member_parameters_ has a value that is not finite: "
-                f"{RESTORE_MEMBERS}."
+                f"member_parameters_ has a value that is not finite: {RESTORE_MEMBERS}."
             )
         if not np.array_equal(found[0], flat(*self._parameters)):
             raise ValueError(

@@ -165,7 +165,7 @@ def test_a_file_of_another_fit_is_refused_and_kept(tmp_path):
     fails(r"layer_sizes=\[2, 4, 3\]", classifier(), X[:, :2])
     fails(r"integer random_state", classifier(random_state=None))
     text.write_bytes(b'{"precious": 1}')
-    fails(r"is not a 'skce checkpoint 2' file", classifier(), path=text)
+    fails(r"is not a 'skce checkpoint 3' file", classifier(), path=text)
     assert text.read_bytes() == b'{"precious": 1}'
     assert path.stat().st_size == size
     with pytest.raises(FileNotFoundError):
@@ -213,10 +213,11 @@ def test_an_unfinished_first_line_is_rewritten(tmp_path):
         b"[1]\n",
         b"null\n",
         b'{"format": "FORMAT"}\n',
-        b'{"format": "FORMAT", "parameters": 1, "start": null, "rows": ""}\n',
-        b'{"format": "FORMAT", "parameters": {}, "start": 1, "rows": ""}\n',
-        b'{"format": "FORMAT", "parameters": {}, "start": null, "rows": []}\n',
-        b'{"format": "FORMAT", "parameters": {"a": [{}]}, "start": "", "rows": ""}\n',
+        b'{"format": "FORMAT", "parameters": 1, "starts": [], "rows": ""}\n',
+        b'{"format": "FORMAT", "parameters": {}, "starts": 1, "rows": ""}\n',
+        b'{"format": "FORMAT", "parameters": {}, "starts": [], "rows": []}\n',
+        b'{"format": "FORMAT", "parameters": {}, "starts": [1], "rows": ""}\n',
+        b'{"format": "FORMAT", "parameters": {"a": [{}]}, "starts": [], "rows": ""}\n',
     ],
     ids=lambda content: repr(content[:70]),
 )

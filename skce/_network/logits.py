@@ -126,15 +126,14 @@ def _columns(coefs, intercepts, skip_coef, dtype):
 
 
 def mean(arrays):
-    """Return the mean of arrays, summed in their order."""
+    """Return the mean of arrays, or of tensors of a graph, summed in their order."""
     first, *others = arrays
     if not others:
         return first
-    total = first + others[0]
-    for array in others[1:]:
-        total += array
-    total /= len(arrays)
-    return total
+    total = first
+    for other in others:
+        total = total + other
+    return total / float(len(arrays))
 
 
 def log_mean(logarithms):

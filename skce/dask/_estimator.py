@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skce._estimator import BasePairedMLP
@@ -30,6 +31,7 @@ from skce.dask._collections import (
 )
 from skce.dask._partitions import Recipe, check_block
 from skce.dask._rows import ClusterRows
+from skce.prediction import has_logits
 
 dask = optional("dask", "skce.dask")
 da = optional("dask.array", "skce.dask")
@@ -382,6 +384,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         """Predict the logarithms of the class probabilities, as `predict_proba`."""
         return self._predicted("predict_log_proba", X)
 
+    @available_if(has_logits)
     def decision_function(self, X: Any) -> Any:
         """Compute the logits, as `predict_proba`; see PairedMLPClassifier."""
         return self._predicted("decision_function", X)

@@ -10,8 +10,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skce._inputs.weights import check_weights
 from skce._network.executors import QUIET
-from skce._support.fitted import innermost
+from skce._support.fitted import innermost, unwrapped
 from skce._support.html import TEXT, html_page, html_table
+from skce.prediction import averages_starts
 
 __all__ = ["Calibration", "Summary", "calibration", "summary"]
 
@@ -103,6 +104,12 @@ class Summary:
         Totals over all stages; Hessian products count as evaluations.
     seconds : float
     n_starts : int
+    n_members : int
+        Number of networks whose probabilities are averaged; 1 without `average_starts`.
+    spread : float or None
+        With `average_starts` and X, the standard deviation of the members' probability
+        of the predicted class, or for a multilabel y of each label, averaged over the
+        rows: how much the probabilities depend on the start.
     best_validation_score : float or None
     calibration : Calibration or None
     verdict : str
@@ -136,6 +143,8 @@ class Summary:
     n_evaluations: int
     seconds: float
     n_starts: int
+    n_members: int
+    spread: float | None
     best_validation_score: float | None
     calibration: Calibration | None
     verdict: str
@@ -160,6 +169,10 @@ class Summary:
             f"{self.seconds:.2g} s"
             + (f", the best of {self.n_starts} starts" if self.n_starts > 1 else ""),
         }
+        if self.n_members > 1:
+            lines["members"] = f"{self.n_members} averaged"
+            if self.spread is not None:
+                lines["members"] += f", their probabilities differ by {self.spread:.4f}"
         if self.best_validation_score is not None:
             lines["validation"] = f"{self.best_validation_score:.4g} at best"
         if self.calibration is not None:
@@ -283,11 +296,29 @@ def summary(
         n_iter=sum(stage.n_iter for stage in stages),
         n_evaluations=sum(stage.nfev + stage.nhev for stage in stages),
         seconds=sum(stage.seconds for stage in stages),
+        n_members=len(clf._members(network)),
+        spread=None if X is None else _spread(clf, estimator, X, sample_weight),
         n_starts=int(np.count_nonzero(~np.isnan(clf.init_losses_))),
         best_validation_score=clf.best_validation_score_,
         calibration=found,
         verdict=_verdict(clf, found),
     )
+
+
+def _spread(clf: Any, estimator: Any, X: Any, sample_weight: Any) -> float | None:
+    """Return the mean standard deviation of the members' probabilities, or None."""
+    inner, X = unwrapped(estimator, X)
+    if inner is not clf or not averages_starts(clf):
+        return None
+    probabilities = np.array([member.predict_proba(X) for member in clf.members_])
+    spread = probabilities.std(axis=0)
+    if clf._labels.multilabel:
+        spread = spread.mean(axis=1)
+    else:
+        best = probabilities.mean(axis=0).argmax(axis=1)
+        spread = spread[np.arange(len(best)), best]
+    weights = check_weights(sample_weight, len(spread))[0]
+    return float(np.average(spread, weights=weights))
 
 
 def _verdict(clf: Any, found: Calibration | None) -> str:

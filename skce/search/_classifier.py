@@ -16,7 +16,7 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skce._estimator import BasePairedMLP, replaced_when_whole
 from skce._fitting.parameters import check_parameters
@@ -91,7 +91,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
         The pair and the activation of the hidden units, as in PairedMLPClassifier.
     class_weight, label_smoothing, moderated, growing_sample
         As in PairedMLPClassifier.
-    skip_layer, solver, max_iter, max_fun, tol, standardize, init, n_init
+    skip_layer, solver, max_iter, max_fun, tol, standardize, init, n_init, \
+            average_starts
         As in PairedMLPClassifier.
     hidden_layer_sizes : int, sequence of int or list of several, default=(100,)
         As in PairedMLPClassifier; or a list of several to choose from, at least one of
@@ -287,6 +288,12 @@ class PairedMLPClassifierCV(BasePairedMLP):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_")
+
+    @property
+    def members_(self) -> list[PairedMLPClassifier]:  # type: ignore[override]
+        """Those of `best_estimator_`."""
+        check_is_fitted(self)
+        return self.best_estimator_.members_
 
     def set_callbacks(self, *callbacks: Any) -> Self:
         """Raise an error: the fits of a search run in other processes.
