@@ -238,13 +238,32 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                 )
         return super().set_params(**params)
 
-    @property
-    def members_(self) -> list[Self]:
-        """The networks whose probabilities are averaged, as fitted classifiers.
+    def members(self) -> list[Self]:
+        """Return the networks whose probabilities are averaged, as classifiers.
 
-        With `average_starts`, the best one first; otherwise a single one. Their
-        parameters are views of `member_parameters_`. They have no record of the fit,
-        such as `loss_`.
+        Returns
+        -------
+        members : list of PairedMLPClassifier
+            With `average_starts`, the best one first; otherwise a single one. Their
+            parameters are views of `member_parameters_`. They have no record of the
+            fit, such as `loss_`.
+
+        Examples
+        --------
+        The probabilities of each member, and by how much they differ:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skce import PairedMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = PairedMLPClassifier(
+        ...     hidden_layer_sizes=3, alpha=0.1, n_init=10, average_starts=True,
+        ...     random_state=0).fit(X, y)
+        >>> p = np.array([member.predict_proba(X) for member in clf.members()])
+        >>> np.allclose(p.mean(axis=0), clf.predict_proba(X))
+        True
+        >>> p.std(axis=0).shape
+        (150, 3)
         """
         check_is_fitted(self)
         members = []

@@ -501,6 +501,24 @@ def test_without_the_packages_the_error_says_what_to_install(monkeypatch):
         register()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_averages_of_several_starts(activation, dtype):
+    clf = small(activation, n_init=3, average_starts=True, skip_layer=True, alpha=0.1)
+    for classes in (Y, Y == 1):
+        clf.fit(X.astype(dtype), classes)
+        assert not np.allclose(
+            clf.predict_proba(X), clf.members()[0].predict_proba(X), atol=1e-4
+        )
+        assert_same(clf, X.astype(dtype))
+    if activation in ELEMENTWISE:
+        assert_same(clf.fit(MULTI.astype(dtype), MULTI_Y), MULTI.astype(dtype))
+    with pytest.raises(NotImplementedError, match=r"raw_scores .*average_starts=False"):
+        to_onnx(clf, X[:1], options={"raw_scores": True})
+    clf.set_params(average_starts=False)
+    assert_same(clf, (MULTI if clf.n_features_in_ == 20 else X).astype(dtype))
+
+
 def test_moderated_probabilities_are_refused():
     clf = PairedMLPClassifier(hidden_layer_sizes=2, alpha=1, moderated=True)
     X = np.arange(8.0)[:, np.newaxis]

@@ -47,6 +47,7 @@ PARAMETERS = st.fixed_dictionaries(
         "max_fun": st.sampled_from([1, 3, 1000]),
         "init": st.sampled_from(["glorot", "uniform"]),
         "n_init": st.integers(1, 3),
+        "average_starts": st.booleans(),
         "early_stopping": st.booleans(),
         "validation_fraction": st.sampled_from([0.01, 0.1, 0.6]),
         "n_iter_no_change": st.integers(1, 4),

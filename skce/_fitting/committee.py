@@ -10,7 +10,9 @@ from skce._fitting.fits import Outcome
 __all__ = ["Committee", "committee_of"]
 
 # A start is averaged if it lowers the objective, from that of the class frequencies,
-# by this part of what the best one does
+# by this part of what the best one does. On twelve settings of seven tables, leaving out
+# those above 0.5 made averages worse as often as better, and those above 0.9 mostly
+# worse; but a start that is stuck near 0 costs much (iris: log loss 0.097, not 0.029)
 MIN_GAIN = 0.5
 
 
@@ -38,8 +40,8 @@ def committee_of(fits, problem):
     than `MIN_GAIN` of what the best start does: such a start is stuck.
     """
     best, constant = fits.best, problem.constant_loss
-    # inf where the loss of the class frequencies is not known, or the best is no better
-    highest = constant - MIN_GAIN * (constant - best.loss)
+    # no limit if the best is no better than the class frequencies, or theirs is unknown
+    highest = best.loss + (1 - MIN_GAIN) * (constant - best.loss)
     highest = highest if constant > best.loss else np.inf
 
     def trouble(outcome):

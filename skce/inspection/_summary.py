@@ -310,7 +310,7 @@ def _spread(clf: Any, estimator: Any, X: Any, sample_weight: Any) -> float | Non
     inner, X = unwrapped(estimator, X)
     if inner is not clf or not averages_starts(clf):
         return None
-    probabilities = np.array([member.predict_proba(X) for member in clf.members_])
+    probabilities = np.array([member.predict_proba(X) for member in clf.members()])
     spread = probabilities.std(axis=0)
     if clf._labels.multilabel:
         spread = spread.mean(axis=1)

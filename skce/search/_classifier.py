@@ -289,11 +289,15 @@ class PairedMLPClassifierCV(BasePairedMLP):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_")
 
-    @property
-    def members_(self) -> list[PairedMLPClassifier]:  # type: ignore[override]
-        """Those of `best_estimator_`."""
+    def members(self) -> list[PairedMLPClassifier]:  # type: ignore[override]
+        """Return those of `best_estimator_`; see PairedMLPClassifier.
+
+        Returns
+        -------
+        members : list of PairedMLPClassifier
+        """
         check_is_fitted(self)
-        return self.best_estimator_.members_
+        return self.best_estimator_.members()
 
     def set_callbacks(self, *callbacks: Any) -> Self:
         """Raise an error: the fits of a search run in other processes.

@@ -16,9 +16,9 @@ from sklearn.ensemble import BaggingClassifier
 from skce import PairedMLPClassifier
 
 TABLES = (
-    ["iris", "wine", "breast_cancer", "digits", "vowel", "glass", "sonar", "soybean"]
-    + ["pima-uci", "breast-wisconsin", "zoo"]
-)  # fmt: skip
+    *("iris", "wine", "breast_cancer", "digits", "vowel", "glass", "sonar"),
+    *("soybean", "pima-uci", "breast-wisconsin", "zoo"),
+)
 SETTINGS = {
     "defaults": {},
     "20 units, alpha=0.1": {"hidden_layer_sizes": 20, "alpha": 0.1},
