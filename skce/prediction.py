@@ -29,7 +29,7 @@ from skce.losses.pairings import Pairing
 from skce.uncertainty._curvature import flat, unflat
 from skce.uncertainty._laplace import moderate
 
-__all__ = ["Predictions", "averages_starts", "has_logits"]
+__all__ = ["Predictions"]
 
 RESTORE_MEMBERS = (
     "restore it, fit again, or set average_starts=False to predict by coefs_ alone"
@@ -42,15 +42,15 @@ def _check_is_fitted(estimator):
         check_is_fitted(estimator)
 
 
-def averages_starts(estimator):
+def _averages_starts(estimator):
     """Return whether probabilities are averaged over several starts; maybe unfitted."""
     found = getattr(estimator, "member_parameters_", ())
     return bool(estimator.average_starts) and found is not None
 
 
-def has_logits(estimator):
+def _has_logits(estimator):
     """Whether there is a decision_function, for `available_if`."""
-    if averages_starts(estimator):
+    if _averages_starts(estimator):
         raise AttributeError(
             "decision_function is not available with average_starts=True, because "
             "averaged probabilities are not the outputs of one network's logits: use "
@@ -167,7 +167,7 @@ class Predictions:
         _check_is_fitted(self)
         return self._of_logits(X, logarithms_of(self._labels, self.pairing_.activation))
 
-    @available_if(has_logits)
+    @available_if(_has_logits)
     @_of_one_fit
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Compute the logits z, or moderated ones with `moderated=True`.
@@ -309,7 +309,7 @@ class Predictions:
         ValueError
             If `member_parameters_` was changed, or `coefs_` was and it was not.
         """
-        if not averages_starts(self):
+        if not _averages_starts(self):
             return [self._parameters]
         found, n = self.member_parameters_, network.n_parameters
         is_matrix = isinstance(found, np.ndarray) and found.dtype.kind == "f"

@@ -362,6 +362,19 @@ def test_data_frames_are_fitted_and_predicted(client, data, persisted):
         clf.predict(ddf[list("edcba")])
 
 
+def test_averages_of_starts_equal_the_local_fit(client, data):
+    X, y, _ = data
+    clf = classifier(n_init=3, average_starts=True, tol=1e-2).fit(cut(X), cut(y))
+    local = clone(clf.to_local()).set_params(growing_sample=False).fit(X, y)
+    np.testing.assert_allclose(
+        clf.member_parameters_, local.member_parameters_, rtol=1e-3, atol=1e-4
+    )
+    lazy = clf.predict_proba(cut(X)).compute()
+    np.testing.assert_array_equal(lazy, clf.to_local().predict_proba(X))
+    assert len(clf.members()) == 3
+    assert not hasattr(clf, "decision_function")
+
+
 @pytest.mark.parametrize(
     "method",
     [

@@ -31,7 +31,7 @@ from skce.dask._collections import (
 )
 from skce.dask._partitions import Recipe, check_block
 from skce.dask._rows import ClusterRows
-from skce.prediction import has_logits
+from skce.prediction import _has_logits
 
 dask = optional("dask", "skce.dask")
 da = optional("dask.array", "skce.dask")
@@ -384,7 +384,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         """Predict the logarithms of the class probabilities, as `predict_proba`."""
         return self._predicted("predict_log_proba", X)
 
-    @available_if(has_logits)
+    @available_if(_has_logits)
     def decision_function(self, X: Any) -> Any:
         """Compute the logits, as `predict_proba`; see PairedMLPClassifier."""
         return self._predicted("decision_function", X)

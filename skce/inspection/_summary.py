@@ -12,7 +12,7 @@ from skce._inputs.weights import check_weights
 from skce._network.executors import QUIET
 from skce._support.fitted import innermost, unwrapped
 from skce._support.html import TEXT, html_page, html_table
-from skce.prediction import averages_starts
+from skce.prediction import _averages_starts
 
 __all__ = ["Calibration", "Summary", "calibration", "summary"]
 
@@ -308,7 +308,7 @@ def summary(
 def _spread(clf: Any, estimator: Any, X: Any, sample_weight: Any) -> float | None:
     """Return the mean standard deviation of the members' probabilities, or None."""
     inner, X = unwrapped(estimator, X)
-    if inner is not clf or not averages_starts(clf):
+    if inner is not clf or not _averages_starts(clf):
         return None
     probabilities = np.array([member.predict_proba(X) for member in clf.members()])
     spread = probabilities.std(axis=0)
