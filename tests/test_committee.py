@@ -407,7 +407,10 @@ def test_the_summary_tells_how_far_the_members_differ():
         found = summary(pipeline, X, Y, weight)
         expected = np.average(deviations, weights=weight)
         np.testing.assert_allclose(found.spread, expected, rtol=1e-12)
-        assert f"4 averaged, their probabilities differ by {expected:.4f}" in str(found)
+        assert (
+            f"4 averaged; standard deviation of their probabilities {expected:.4f}"
+            in str(found)
+        )
     found = summary(averaged(average_starts=False).fit(X, Y), X, Y)
     assert (found.n_members, found.spread) == (1, None)
     assert "averaged" not in str(found)

@@ -10,8 +10,8 @@ from skce._fitting.fits import Outcome
 __all__ = ["Committee", "committee_of"]
 
 # A start is averaged if it lowers the objective, from that of the class frequencies,
-# by this part of what the best one does. One start that is stuck near 0 costs much (on
-# iris a log loss of 0.097 instead of 0.029). Beyond that little depends on it: in twelve
+# by this part of what the best one does. One that is stuck near 0 costs much (on iris a
+# log loss of 0.097 instead of 0.029). Beyond that little depends on it: in twelve
 # settings on up to seven tables 0.25 to 0.9 were about equal, and 0.99 mostly worse
 MIN_GAIN = 0.5
 

@@ -172,7 +172,9 @@ class Summary:
         if self.n_members > 1:
             lines["members"] = f"{self.n_members} averaged"
             if self.spread is not None:
-                lines["members"] += f", their probabilities differ by {self.spread:.4f}"
+                lines["members"] += (
+                    f"; standard deviation of their probabilities {self.spread:.4f}"
+                )
         if self.best_validation_score is not None:
             lines["validation"] = f"{self.best_validation_score:.4g} at best"
         if self.calibration is not None:

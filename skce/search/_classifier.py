@@ -91,8 +91,9 @@ class PairedMLPClassifierCV(BasePairedMLP):
         The pair and the activation of the hidden units, as in PairedMLPClassifier.
     class_weight, label_smoothing, moderated, growing_sample
         As in PairedMLPClassifier.
-    skip_layer, solver, max_iter, max_fun, tol, standardize, init, n_init, \
-            average_starts
+    skip_layer, solver, max_iter, max_fun, tol, standardize, init
+        As in PairedMLPClassifier.
+    n_init, average_starts
         As in PairedMLPClassifier.
     hidden_layer_sizes : int, sequence of int or list of several, default=(100,)
         As in PairedMLPClassifier; or a list of several to choose from, at least one of
