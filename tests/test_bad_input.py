@@ -35,10 +35,10 @@ def small(**parameters):
 BAD_DATA = {
     "nan": ((WITH_NAN, y), "contains NaN"),
     "inf": ((WITH_INF, y), "contains infinity"),
-    "text": ((TEXT, y), "X holds text.*OneHotEncoder"),
+    "text": ((TEXT, y), "X contains text.*OneHotEncoder"),
     "short y": ((X, y[:-1]), "inconsistent numbers of samples"),
     "no y": ((X, None), "requires y to be passed"),
-    "one class": ((X, np.zeros(150)), "one class only.*at least two"),
+    "one class": ((X, np.zeros(150)), "only one class.*at least two"),
     "float y": ((X, X[:, 0]), "Unknown label type: continuous"),
     "y with nan": ((X, np.where(y == 0, np.nan, y)), "y has missing labels.*in row 0:"),
     "multilabel": ((X, Y | np.eye(3, dtype=int)[(y + 1) % 3]), "activation='logistic'"),
@@ -74,7 +74,7 @@ BAD_PARAMETERS = {
     "undefined": ({"activation": "identity", "penalty": "cross_entropy"}, "'least_sq"),
     "hidden_activation": ({"hidden_activation": "softmax"}, "'logistic', 'tanh'"),
     "solver": ({"solver": "adam"}, "solver='adam' is stochastic.*Use 'lbfgs'"),
-    "solver L-BFGS": ({"solver": "L-BFGS-B"}, "is unknown; it may be 'lbfgs'"),
+    "solver L-BFGS": ({"solver": "L-BFGS-B"}, "must be one of 'lbfgs'"),
     "init": ({"init": "zeros"}, "'glorot', 'uniform'"),
     "no units": ({"hidden_layer_sizes": 0}, "at least 1"),
     "negative": ({"hidden_layer_sizes": (5, -1)}, "at least 1"),
@@ -84,15 +84,15 @@ BAD_PARAMETERS = {
     "None": ({"hidden_layer_sizes": None}, "hidden_layer_sizes=None"),
     "vast": (
         {"hidden_layer_sizes": 10**15},
-        "GB of memory, but .* GB are free.*fewer hidden units",
+        "GB of memory, but .* GB is free.*fewer hidden units",
     ),
     "vaster": (
         {"hidden_layer_sizes": 10**400},
-        "GB of memory, but .* GB are free.*fewer hidden units",
+        "GB of memory, but .* GB is free.*fewer hidden units",
     ),
     "dense": ({"hidden_layer_sizes": 10**6, "solver": "bfgs"}, "solver='lbfgs'"),
     "alpha 10^400": ({"alpha": 10**400}, "must be a finite number"),
-    "n_jobs": ({"n_jobs": 0}, "n_jobs=0 must be None, at least 1, or negative: -1"),
+    "n_jobs": ({"n_jobs": 0}, "n_jobs=0 must be None or a nonzero integer: -1"),
     "n_iter_no_change": ({"n_iter_no_change": 2.5}, "integer of at least 1, or inf"),
     "scoring": ({"scoring": "loss"}, "scoring='loss' must be 'penalty'.*'accuracy'"),
     "alpha": ({"alpha": -1}, "alpha=-1 must be a finite number of at least 0"),
@@ -164,7 +164,9 @@ def test_missing_labels_of_a_column_are_refused(dtype):
 def test_validation_arrays_of_another_length_are_named(given):
     rows = {"X_val": X, "y_val": y, "sample_weight_val": ONES}
     rows[given] = rows[given][:-1]
-    with pytest.raises(ValueError, match=r"150 rows, and y_val 149|has 149 weights"):
+    with pytest.raises(
+        ValueError, match=r"150 rows, but y_val has 149|has 149 weights"
+    ):
         small(early_stopping=True).fit(X, y, **rows)
 
 

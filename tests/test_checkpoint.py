@@ -497,7 +497,7 @@ def test_several_starts_that_are_worth_threads_resume_as_well(tmp_path):
 
 
 def test_a_refused_alpha_leaves_no_file(tmp_path):
-    with pytest.raises(ValueError, match=r"drowns the loss"):
+    with pytest.raises(ValueError, match=r"swamps the loss"):
         classifier(alpha=1e300).fit(X, Y, checkpoint=tmp_path / "fit")
     assert not (tmp_path / "fit").exists()
 

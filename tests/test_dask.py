@@ -464,7 +464,7 @@ def spoilt(values, i, value):
         (lambda X, y, w: (X, spoilt(y, 500, np.nan), w), r"Partition 1: .*NaN"),
         (lambda X, y, w: (X, y, spoilt(w, 5, -1.0)), r"Partition 0: .*negative"),
         (lambda X, y, w: (X, y, spoilt(w, 5, np.nan)), r"Partition 0: .*NaN"),
-        (lambda X, y, w: (X, 0 * y, w), r"one class only"),
+        (lambda X, y, w: (X, 0 * y, w), r"only one class"),
         (lambda X, y, w: (X[:2000], y, w), r"X has 2000 rows .* y has 3000"),
         (lambda X, y, w: (X, y, w[:30]), r"X has 3000 rows .*sample_weight has 30"),
         (lambda X, y, w: (X[:, :0], y, w), r"0 features"),
@@ -496,7 +496,7 @@ def test_frames_with_other_columns_text_or_partitions_are_refused(client, data):
             r"Partition 1: X has the columns \['a', 'b', 'c', 'e",
         ),
         (parts[1][list("abcd")], r"Partition 1: X has the columns"),
-        (parts[1][columns].assign(b="?"), r"Partition 1: X holds text"),
+        (parts[1][columns].assign(b="?"), r"Partition 1: X contains text"),
         (parts[1][columns][:10], r"Partition 1: X has 10 rows and y has 1000"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -215,7 +215,7 @@ def test_sandwich_errors_are_the_spread_over_bootstrap_samples(pair):
 
 @pytest.mark.parametrize("kind", ["model", "sandwich"])
 @pytest.mark.parametrize("activation", ["softmax", "logistic", "identity"])
-@pytest.mark.filterwarnings("ignore:.*no lower point within the rounding")
+@pytest.mark.filterwarnings("ignore:.*could not lower the objective further")
 def test_errors_do_not_depend_on_the_origin_of_a_feature(activation, kind):
     parameters = {"hidden_layer_sizes": (), "alpha": 0.1, "tol": 1e-6}
     tables = []

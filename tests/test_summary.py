@@ -148,7 +148,7 @@ def test_unfitted_and_other_estimators_are_refused():
     with pytest.raises(ValueError, match=r"contains no fitted PairedMLPClassifier"):
         summary(LogisticRegression().fit(X / 10, Y))
     several = CalibratedClassifierCV(classifier(), cv=2).fit(X, Y)
-    with pytest.raises(ValueError, match=r"holds 2 fits"):
+    with pytest.raises(ValueError, match=r"contains 2 fitted classifiers"):
         summary(several)
     one = CalibratedClassifierCV(classifier(), cv=2, ensemble=False).fit(X, Y)
     assert summary(one, X, Y).layer_sizes == (4, 4, 3)

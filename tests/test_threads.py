@@ -309,7 +309,7 @@ def test_a_fitted_estimator_predicts_while_another_thread_fits_it_in_vain():
 
     def fail():
         for _ in range(150):
-            with pytest.raises(ValueError, match=r"one class only"):
+            with pytest.raises(ValueError, match=r"only one class"):
                 clf.fit(X[:, :2], np.ones(20))
 
     assert while_predicting(fail, clf, X, [clf.predict_proba(X)]) > 50

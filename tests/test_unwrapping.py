@@ -45,7 +45,9 @@ def test_innermost_is_the_fitted_classifier(wrap):
 
 def test_innermost_refuses_a_wrapper_with_several_fits():
     several = make_pipeline(OneVsRestClassifier(classifier())).fit(X, y)
-    with pytest.raises(ValueError, match="OneVsRestClassifier holds 3 fits: pass one"):
+    with pytest.raises(
+        ValueError, match="OneVsRestClassifier contains 3 fitted classifiers: pass one"
+    ):
         innermost(several)
 
 

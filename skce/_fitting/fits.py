@@ -135,7 +135,7 @@ class Fits:
         if self.interrupt.is_set():
             begun = sum(outcome.solution is not None for outcome in self.outcomes)
             return (
-                "was interrupted (Ctrl-C): the best weights so far are kept, of "
+                "was interrupted (Ctrl-C): the best weights so far are kept, from "
                 f"{begun} of {len(self.outcomes)} starts"
             )
         advice = best.solution.advice
@@ -144,8 +144,8 @@ class Fits:
             # a constant text, which Python shows once of many such fits
             advice = (
                 f"stopped after max_iter={n_iter} iterations from given weights. "
-                "Each fit begins without what the solver has learned about the "
-                "curvature, so many short fits end higher than a long one: raise "
+                "Each fit starts without what the solver had learned about the "
+                "curvature, so many short fits end higher than one long fit: raise "
                 "max_iter, or monitor a single fit with a callback"
             )
         if learned_nothing(problem, best.solution):
@@ -355,9 +355,9 @@ def _why_nothing(problem, outcome):
     if problem.alpha > 0 and mean_weight < 0.1:
         return text + (
             f"Either {no_relation}, or the L2 term is too strong, as "
-            f"alpha={problem.alpha:g} is over the sum of the weights, "
-            f"{rows.total_weight:.3g}: multiply sample_weight by a "
-            "constant to a mean of 1, or lower alpha"
+            f"alpha={problem.alpha:g} is divided by the sum of the weights, only "
+            f"{rows.total_weight:.3g}: rescale sample_weight to a mean of 1, or lower "
+            "alpha"
         )
     if not _is_convex(problem):
         stuck = f"the fit is stuck: {_against_stuck(problem, outcome)}"
@@ -374,7 +374,9 @@ def _against_stuck(problem, outcome):
         advice.append("use fewer hidden layers")
     pairing = problem.network.pairing
     if pairing.status == "workable" and pairing.activation.natural_loss is not None:
-        advice.append("use penalty='natural', which is nowhere flat")
+        advice.append(
+            "use penalty='natural', whose gradient does not vanish on wrong rows"
+        )
     if problem.standardization is None and not is_scaled(problem.rows.sample):
         advice.append("set standardize=True")
     if outcome.solution.record["reason"] == "tolerance":

@@ -1,4 +1,4 @@
-"""What a fit will take, before it takes it."""
+"""Check that a fit will fit into memory before it starts."""
 
 from skce._fitting.solvers import SOLVERS
 from skce._network.blocks import MAX_SHARES, block_rows
@@ -63,18 +63,18 @@ def check_memory(network, rows, solver, n_starts=1):
             advice = f"{advice}, or fewer starts than n_init={n_starts}"
         if network.n_outputs > max(MIN_ODD_CLASSES, rows.n_rows / 2):
             advice = (
-                f"y has {network.n_outputs} classes in {rows.n_rows} rows, as if it "
-                "were an identifier or a measurement, instead of a label"
+                f"y has {network.n_outputs} classes in {rows.n_rows} rows; if it is an "
+                "identifier or a measurement, use a label instead"
             )
         raise ValueError(
-            f"The fit needs {gigabytes(needed)} of memory, but {gigabytes(free)} are "
-            f"free: with layers of {network.layer_sizes} units it has {n} parameters, "
-            f"for which solver={solver!r} keeps {gigabytes(kept)}: {advice}."
+            f"The fit needs {gigabytes(needed)} of memory, but {gigabytes(free)} is "
+            f"free. Layers of {network.layer_sizes} units have {n} parameters, for "
+            f"which solver={solver!r} alone keeps {gigabytes(kept)}: {advice}."
         )
     if SOLVERS[solver].dense_hessian and n > MAX_DENSE_PARAMETERS:
         warn(
-            f"solver={solver!r} multiplies matrices of {n} x {n} in each iteration "
-            f"({n} parameters): above about {MAX_DENSE_PARAMETERS}, solver='lbfgs' is "
-            "far faster.",
+            f"solver={solver!r} multiplies {n} x {n} matrices in each iteration, as "
+            f"the network has {n} parameters: above about {MAX_DENSE_PARAMETERS}, "
+            "solver='lbfgs' is far faster.",
             UserWarning,
         )

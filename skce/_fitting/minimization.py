@@ -40,7 +40,7 @@ FALL_AT_KINK = 0.05
 # Status where the solver itself failed (`BrokenDirection`), or Ctrl-C came
 BROKEN, OUT_OF_MEMORY = -1, -2
 INTERRUPTED = "Interrupted (Ctrl-C)."
-STOPPED = "Early stopping, or a callback, asked for a stop."
+STOPPED = "Stopped by early stopping or a callback."
 ENDED_AT_START = {
     "tolerance": "The start is a stationary point.",
     "interrupted": INTERRUPTED,
@@ -129,7 +129,11 @@ def _run(monitor, theta, listener, interrupt):
     except _Stop:  # from a solver that is not SciPy's
         status, message, success = 1, "The callback stopped the solver.", False
     except BudgetSpent:
-        status, message, success = 1, f"{plan.max_fun} evaluations were made.", False
+        status, message, success = (
+            1,
+            f"Reached max_fun={plan.max_fun} evaluations.",
+            False,
+        )
     except OutOfMemory as error:
         status, message, success = OUT_OF_MEMORY, str(error), False
     except BrokenDirection:
@@ -139,7 +143,7 @@ def _run(monitor, theta, listener, interrupt):
         listener.close()
     # the callback stopped it, which SciPy reports as a failure
     if monitor.within_tol and not success:
-        return 0, f"No component of the gradient is over tol={plan.tol:g}."
+        return 0, f"No component of the gradient exceeds tol={plan.tol:g}."
     if monitor.on_plateau and not success:
         return 0, (
             f"{PLATEAU_ITERATIONS} iterations lowered the objective by less than "
@@ -202,8 +206,8 @@ def _advice(monitor, reason):
     if kinked:
         precision = (
             "or use a smooth hidden_activation: "
-            f"{objective.network.hidden_activation.name} has kinks, at which no "
-            "gradient vanishes"
+            f"{objective.network.hidden_activation.name} has kinks, where the "
+            "gradient does not vanish"
         )
     return {
         "interrupted": (
@@ -218,16 +222,17 @@ def _advice(monitor, reason):
             f"({reached}): raise max_fun, {scale}raise alpha or tol{other}"
         ),
         "memory": (
-            f"stopped, as the directions that it keeps for one step do not fit into "
+            f"stopped because the directions that it keeps for one step do not fit into "
             f"memory ({reached}): use solver='newton-cg', which keeps none, or raise "
             "alpha"
         ),
         "breakdown": (
-            f"broke down in its own arithmetic ({reached}), as it can where the "
-            "Hessian is singular: raise alpha, or use solver='newton-cg'"
+            f"broke down numerically ({reached}), as can happen where the Hessian is "
+            "singular: raise alpha, or use solver='newton-cg'"
         ),
         "precision": (
-            f"found no lower point within the rounding of the objective ({reached}): "
+            "could not lower the objective further, within its rounding error "
+            f"({reached}): "
             f"raise tol, {scale}{precision}"
         ),
     }[reason]

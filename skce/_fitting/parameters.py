@@ -26,7 +26,7 @@ class _OneOf:
         return isinstance(value, str) and value in self.choices
 
     def __str__(self):
-        return f"is unknown; it may be {', '.join(map(repr, self.choices))}"
+        return f"must be one of {', '.join(map(repr, self.choices))}"
 
 
 def _one_of(choices):
@@ -78,16 +78,16 @@ CONSTRAINTS = {
     "label_smoothing": _real(lambda v: 0 <= v < 1, "must be a number in [0, 1)"),
     "scoring": (
         _is_scoring,
-        "must be 'penalty' (minus the mean penalty of the validation rows), a scorer "
-        "of scikit-learn, as 'accuracy' or 'neg_log_loss' "
-        "(sklearn.metrics.get_scorer_names() has all), or a callable",
+        "must be 'penalty' (minus the mean penalty of the validation rows), the name "
+        "of a scikit-learn scorer such as 'accuracy' or 'neg_log_loss' "
+        "(sklearn.metrics.get_scorer_names() lists them all), or a callable",
     ),
     "max_iter": COUNT,
     "max_fun": COUNT,
     "verbose": _number(0, Integral, bools=True),
     "n_jobs": (
         lambda value: value is None or (is_integer(value) and value != 0),
-        "must be None, at least 1, or negative: -1 for all cores, -2 for all but one",
+        "must be None or a nonzero integer: -1 for all cores, -2 for all but one",
     ),
     "skip_layer": FLAG,
     "standardize": FLAG,

@@ -113,9 +113,9 @@ class Problem:
         l2 = self.alpha / total_weight
         if l2 > MAX_L2:
             raise ValueError(
-                f"alpha={self.alpha:g} over the sum of the weights, {total_weight:g}, "
-                f"is more than {MAX_L2:g}: the L2 term drowns the loss. Lower "
-                "alpha, or rescale sample_weight to a mean of 1."
+                f"alpha={self.alpha:g} divided by the sum of the weights, "
+                f"{total_weight:g}, exceeds {MAX_L2:g}: the L2 term swamps the loss. "
+                "Lower alpha, or rescale sample_weight to a mean of 1."
             )
         return l2
 

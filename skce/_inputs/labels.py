@@ -90,8 +90,8 @@ class Labels:
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
             raise ValueError(
-                f"{name} has the labels {unknown.tolist()}, which were not "
-                f"in the fit; its classes are {self.classes.tolist()}."
+                f"{name} has the labels {unknown.tolist()}, which were not seen in "
+                f"the fit; the classes are {self.classes.tolist()}."
             )
         return np.searchsorted(self.classes, y)
 
@@ -163,20 +163,20 @@ def _check_objects(labels, name):
         return
     if all(issubclass(kind, bytes) for kind in types):
         raise ValueError(
-            f"{name} has bytes as labels, which must be strings, integers or bools: "
-            f"decode them, by np.char.decode(np.asarray({name}, dtype='S'))."
+            f"{name} has bytes as labels, but labels must be strings, integers or "
+            f"bools: decode them with np.char.decode(np.asarray({name}, dtype='S'))."
         )
     names = " and ".join(sorted(kind.__name__ for kind in types))
     if all(issubclass(kind, bool | np.bool_) for kind in types):
-        advice = f"give {name}.astype(bool)"
+        advice = f"pass {name}.astype(bool)"
     elif all(issubclass(kind, Integral) for kind in types):
-        advice = f"give {name}.astype(int)"
+        advice = f"pass {name}.astype(int)"
     elif all(issubclass(kind, Real) for kind in types):
-        advice = f"give {name}.astype(float)"
+        advice = f"pass {name}.astype(float)"
     else:
-        advice = f"give {name}.astype(str)"
+        advice = f"pass {name}.astype(str)"
     raise ValueError(
-        f"{name} has labels of the type {names} in an array of dtype object, whose "
+        f"{name} has labels of type {names} in an array of dtype object, where "
         f"labels must be strings (Unknown label type): {advice}."
     )
 
@@ -299,7 +299,7 @@ def class_labels(classes, activation, order=None):
     """
     if len(classes) < 2:
         raise ValueError(
-            f"y has one class only, {classes.tolist()}: a classifier needs rows of at "
+            f"y has only one class, {classes.tolist()}: a classifier needs rows of at "
             "least two classes."
         )
     one_unit = activation.elementwise and len(classes) == 2
@@ -360,9 +360,9 @@ def indicator_labels(shape, one_hot, activation):
         hint = " If y is one-hot, fit y.argmax(axis=1) instead." if one_hot else ""
         raise ValueError(
             f"y is multilabel (indicators of shape {shape}), but the outputs of "
-            f"activation={activation.name!r} sum to 1 in each row, as for classes that "
-            "exclude each other. Use activation='logistic' (or 'identity'), where "
-            f"each label has its own output.{hint}"
+            f"activation={activation.name!r} sum to 1 in each row, as for mutually "
+            "exclusive classes. Use activation='logistic' (or 'identity'), where each "
+            f"label has its own output.{hint}"
         )
     return Labels(np.arange(shape[1]), shape[1], multilabel=True)
 
@@ -378,12 +378,12 @@ def encode_targets(targets, classes, activation):
     Raises
     ------
     ValueError
-        If they are no probabilities, or classes do not go with them.
+        If they are not probabilities, or `classes` does not match them.
     """
     if np.ndim(targets) != 2:
         raise ValueError(
             f"targets has the shape {np.shape(targets)}; it must be (n_samples, "
-            "n_classes), rows of probabilities. For labels take fit."
+            "n_classes), rows of probabilities. For labels use fit."
         )
     q, order = np.shape(targets)[1], ordered_categories(classes)
     classes = np.arange(q) if classes is None else np.asarray(classes)
@@ -405,7 +405,7 @@ def _code_targets(targets, columns, n_outputs, name):
     if q < 2 or q != len(columns):
         raise ValueError(
             f"{name} has {q} columns; it must have one for each of the classes "
-            f"{columns.tolist()}, at least two."
+            f"{columns.tolist()}, of which there must be at least two."
         )
     if targets.min() < 0:
         raise ValueError(

@@ -240,13 +240,15 @@ def given_validation(estimator, given, labels):
     if not estimator.early_stopping:
         raise ValueError(
             "X_val was given, but early_stopping=False does not use it: set "
-            "early_stopping=True, or leave it out."
+            "early_stopping=True, or leave X_val out."
         )
     try:
         X = check_rows(estimator, X)
         codes = labels.code(y)
         if len(codes) != X.shape[0]:
-            raise ValueError(f"X_val has {X.shape[0]} rows, and y_val {len(codes)}.")
+            raise ValueError(
+                f"X_val has {X.shape[0]} rows, but y_val has {len(codes)}."
+            )
         weights = check_weights(sample_weight, X.shape[0])
     except ValueError as error:
         raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error

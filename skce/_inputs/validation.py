@@ -114,12 +114,12 @@ def _with_advice(validate, *data, **options):
     except ValueError as error:
         if "fill value must be 0" in str(error):
             raise ValueError(
-                "X is a sparse data frame whose columns are filled with other values "
-                "than 0: pass X.sparse.to_dense()."
+                "X is a sparse data frame with a fill value other than 0: pass "
+                "X.sparse.to_dense()."
             ) from error
         if "could not convert" not in str(error):
             raise
         raise ValueError(
-            f"X holds text ({error}), but the features must be numbers: encode such "
+            f"X contains text ({error}), but the features must be numbers: encode such "
             "columns, for instance with OneHotEncoder in a ColumnTransformer."
         ) from error

@@ -198,7 +198,7 @@ def _tables(class_weight, labels):
         wanted = (
             f"a list of {len(known)} dicts {{0: weight, 1: weight}}, one per label"
             if labels.multilabel
-            else "a dict from labels to weights"
+            else "a dict of labels to weights"
         )
         raise ValueError(
             f"class_weight={class_weight!r} must be None, 'balanced' or {wanted}."
@@ -213,7 +213,7 @@ def _table(mapping, classes):
         if len(place) == 0 and not all(label in mapping for label in classes):
             raise ValueError(
                 f"class_weight has the label {label!r}, which is not in y, and lacks "
-                f"some labels of y, which are {classes.tolist()}."
+                f"some of the labels of y, {classes.tolist()}."
             )
         if not (isinstance(weight, Real) and 0 <= weight < np.inf):
             raise ValueError(
