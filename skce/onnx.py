@@ -127,8 +127,8 @@ def _check_runs(model):
     except Exception as error:  # of many classes, which it does not export
         raise RuntimeError(
             f"onnxruntime cannot run the graph: {error}. If it lacks a float64 "
-            "operator for another step, fit on float32 and pass X as float32; if not, "
-            "leave that step out."
+            "operator for another step, fit on float32 and pass X as float32; "
+            "otherwise, leave that step out."
         ) from error
 
 

@@ -121,7 +121,7 @@ def test_lines_differ_in_style_or_marker():
 def test_penalties_that_cannot_be_drawn_are_refused():
     with pytest.raises(ValueError, match="kind='surface' must be 'contours' or"):
         PenaltyDisplay.from_penalty("cross_entropy", kind="surface")
-    with pytest.raises(ValueError, match="depends on the activation: pass its name"):
+    with pytest.raises(ValueError, match="depends on the activation: pass the name"):
         PenaltyDisplay.from_penalty("natural")
     with pytest.raises(ValueError, match="contours need at least two targets"):
         PenaltyDisplay.from_penalty("cross_entropy", targets=0.5)
@@ -143,7 +143,7 @@ def test_targets_where_the_penalty_is_infinite_have_no_minimum():
     display = PenaltyDisplay.from_penalty(ItakuraSaito())
     assert display.minimum[2] == 0
     assert len(display.ax_.lines[0].get_xdata()) == 500  # t = 0 has no minimum
-    with pytest.raises(ValueError, match="finite nowhere on these targets"):
+    with pytest.raises(ValueError, match="not finite for any of these targets"):
         PenaltyDisplay.from_penalty(ItakuraSaito(), targets=[0.0, 0.0])
 
 

@@ -389,7 +389,7 @@ def test_likelihoods_are_those_of_classes_or_of_single_outputs():
     for a in NOT_NATURAL:
         best = legal_penalties(a)[0]
         assert pair(a, best).is_likelihood
-        with pytest.raises(ValueError, match=f"penalty may be {best!r}, "):
+        with pytest.raises(ValueError, match=f"can be paired with {best!r}, "):
             pair(a, "natural")
 
 

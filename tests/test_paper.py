@@ -104,7 +104,7 @@ def test_standard_error_of_a_variance_of_few_trials():
     )
     claimed = table_2(frame)["variance_standard_error"].iloc[0]
     assert claimed == pytest.approx(np.sqrt(40.135))
-    with pytest.raises(ValueError, match="two trials or more"):
+    with pytest.raises(ValueError, match="at least two trials"):
         table_2(frame[:1])
 
 

@@ -180,7 +180,7 @@ KNOWN = {
     ("logistic", Tsallis()): "yyynyyn",
     ("softmax", Reward()): "nnynyyn",
     ("logistic", Reward()): "nnnnyyn",
-    ("identity", Reward()): "nnnynn-",  # falls without end
+    ("identity", Reward()): "nnnynn-",  # unbounded below
     ("identity", Step()): "ynnnyyn",
     ("identity", Constant()): "ynnyyyn",
 }

@@ -271,7 +271,7 @@ def test_models_without_standard_errors_are_refused_with_a_reason():
     fails(r"use kind='sandwich'", exact(activation="sparsemax", alpha=1))
     fails(r"class_weight='balanced'", exact(class_weight="balanced", alpha=1))
     fails(r"kind='bayes'", exact(alpha=1), kind="bayes")
-    fails(r"reference=7 is not a class", exact(alpha=1), reference=7)
+    fails(r"reference=7 must be one of the classes", exact(alpha=1), reference=7)
     fails(r"of its own", exact(activation="identity"), reference=0)
     twice = np.column_stack([X2, X2[:, 0]])
     clf = exact(activation="logistic", solver="lbfgs", tol=1e-6).fit(twice, Y2)

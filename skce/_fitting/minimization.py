@@ -222,7 +222,7 @@ def _advice(monitor, reason):
             f"({reached}): raise max_fun, {scale}raise alpha or tol{other}"
         ),
         "memory": (
-            f"stopped because the directions that it keeps for one step do not fit into "
+            "stopped because the directions that it keeps for one step do not fit into "
             f"memory ({reached}): use solver='newton-cg', which keeps none, or raise "
             "alpha"
         ),

@@ -64,7 +64,7 @@ def _only(estimator: Any, fits: Any) -> Any:
     fits = list(fits)
     if len(fits) > 1:
         raise ValueError(
-            f"{type(estimator).__name__} contains {len(fits)} fitted classifiers: pass one "
-            "of them."
+            f"{type(estimator).__name__} contains {len(fits)} fitted classifiers: pass "
+            "one of them."
         )
     return fits[0]

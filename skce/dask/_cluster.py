@@ -206,7 +206,7 @@ class Cluster:
                 broken_since = broken_since or now
                 if now - broken_since >= self.timeout:
                     raise ClusterLostError(
-                        f"The connections of the cluster have been broken for "
+                        f"The connections to the cluster have been broken for "
                         f"{self.timeout:g} seconds (worker_timeout): {error}"
                     ) from error
             time.sleep(0.05)  # dask is about to learn what is lost
@@ -288,7 +288,7 @@ class Cluster:
 def _lost_partition(error=None):
     return ClusterLostError(
         "A partition is lost and cannot be computed again: its data were sent to the "
-        "cluster by scatter(), or the client was cut off"
+        "cluster by scatter(), or the client was disconnected"
         f"{'' if error is None else f' ({error})'}. Build X and y from files or "
         "dask.array.from_array, which dask can read again."
     )

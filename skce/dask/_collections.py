@@ -54,8 +54,8 @@ class Partitions:
         check_collection("X", X)
         if not dask.is_dask_collection(X):
             raise TypeError(
-                f"X is {type(X).__name__}; DaskPairedMLPClassifier fits dask arrays "
-                "and data frames: dask.array.from_array(X, chunks=...). For data in "
+                f"X is of type {type(X).__name__}; it must be a dask array or data "
+                "frame, such as dask.array.from_array(X, chunks=...). For data in "
                 "memory use PairedMLPClassifier."
             )
         self.expected = replace(_expected(estimator, X), weighted=weights is not None)
@@ -157,8 +157,8 @@ def check_collection(name, rows):
     # of the type, as a Delayed has any attribute; a Bag has none
     if lazy and not hasattr(type(rows), "ndim"):
         raise TypeError(
-            f"{name} is a {type(rows).__name__} of dask, but must be one of its arrays "
-            "or data frames: make one by dask.array.from_delayed, "
+            f"{name} is a dask {type(rows).__name__}; it must be a dask array or data "
+            "frame: make one with dask.array.from_delayed, "
             "dask.dataframe.from_delayed or Bag.to_dataframe."
         )
 
@@ -187,8 +187,8 @@ def _aligned(X, y, weights):
         given.append(_cut_as(X, name, values))
         if given[-1].npartitions != n:
             raise ValueError(
-                f"X has {n} partitions and {name} has {given[-1].npartitions}: both "
-                "need the same rows in the same partitions, as columns of one data "
+                f"X has {n} partitions, but {name} has {given[-1].npartitions}: both "
+                "need the same rows in the same partitions, as the columns of one data "
                 "frame have."
             )
     return X, *given
@@ -205,12 +205,13 @@ def _cut_as(X, name, values):
             values = np.full(sum(chunks), values)
         if not known:
             raise TypeError(
-                f"{name} is in memory, and the chunks of X are unknown: make {name} "
-                "a dask collection with X's partitions, or X an array of known chunks "
-                "(compute_chunk_sizes(); of a data frame, to_dask_array(lengths=True))."
+                f"{name} is in memory, but the chunk sizes of X are unknown: pass "
+                f"{name} as a dask collection with X's partitions, or X with known "
+                "chunk sizes (X.compute_chunk_sizes(), or "
+                "X.to_dask_array(lengths=True) for a data frame)."
             )
         if len(values) != sum(chunks):
-            raise ValueError(f"X has {sum(chunks)} rows and {name} has {len(values)}.")
+            raise ValueError(f"X has {sum(chunks)} rows, but {name} has {len(values)}.")
         return da.from_array(values, chunks=(chunks, *values.shape[1:]))
     if not isinstance(values, da.Array):
         return values
@@ -219,7 +220,7 @@ def _cut_as(X, name, values):
     if known and not np.isnan(values.chunks[0]).any():
         if values.shape[0] != sum(chunks):
             raise ValueError(
-                f"X has {sum(chunks)} rows in {len(chunks)} partitions and {name} has "
+                f"X has {sum(chunks)} rows in {len(chunks)} partitions, but {name} has "
                 f"{values.shape[0]} in {values.npartitions}."
             )
         values = values.rechunk({0: chunks})

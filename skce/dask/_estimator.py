@@ -249,7 +249,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         if lost is not None:
             error = ClusterLostError(
                 f"{lost} The fit ended after {self.n_iter_} iterations; the estimator "
-                "keeps the best weights so far, and continues from them in a fit with "
+                "keeps the best weights so far. To continue from them, fit again with "
                 "warm_start=True."
             )
             error.best = self.to_local()
@@ -320,12 +320,12 @@ class DaskPairedMLPClassifier(BasePairedMLP):
         if not isinstance(self.growing_sample, str) and self.growing_sample:
             raise ValueError(
                 "growing_sample=True is not available on a cluster, whose rows stay "
-                "where they are: leave it at 'auto', or set False."
+                "where they are: set it to 'auto' or False."
             )
         if any(dask.is_dask_collection(rows) for rows in given.validation):
             raise TypeError(
-                "X_val, y_val and sample_weight_val must be in memory: pass "
-                "X_val.compute(), of a part of the rows."
+                "X_val, y_val and sample_weight_val must be in memory: hold out as "
+                "many rows as fit there, and pass X_val.compute()."
             )
         if self.moderated:
             raise ValueError(

@@ -126,8 +126,8 @@ def check_block(name, block):
     """Raise a ValueError if a block or partition is no array or frame."""
     if not getattr(block, "shape", ()):
         raise ValueError(
-            f"{name} is {type(block).__name__}; a block must be an array (of X, or a "
-            "CSR matrix) or a pandas object."
+            f"A block of {name} is of type {type(block).__name__}; it must be an array "
+            "(for X, a CSR matrix as well) or a pandas object."
         )
 
 
@@ -144,20 +144,20 @@ def _check(X, y, weights, expected):
     columns = getattr(X, "columns", None)
     if expected.columns is not None and list(columns) != expected.columns:
         raise ValueError(
-            f"X has the columns {list(columns)}; they must be {expected.columns}, as "
-            "the data frame says, in that order."
+            f"X has the columns {list(columns)}; they must be {expected.columns}, in "
+            "that order, as in the metadata of the data frame."
         )
     if X.ndim != 2 or X.shape[1] != expected.n_features:
         raise ValueError(
             f"X has the shape {X.shape}; it must have {expected.n_features} columns, "
-            "as all partitions."
+            "as in all partitions."
         )
     X = check_part(X, expected.dtype)
     check_block("y", np.asarray(y))
     y = as_labels(y)
     if len(y) != X.shape[0]:
         raise ValueError(
-            f"X has {X.shape[0]} rows and y has {len(y)}: partition both alike."
+            f"X has {X.shape[0]} rows, but y has {len(y)}: partition both alike."
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y)
@@ -373,7 +373,7 @@ def merged(summaries):
     Raises
     ------
     ValueError
-        If the partitions do not go together, or no row has a weight.
+        If the partitions do not match, or no row has a weight.
     """
     filled = [s for s in summaries if s.n_rows]
     if not filled:
@@ -381,7 +381,8 @@ def merged(summaries):
     widths = {s.n_columns for s in filled}
     if len(widths) > 1:
         raise ValueError(
-            f"y has {sorted(widths)} columns in different partitions (0: a vector)."
+            f"y has {sorted(widths)} columns in different partitions (0 for a vector); "
+            "the number must be the same in all of them."
         )
     exponents = [s.exponent for s in filled if s.exponent is not None]
     if not exponents:

@@ -95,15 +95,15 @@ class PenaltyDisplay:
         """
         if isinstance(penalty, str) and penalty == "natural":
             raise ValueError(
-                "penalty='natural' depends on the activation: pass its name (the "
-                "natural loss of sparsemax or entmax is no function of the outputs and "
-                "cannot be drawn here)."
+                "penalty='natural' depends on the activation: pass the name of the "
+                "penalty (the natural loss of sparsemax or entmax is not a function of "
+                "the outputs and cannot be drawn here)."
             )
         penalty = get_penalty(penalty)
         if not penalty.elementwise:
             raise ValueError(
-                f"{penalty.name} compares the outputs of a row: it is not a function "
-                "of one target and one output, which could be plotted."
+                f"{penalty.name} compares the outputs of a row; only a function of one "
+                "target and one output can be drawn."
             )
         if targets is None:
             targets = (0, 1) if kind == "curves" else np.linspace(0, 1, 501)
@@ -152,7 +152,7 @@ class PenaltyDisplay:
             raise ValueError(f"kind={kind!r} must be 'contours' or 'curves'.")
         if not np.isfinite(self.values).any():
             raise ValueError(
-                f"{self.penalty_name} is finite nowhere on these targets: choose "
+                f"{self.penalty_name} is not finite for any of these targets: choose "
                 "others."
             )
         if kind == "contours" and len(self.t) < 2:

@@ -132,7 +132,7 @@ class Named:
         if name in self._parameter_names():
             return (
                 f"{type(self).__name__} does not store its argument {name!r} as an "
-                f"attribute of that name, so that it cannot be set: write "
+                f"attribute of that name, so it cannot be set: write "
                 f"self.{name} = {name} in __init__."
             )
         existing = ", ".join(map(repr, self.get_params(deep=False)))
@@ -265,6 +265,6 @@ class _ValidFor:
             bind = getattr(type(attribute), "__get__", None)
             return attribute if bind is None else bind(attribute, instance, cls)
         raise AttributeError(
-            f"{cls.__name__} overrides one of {', '.join(self._formulas)}, and "
-            f"has no {self._name!r} that is valid for it."
+            f"{cls.__name__} overrides one of {', '.join(self._formulas)}, for which "
+            f"the inherited {self._name!r} is not valid: define it as well."
         )

@@ -74,7 +74,7 @@ class Entmax(Activation):
     def __init__(self, alpha: float = 1.5) -> None:
         if not (isinstance(alpha, Real) and 1 < alpha <= 2):
             raise ValueError(
-                f"alpha={alpha!r} must be a number in (1, 2]. For alpha=1 take "
+                f"alpha={alpha!r} must be a number in (1, 2]. For alpha=1 use "
                 "'softmax'; alpha=2 is 'sparsemax'."
             )
         self.alpha = alpha

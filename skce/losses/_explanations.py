@@ -15,7 +15,7 @@ __all__ = ["why_degenerate", "why_undefined"]
 def why_undefined(activation: Activation, penalty: str | Penalty) -> str:
     """Return the error of an undefined pair: the reason, and the legal penalties."""
     legal = ", ".join(map(repr, legal_penalties(activation)))
-    advice = f"penalty may be {legal} for this activation"
+    advice = f"this activation can be paired with {legal}"
     if isinstance(penalty, str) and penalty == "natural":
         return f"{activation!r} defines no natural loss: {advice}."
     penalty = get_penalty(penalty)
@@ -28,7 +28,7 @@ def why_undefined(activation: Activation, penalty: str | Penalty) -> str:
 
 
 def why_degenerate(pairing: "Pairing") -> str:
-    """Return the warning of a degenerate pair: the effect, and what to take instead.
+    """Return the warning of a degenerate pair: the effect, and what to use instead.
 
     Examples
     --------
@@ -51,8 +51,8 @@ def why_degenerate(pairing: "Pairing") -> str:
         else ""
     )
     return (
-        f"{pairing} is degenerate: {penalty.name} is a loss of outputs that sum to 1, "
-        f"and nothing makes those of {activation.name} do so: where it is smallest, "
-        "they say little or nothing about the classes. Take "
+        f"{pairing} is degenerate: {penalty.name} is a loss for outputs that sum to 1, "
+        f"but those of {activation.name} need not: where it is smallest, they say "
+        "little or nothing about the classes. Use "
         f"penalty={better[0]!r} with {activation.name}{with_penalty}."
     )

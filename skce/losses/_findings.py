@@ -19,7 +19,7 @@ __all__ = ["Finding", "computed", "declared", "wrong_declarations"]
 NO_REGRET = 1e-7
 # Outputs at a minimum are known to about the root of that
 SAME_OUTPUTS = 5e-3
-NO_MINIMUM = "the expected loss falls without end"
+NO_MINIMUM = "the expected loss is unbounded below"
 ARGMAX = "the largest output is that of the largest P"
 # Costs of a small P go as P to this power at most, or at least; not clear in between
 LIKE_P, LESS_THAN_P = 1.04, 1.2
@@ -105,7 +105,10 @@ def _of_natural_pair(pairing: Pairing) -> dict[str, Finding]:
     """Return the answers of the theorem: the loss is A(z) - t.z, A convex, f = A'."""
     answers = {
         "convex": (True, "natural: the Hessian is the Jacobian of the outputs"),
-        "bounded": (False, "natural: the slope in a wrong logit does not vanish"),
+        "bounded": (
+            False,
+            "natural: the slope with respect to a wrong logit does not vanish",
+        ),
         "flat_when_wrong": (
             False,
             "natural: delta = y - t, which is 1/2 or more",
@@ -222,7 +225,7 @@ def _small_probabilities(risk: ConditionalRisk, known: bool) -> Finding:
         return Finding(None, "computation", NO_MINIMUM)
     exponent = risk.cost_exponent(known)
     grows = f"as P^{exponent:.2f}" if np.isfinite(exponent) else "nothing"
-    text = f"to take a small P for twice as large costs {grows}"
+    text = f"mistaking a small P for 2 P costs {grows}"
     unclear = LIKE_P < exponent < LESS_THAN_P
     return Finding(None if unclear else exponent <= LIKE_P, "computation", text)
 
@@ -266,7 +269,7 @@ def wrong_declarations(risk: ConditionalRisk) -> list[str]:
     if not np.isfinite(loss).all():
         found.append(f"domain: the loss of {risk.pairing} is not finite at some logits")
     elif not _is_slope(risk, z, slope):
-        found.append(f"the derivative of {risk.pairing} is not that of its loss")
+        found.append(f"the derivative of {risk.pairing} does not match its loss")
     if penalty is not None and penalty.elementwise:
         needed = Penalty.needs_simplex.__get__(penalty)
         if penalty.needs_simplex != needed:
@@ -274,7 +277,7 @@ def wrong_declarations(risk: ConditionalRisk) -> list[str]:
             found.append(f"needs_simplex: {best} the best for every target")
     logits = [(p, activation.logits_of(p)) for p, _ in risk.minima]
     if not all(z is None or risk.reaches(np.asarray(z, float), p) for p, z in logits):
-        found.append(f"logits_of: there the outputs of {activation!r} are others")
+        found.append(f"logits_of: {activation!r} has other outputs at these logits")
     return found + _wrong_posterior(risk)
 
 
@@ -306,7 +309,7 @@ def _wrong_posterior(risk: ConditionalRisk) -> list[str]:
         if not np.abs(said[:, 0] - p).max() < SAME_OUTPUTS:
             outputs = _shown(minimum.outputs)
             return [
-                f"posterior_of: the outputs {outputs} are those of P = {_shown(p)}, "
-                f"and it says {_shown(said[:, 0])}"
+                f"posterior_of: the outputs {outputs} belong to P = {_shown(p)}, but "
+                f"it returns {_shown(said[:, 0])}"
             ]
     return []

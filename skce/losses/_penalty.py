@@ -31,8 +31,8 @@ def check_number(name: str, value: object, interval: Interval) -> None:
         raise ValueError(f"{name}={value!r} must be a number in {interval}.")
     if value and abs(float(value)) not in SIZES:
         raise ValueError(
-            f"{name}={value!r} must be a number of a size in {SIZES}"
-            f"{', or 0' if 0.0 in interval else ''}: beyond, float32 does not suffice."
+            f"{name}={value!r} must have a magnitude in {SIZES}"
+            f"{', or be 0' if 0.0 in interval else ''}: float32 needs that."
         )
 
 

@@ -45,7 +45,7 @@ class Minimum:
     z, outputs : ndarray of shape (q,)
     risk : float
     at_infinity : bool
-        Whether the loss falls, or stays, as the logits grow beyond all bounds.
+        Whether the loss falls, or stays, as the logits grow without bound.
     exists : bool
         False if the loss is not bounded from below.
     others : ndarray of shape (q, m)
@@ -352,7 +352,7 @@ class ConditionalRisk:
 
     @_quiet
     def cost_exponent(self, known: bool) -> float:
-        """x where to take a probability e for 2 e costs as e^x, from 0.01 to 1e-6.
+        """x where mistaking a probability e for 2 e costs as e^x, from 0.01 to 1e-6.
 
         inf where it costs nothing. `known` says that the minimum is where the outputs
         are the posterior.

@@ -141,7 +141,7 @@ def pairing_grid(
     """
     if prefix and not (isinstance(prefix, str) and prefix.endswith("__")):
         raise ValueError(
-            f"prefix={prefix!r} must be empty or the name of a pipeline's step "
+            f"prefix={prefix!r} must be empty or the name of a pipeline step "
             "followed by two underscores, such as 'clf__'."
         )
     return [

@@ -437,8 +437,8 @@ def get_activation(activation: object) -> Activation:
     if found is not None:
         return found
     raise ValueError(
-        f"activation={activation!r} is not an output activation. It may be "
-        f"{', '.join(map(repr, ACTIVATIONS))}, or an instance of a subclass of "
+        f"activation={activation!r} is not an output activation. It must be "
+        f"one of {', '.join(map(repr, ACTIVATIONS))}, or an instance of a subclass of "
         f"skce.losses.Activation{_activation_hint(activation)}"
     )
 

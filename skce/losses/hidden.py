@@ -362,7 +362,7 @@ def get_hidden_activation(hidden_activation: object) -> HiddenActivation:
     if found is not None:
         return found
     raise ValueError(
-        f"hidden_activation={hidden_activation!r} is not an activation of hidden "
-        f"units. It may be {', '.join(map(repr, HIDDEN_ACTIVATIONS))}, or an instance "
-        "of a subclass of skce.losses.HiddenActivation."
+        f"hidden_activation={hidden_activation!r} is not a hidden activation. It must "
+        f"be one of {', '.join(map(repr, HIDDEN_ACTIVATIONS))}, or an instance of a "
+        "subclass of skce.losses.HiddenActivation."
     )

@@ -336,6 +336,6 @@ def check_shapes(pairing: Pairing, n_outputs: int) -> None:
     raise ValueError(
         f"{pairing}: for logits of shape (q, n) = {z.shape} the loss has the shape "
         f"{np.shape(loss)}, which must be (n,), and its gradient {np.shape(delta)}, "
-        "which must be (q, n). A penalty's value(t, y) and derivative(t, y) must not "
-        "sum: their shape is that of y."
+        "which must be (q, n). A penalty's value(t, y) and derivative(t, y) must have "
+        "the shape of y: they must not sum over the outputs."
     )

@@ -367,9 +367,10 @@ def get_penalty(penalty: object) -> Penalty:
     if found is not None:
         return found
     raise ValueError(
-        f"penalty={penalty!r} is not a training loss. It may be 'natural' (the natural "
-        f"loss of the activation), {', '.join(map(repr, PENALTIES))}, or an instance "
-        f"of a subclass of skce.losses.Penalty{_penalty_hint(penalty)}"
+        f"penalty={penalty!r} is not a training loss. It must be 'natural' (the "
+        f"natural loss of the activation), one of {', '.join(map(repr, PENALTIES))}, "
+        "or an instance of a subclass of skce.losses.Penalty"
+        f"{_penalty_hint(penalty)}"
     )
 
 
@@ -384,7 +385,7 @@ def _penalty_hint(penalty: object) -> str:
         )
     own = str(penalty).lower().removesuffix("_loss")
     if own in ("sparsemax", "entmax"):
-        return f". The {own} loss is activation={own!r}, penalty='natural'."
+        return f". For the {own} loss write activation={own!r}, penalty='natural'."
     for kind, synonyms in PARAMETRIC_PENALTIES.items():
         if own in (snake_case(kind.__name__), *synonyms):
             return f". It has parameters: write skce.losses.{kind()!r}."

@@ -60,10 +60,10 @@ class PairingProperties:
         then a fit can stick. The reason says where: along which logits, and from which
         margin on, by which the largest logit exceeds that of the label.
     sensitive_to_small_probabilities : Finding
-        Whether to take a small probability for twice as large costs in proportion to
-        it, as in cross-entropy, and not less, as in least squares, which counts
-        absolute errors. Fits by the latter tell little about rare classes. The reason
-        says to which power of the probability; None if that is not clear.
+        Whether mistaking a small probability P for 2 P costs in proportion to P, as in
+        cross-entropy, and not less, as in least squares, which counts absolute errors.
+        Fits with the latter tell little about rare classes. The reason gives the power
+        of P; None if it is not clear.
     contradictions : tuple of str
         Declarations of the classes that the computation contradicts; the computed
         answers stand.

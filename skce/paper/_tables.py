@@ -86,7 +86,7 @@ def table_2(trials):
     quantity = by_pair(trials, "quantity_4")
     n = len(quantity)
     if n < 2:
-        raise ValueError("a variance needs two trials or more.")
+        raise ValueError("Variances need at least two trials: raise n_trials.")
     mean, variance = quantity.mean(), quantity.var()
     fourth = ((quantity - mean) ** 4).mean()
     table = mean.to_frame("mean")

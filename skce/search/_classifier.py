@@ -51,13 +51,13 @@ NO_EARLY_STOPPING = (
     "early stopping has the same effect as alpha, which the search chooses: use "
     "either this search, or early stopping with PairedMLPClassifier"
 )
-# Parameters of PairedMLPClassifier that a search has not, and why
+# Parameters of PairedMLPClassifier that a search does not have, and why
 LEFT_OUT = {
     "alpha": "write alphas=[...], the values to choose from",
     "early_stopping": NO_EARLY_STOPPING,
     "validation_fraction": NO_EARLY_STOPPING,
     "n_iter_no_change": NO_EARLY_STOPPING,
-    "warm_start": "all fits of a search start from the same random numbers",
+    "warm_start": "the fits of a search all start from the same random weights",
 }
 
 
@@ -506,9 +506,9 @@ class PairedMLPClassifierCV(BasePairedMLP):
         name = self.scoring
         if multilabel and name in ("neg_log_loss", "neg_brier_score"):
             raise ValueError(
-                f"scoring={name!r} is defined for classes that exclude each other, but "
-                "y is multilabel: take 'accuracy', 'f1_macro' or 'average_precision', "
-                "for instance."
+                f"scoring={name!r} is defined for mutually exclusive classes, but y is "
+                "multilabel: use 'accuracy', 'f1_macro' or 'average_precision', for "
+                "instance."
             )
         if isinstance(name, str) and name in ROW_LOSSES and not multilabel:
             return name

@@ -14,8 +14,8 @@ def check_size(network):
     """Raise a ValueError if the matrix would be too large."""
     if network.n_parameters > MAX_PARAMETERS:
         raise ValueError(
-            f"The network has {network.n_parameters} parameters; a matrix of second "
-            f"derivatives is for at most {MAX_PARAMETERS}: use fewer hidden units."
+            f"The network has {network.n_parameters} parameters, but a Hessian is "
+            f"computed for at most {MAX_PARAMETERS}: use fewer hidden units."
         )
 
 

@@ -37,17 +37,17 @@ def check_moderated(network, alpha):
     """Raise a ValueError where probabilities cannot be moderated."""
     activation = network.pairing.activation
     if not network.pairing.is_likelihood or activation.moderated is None:
-        lacks = "method moderated of the activation"
+        needed = "an activation with a `moderated` method"
         advice = "activation='softmax' with penalty='natural'"
         if activation.moderated is not None:
-            lacks = "penalty that is a log-likelihood"
+            needed = "a penalty that is a log-likelihood"
             likelihoods = [
                 name for name, one in PENALTIES.items() if one.is_likelihood(activation)
             ]
             advice = f"penalty={likelihoods[0]!r}" if likelihoods else advice
         raise ValueError(
-            f"moderated=True needs a {lacks}, which {network.pairing} has not: take "
-            f"{advice}."
+            f"moderated=True needs {needed}, which {network.pairing} does not have: "
+            f"use {advice}."
         )
     if alpha == 0:
         raise ValueError(

@@ -247,7 +247,7 @@ def standard_errors(
       intercept              -45.27       13.61   -3.33  0.000881      -71.95 to -18.59
     """
     if kind not in KINDS:
-        raise ValueError(f"kind={kind!r} is unknown; it may be 'model' or 'sandwich'.")
+        raise ValueError(f"kind={kind!r} must be 'model' or 'sandwich'.")
     check_confidence_level(confidence_level)
     estimator, X = unwrapped(estimator, X)
     refit = _Refit.of(estimator, X, y, sample_weight)
@@ -325,8 +325,8 @@ def _covariance(refit, free, kind):
     if kind == "model":
         if total_weight <= p1:
             raise ValueError(
-                f"kind='model' needs more rows than coefficients per output, {p1}; a "
-                f"weight counts as so many rows, and their sum is {total_weight:g}."
+                f"kind='model' needs more rows than the {p1} coefficients of an "
+                f"output; weights count as rows, and their sum is {total_weight:g}."
             )
         residual = delta.T @ (delta * counts[:, np.newaxis]) / (total_weight - p1)
         covariance = np.kron(inverse[::q, ::q], residual)
@@ -362,8 +362,8 @@ def _of_thresholds(network, estimator, parameters, reference):
     """
     if reference is not None:
         raise ValueError(
-            f"reference={reference!r} is for outputs whose classes have coefficients "
-            "each; ordered classes share them."
+            f"reference={reference!r} is for classes with coefficients of their own, "
+            "but ordered classes share them: leave it at None."
         )
     f, q, p = network.pairing.activation, network.n_outputs, network.layer_sizes[0]
     free = np.eye(network.n_parameters)[:, network.free[network.public_order]]
@@ -386,8 +386,8 @@ def _contrasts(network, classes, reference):
     if f.elementwise or not np.allclose(f.value(z + 1), f.value(z)):
         if reference is not None:
             raise ValueError(
-                f"reference={reference!r} is for outputs that sum to 1; each output of "
-                f"{f.name} has coefficients of its own."
+                f"reference={reference!r} is for outputs that sum to 1, but each "
+                f"output of {f.name} has coefficients of its own: leave it at None."
             )
         return np.eye(q), np.eye(q), classes[-q:]
     basis = null_space(np.ones((1, q)))
@@ -396,7 +396,7 @@ def _contrasts(network, classes, reference):
     place = np.flatnonzero(classes == reference)
     if len(place) == 0:
         raise ValueError(
-            f"reference={reference!r} is not a class; they are {classes.tolist()}."
+            f"reference={reference!r} must be one of the classes, {classes.tolist()}."
         )
     contrast = np.delete(np.eye(q) - np.eye(q)[place], place, axis=0)
     return contrast, basis, np.delete(classes, place)
@@ -446,17 +446,17 @@ def _inverse(A):
     """
     if not np.isfinite(A).all():
         raise ValueError(
-            "The Hessian of the summed objective overflows, as a weight k counts as k "
-            "rows: multiply sample_weight by a constant."
+            "The Hessian of the summed objective overflows (a weight of k counts as k "
+            "rows): multiply sample_weight by a small constant."
         )
     scale = 1 / np.sqrt(np.maximum(np.diag(A), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(scale[:, np.newaxis] * A * scale)
     if not values[0] > 100 * len(A) * np.finfo(float).eps:
         raise ValueError(
-            "The rows do not determine the coefficients: the Hessian has the relative "
-            f"eigenvalue {values[0]:.2g}. Drop features that are combinations of "
-            "others. If the classes are separable, there is no minimum with alpha=0: "
-            "fit with a larger alpha."
+            "The rows do not determine the coefficients: the smallest eigenvalue of "
+            f"the scaled Hessian is {values[0]:.2g}. Drop features that are linear "
+            "combinations of others. If the classes are separable, there is no minimum "
+            "with alpha=0: fit with a larger alpha."
         )
     vectors = scale[:, np.newaxis] * vectors
     return (vectors / values) @ vectors.T
@@ -469,8 +469,8 @@ def _warn_if_short(step, errors, standardized):
     if distance > 0.1:
         advice = "" if standardized else " and standardize=True"
         warn(
-            f"The minimum of the objective on these rows is {distance:.2g} standard "
-            "errors away from a coefficient: fit these rows, without early stopping, "
+            f"A coefficient is {distance:.2g} standard errors away from the minimum of "
+            "the objective on these rows: fit these rows without early stopping, "
             f"with a lower tol{advice}.",
             ConvergenceWarning,
         )
