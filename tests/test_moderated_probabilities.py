@@ -188,7 +188,7 @@ def test_models_that_cannot_be_moderated_are_refused_with_a_reason():
         with pytest.raises(ValueError, match=r"log-likelihood|activation") as refused:
             clf.fit(X, Y)
         # the advice keeps the activation if it can, and can be followed
-        advice = re.findall(r"(\w+)='(\w+)'", str(refused.value).partition("take")[2])
+        advice = re.findall(r"(\w+)='(\w+)'", str(refused.value).partition(": use")[2])
         clf.set_params(**dict(advice)).fit(X, Y)
         kept = get_activation(pair["activation"]).moderated is not None
         assert (clf.activation == pair["activation"]) == kept

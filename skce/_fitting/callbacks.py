@@ -1,8 +1,8 @@
 """Adapter for scikit-learn callbacks: events and stop requests.
 
-They came with scikit-learn 1.9 (`sklearn.callback`). The tree of tasks is fit > start,
-where there are several, > stage, an early one of a growing sample, > iteration; the
-iterations on all rows are children of the start, or of the fit.
+scikit-learn has them since 1.9 (`sklearn.callback`). Tasks form a tree: fit > start (if
+there are several) > stage (an early one of a growing sample) > iteration. Iterations on
+all rows are children of the start, or of the fit.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class FitTask:
-    """A task of a fit that has begun.
+    """A running task of a fit.
 
     Attributes
     ----------
@@ -99,17 +99,17 @@ class IterationTasks(Listener):
         self._current = None
 
     def begin(self):
-        """Begin the next."""
+        """Begin the next iteration."""
         self._current = self.task.begin("iteration")
 
     def after(self, iteration):
-        """End the current one; return whether to stop."""
+        """End the current iteration; return whether to stop."""
         current, self._current = self._current, None
         self.stopped = current.end(iteration.theta) or self.stopped
         return self.stopped
 
     def close(self):
-        """End one within which the solver has ended."""
+        """End the iteration during which the solver ended."""
         if self._current is not None:
             self._current.end()
             self._current = None

@@ -1,4 +1,4 @@
-"""Listeners: called after each iteration, they may ask for a stop."""
+"""Listeners: called after each iteration, they can stop the minimisation."""
 
 from threading import Event
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Iteration(NamedTuple):
 
 
 class Listener:
-    """Base class: is called on the iterations of one minimisation.
+    """Base class of what is called on the iterations of one minimisation.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Listeners(Listener):
         self.stopped = any(each.stopped for each in self.listeners)
 
     def begin(self):
-        """Call all as an iteration begins."""
+        """Call all when an iteration begins."""
         for each in self.listeners:
             each.begin()
 
@@ -84,7 +84,7 @@ class Listeners(Listener):
         return self.stopped
 
     def close(self):
-        """Call all as the minimisation has ended."""
+        """Call all when the minimisation has ended."""
         for each in self.listeners:
             each.close()
 
@@ -104,7 +104,7 @@ class Printer(Listener):
         self._left_out = None
 
     def after(self, iteration):
-        """Print the line, if it is one of those."""
+        """Print the line if it is for this iteration."""
         step = 10 ** int(np.log10(iteration.number)) if iteration.number < 100 else 100
         shown = self.verbose > 1 or iteration.number % step == 0
         self._left_out = None if shown else iteration

@@ -23,7 +23,7 @@ MIN_ODD_CLASSES = 1000
 
 
 def check_memory(network, rows, solver, n_starts=1):
-    """Raise an error for a fit that does not fit into memory; warn of a slow solver.
+    """Raise an error if a fit will not fit into memory; warn about a slow solver.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One minimisation by a solver, why it ended, and what to advise."""
+"""Run one minimisation; say why it ended and what to do."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What one minimisation has come to: its points, counts and history."""
+"""The record of one minimisation: its points, counts and history."""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -233,7 +233,7 @@ class Monitor:
 
     @property
     def fall(self):
-        """What the last iterations have lowered the objective by, as a part of it."""
+        """Relative decrease of the objective over the last iterations."""
         losses = self.history["loss"][-1 - PLATEAU_ITERATIONS :]
         return (losses[0] - losses[-1]) / max(abs(losses[-1]), TINY)
 

@@ -1,4 +1,4 @@
-"""The training problem, and the plan by which it is solved."""
+"""The training problem, and the plan for solving it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -62,7 +62,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is minimised.
+    """The training problem: what is minimised.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class Problem:
         return self.wrap_objective(self._objective(self.rows.part(part), l2))
 
     def for_solver(self, theta):
-        """The parameters of the solver, for those of the network on X itself."""
+        """Convert parameters for X itself into those of the solver."""
         if self.standardization is None:
             return theta
         return self.standardization.for_solver(theta, self.network)
@@ -261,11 +261,11 @@ class Plan:
 
     @property
     def plateau(self):
-        """Relative fall of the objective that is a plateau; 0 for a low `tol`."""
+        """Relative decrease that counts as a plateau; 0 for a low `tol`."""
         return PLATEAU if self.tol >= MIN_TOL_OF_PLATEAU else 0.0
 
     def with_less_budget(self, n_iter, n_fun):
-        """Return the plan with what is left of its limits after so much work."""
+        """Return the plan with its limits reduced by the work done so far."""
         return replace(
             self,
             max_iter=self.max_iter - n_iter,

@@ -11,7 +11,7 @@ __all__ = ["ValidationWatch", "negative_loss", "score_of"]
 
 
 class ValidationWatch(Listener):
-    """Asks for a stop once the score has not risen for some iterations.
+    """Stops a fit once the score has not improved for some iterations.
 
     Parameters
     ----------

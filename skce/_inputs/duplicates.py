@@ -1,4 +1,4 @@
-"""Independence of the order and repetition of few rows."""
+"""Make fits to few rows independent of the order and repetition of these rows."""
 
 from dataclasses import replace
 from itertools import pairwise

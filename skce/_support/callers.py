@@ -1,4 +1,4 @@
-"""Tell a fit of the user's from one that an estimator of scikit-learn makes."""
+"""Tell fits called by the user from those inside a scikit-learn meta-estimator."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Requests to a cluster, all of which end, and the futures that a fit holds there.
+"""Requests to a cluster, none of which hangs, and the futures that a fit holds there.
 
 dask computes the partitions, keeps them, and computes them again where a worker is
 lost.
@@ -57,7 +57,7 @@ class ClusterLostError(RuntimeError):
 
 
 class Evaluations(distributed.WorkerPlugin):  # type: ignore[name-defined]
-    """Adds to a worker the operation that sums its partitions."""
+    """Worker plugin with the operation that sums the partitions of a worker."""
 
     name = "skce"
 
@@ -145,7 +145,7 @@ class Cluster:
             raise _lost_partition(error) from error
 
     def hold(self, function, *arguments, **options):
-        """Return what a method of the client returns; its futures are held.
+        """Call a method of the client and hold the futures that it returns.
 
         Raises
         ------
@@ -169,7 +169,7 @@ class Cluster:
             future.release()
 
     def call(self, function, *arguments, workers=(), **options):
-        """Return what a coroutine function returns, run in the loop of the client.
+        """Run a coroutine function in the event loop of the client; return its result.
 
         Raises
         ------
@@ -192,7 +192,7 @@ class Cluster:
             running.cancel()
 
     def ask(self, function, *arguments, **options):
-        """Return what `call` returns, called again if the connection breaks."""
+        """Like `call`, but repeated if the connection breaks."""
         broken_since = None
         while True:
             try:

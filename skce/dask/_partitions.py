@@ -1,6 +1,6 @@
 """A partition of the rows where it lies: validated, summarised and cut into blocks.
 
-Nothing here knows of a cluster.
+Nothing here depends on a cluster.
 """
 
 from dataclasses import dataclass, field, replace
@@ -59,7 +59,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class PartitionSummary:
-    """What the client has to know of a partition; its size does not grow with the rows.
+    """What the client has to know about a partition; its size is constant.
 
     Attributes
     ----------

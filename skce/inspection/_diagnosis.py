@@ -23,7 +23,7 @@ MAX_ROWS, MAX_PARAMETERS = 200, 200
 
 
 class GradientErrors(TypedDict):
-    """What `check_gradient` returns: relative errors."""
+    """Relative errors that `check_gradient` found."""
 
     gradient: float
     hessian: float | None

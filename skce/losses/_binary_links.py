@@ -129,7 +129,7 @@ class BinaryLink(ElementwiseActivation):
 
 
 class Probit(BinaryLink):
-    """y = Phi(z), the normal distribution function: a latent normal variable is > 0.
+    """y = Phi(z), the probability that a latent normal variable of mean z is positive.
 
     Examples
     --------
@@ -162,7 +162,7 @@ class Probit(BinaryLink):
 
 
 class ComplementaryLogLog(BinaryLink):
-    """y = 1 - exp(-exp(z)): whether one event or more of a rate exp(z) came to pass.
+    """y = 1 - exp(-exp(z)), the probability of at least one event at the rate exp(z).
 
     Of proportional hazards in discrete time. Beyond z = 236 (29 in float32), where
     1 - y is exp(-1e102), the loss of a target of 0 goes on as its tangent, as exp(z)

@@ -1,4 +1,4 @@
-"""The texts of errors and warnings about a pair: the reason, and alternatives."""
+"""Texts of the errors and warnings about a pair: the reason, and alternatives."""
 
 from typing import TYPE_CHECKING
 

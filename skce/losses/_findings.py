@@ -1,4 +1,4 @@
-"""The answers about a pair: those that its classes declare, and those computed."""
+"""Answers about a pair: those that its classes declare, and those computed."""
 
 import inspect
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ LIKE_P, LESS_THAN_P = 1.04, 1.2
 
 @dataclass(frozen=True)
 class Finding:
-    """An answer about a pair. It is true, as a condition, if `value` is True.
+    """An answer about a pair; as a condition it is true only if `value` is True.
 
     Attributes
     ----------
@@ -251,7 +251,7 @@ def _flat(risk: ConditionalRisk) -> Finding:
 
 
 def wrong_declarations(risk: ConditionalRisk) -> list[str]:
-    """Return what the classes of the pair say of themselves and do not do."""
+    """Return what the classes of the pair declare but do not do."""
     activation, penalty = risk.pairing.activation, risk.pairing.penalty
     z = risk.near[:, :200]
     y = risk.outputs(z)

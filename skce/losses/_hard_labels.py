@@ -1,4 +1,4 @@
-"""Penalties for labels that may be wrong, or of which only the best one matters."""
+"""Penalties for labels that may be wrong, and a smoothed multiclass hinge."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""A penalty for rows of which several classes are possible."""
+"""A penalty for rows for which several classes are possible."""
 
 from typing import TYPE_CHECKING
 

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class DegeneratePairingWarning(UserWarning):
-    """Warn of a pair whose minimum does not depend on the labels.
+    """Warning about a pair whose minimum does not depend on the labels.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What theory says of a pair: proper, calibrated, convex, bounded, flat where wrong.
+"""What theory says about a pair: proper, calibrated, convex, bounded, flat where wrong.
 
 Where the classes declare an answer, it is by formula: natural pairs by the theorem of
 the natural loss, others by the penalty's `posterior_of`. All other answers are computed
@@ -32,7 +32,7 @@ TITLES = {
 
 @dataclass(frozen=True, repr=False)
 class PairingProperties:
-    """What theory says of a pair, which `print` shows as a table.
+    """What theory says about a pair; `print` shows it as a table.
 
     P stands for the true posterior, the loss for that of one row with a label.
 
@@ -151,7 +151,7 @@ def pairing_properties(
     n_classes: int = 3,
     verify: bool = True,
 ) -> PairingProperties:
-    """Tell what theory says of a pair, built in or user-defined.
+    """Return what theory says about a pair, built-in or user-defined.
 
     Parameters
     ----------

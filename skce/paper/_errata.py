@@ -1,4 +1,4 @@
-"""Errata of the paper: its table 1 against numerical derivatives, and others."""
+"""Errata of the paper: table 1 against numerical derivatives, and other errors."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -70,7 +70,7 @@ def _differences(name, seed, n_cases=20, step=1e-5):
 
 
 def errata(trials):
-    """List the errors of the paper, each with the figures that show it.
+    """List the errors of the paper, each with the numbers that show it.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def errata(trials):
         f"has 3.9 to 4.6. Here, over 400 test cases, the means are {without} without "
         f"the 1/N, which is of that order, and {with_1_over_n} with it.",
         "The protocol does not state the number of hidden units, the optimiser, when "
-        "training stops and the size of the test set. All figures depend on them, as "
+        "training stops or the size of the test set. All results depend on them, as "
         "--map shows.",
     ]
 

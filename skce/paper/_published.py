@@ -1,4 +1,4 @@
-"""The figures that Dunne & Campbell print in tables 1 to 6.
+"""The numbers that Dunne & Campbell print in tables 1 to 6.
 
 The keys are the names of the pairs; y is the paper's z*.
 """

@@ -11,7 +11,7 @@ test cases per class. Of all settings of the sweep (`figure_map`), this is the o
 the mean diagonals of tables 4 to 6 agree with the published ones within their standard
 errors, and the pairs have the order of table 2 in mean and in variance. Elsewhere they
 do not: trained to convergence without an L2 term, logistic and softmax outputs with
-least squares change places.
+least squares swap places.
 """
 
 from itertools import combinations
@@ -117,8 +117,8 @@ def paired_differences(trials, column="quantity_4"):
     Returns
     -------
     table : pandas.DataFrame
-        One row for every two pairs: the mean difference, first less second, its
-        standard error, and their ratio.
+        One row for every two pairs: the mean difference (first minus second), its
+        standard error, and the ratio of the two.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def paired_differences(trials, column="quantity_4"):
 def table_3():
     """Compute the exact class-conditional rates of the Bayes rule.
 
-    The rule predicts the class of the quadrant, so that each rate is a product of
+    The rule predicts the class of the quadrant, so each rate is a product of
     Phi(1) for each coordinate on the right side of 0 and 1 - Phi(1) for each on the
     wrong one.
 
@@ -358,7 +358,7 @@ def _rates(rates):
 
 
 def _beside(table, **others):
-    """Append the columns of other tables, named after these."""
+    """Append the columns of other tables, with the name of the table."""
     columns = {
         f"{column} {name}": other[column]
         for name, other in others.items()
@@ -412,7 +412,7 @@ def report(trials, map_trials=None, seed=0):
 
 
 def _distance_tables(trials):
-    """Compute table 2 and what belongs to it: quantity (4) of each pair."""
+    """Compute table 2 and the other tables of quantity (4)."""
     return {
         "table_2": (
             "quantity (4), sqrt(sum over 400 test cases and 4 classes of (output - "

@@ -59,7 +59,7 @@ class ExponentialClasses:
         return self.draw(y, rng), y
 
     def coefficients(self):
-        """theta_k and -b(theta_k), less their means over the classes: (p, q), (q,).
+        """theta_k and -b(theta_k), minus their means over the classes: (p, q), (q,).
 
         They are centred because adding the same to all classes does not change the
         posterior.
@@ -141,7 +141,7 @@ def quantity_4(estimated, exact, *, per_case=False):
     --------
     >>> from skce.paper.simulation import quantity_4
     >>> quantity_4([[1, 0], [0, 1]], [[1, 0], [1, 0]])
-    1.414...
+    1.414
     >>> quantity_4([[1, 0], [0, 1]], [[1, 0], [1, 0]], per_case=True)
     1.0
     """

@@ -62,7 +62,7 @@ LEFT_OUT = {
 
 
 def _parameters():
-    """Return the parameters of PairedMLPClassifier that are kept, and the own ones."""
+    """Return the parameters shared with PairedMLPClassifier, and the search's own."""
     base = inspect.signature(BasePairedMLP.__init__).parameters
     kept = [p for name, p in base.items() if name not in LEFT_OUT.keys() | OWN.keys()]
     keyword = inspect.Parameter.KEYWORD_ONLY

@@ -154,7 +154,7 @@ class AlphaCurveDisplay:
         curve, at = self.best
         where = self.alphas[at], means[curve, at]
         if not self.complete.all():
-            label = "dropped early (mean over the\nfolds shared with the chosen one)"
+            label = "given up (mean over the folds\nshared with the chosen one)"
             ax.plot([], [], "o", mfc="w", color="grey", ms=5, label=label)
         ax.plot(*where, "k*", markersize=13, zorder=4, label=f"chosen: {where[0]:.3g}")
         # 0 has no place on a logarithmic axis

@@ -1,4 +1,4 @@
-"""The rules by which candidates are given up; see `PairedMLPClassifierCV`.
+"""Rules for giving up candidates early; see `PairedMLPClassifierCV`.
 
 All compare losses of the same held-out rows, in pairs: what makes a row hard makes it
 hard for both candidates, so that the differences vary far less than the losses.
@@ -169,7 +169,7 @@ class Rival:
 
 
 class HeldOutWatch(Listener):
-    """Gives a fit up that cannot win against a rival.
+    """Stops a fit that cannot win against a rival.
 
     By its held-out loss now, and what that may still fall by; or, once it rises, by its
     lowest. (An overfitted network is wrong with certainty on few rows: its loss is

@@ -76,7 +76,7 @@ def _call(task, data, train, test):
 
 @dataclass
 class Search:
-    """Candidates, folds, and what is known of them so far.
+    """Candidates, folds, and what is known about them so far.
 
     Attributes
     ----------
