@@ -59,7 +59,7 @@ def check_memory(network, rows, solver, n_starts=1):
         advice = "use fewer hidden units"
         if SOLVERS[solver].dense_hessian:
             advice += ", or solver='lbfgs'"
-        if 16 * n * n_starts > needed / 2:
+        if 2 * 16 * n * n_starts > needed:
             advice = f"{advice}, or fewer starts than n_init={n_starts}"
         if network.n_outputs > max(MIN_ODD_CLASSES, rows.n_rows / 2):
             advice = (
