@@ -30,7 +30,7 @@ from skce import (
 from skce._fitting import fits, memory
 from skce._fitting.committee import committee_of
 from skce._fitting.fits import Fits, Outcome
-from skce._fitting.solvers import NonFiniteObjectiveError
+from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._network.logits import log_mean
 from skce.losses.activations import ACTIVATIONS
 from skce.uncertainty._curvature import flat
