@@ -257,9 +257,9 @@ def warn_of_order(classes, order, activations):
         names = classes.tolist()
         warn(
             f"The classes are taken in the order of the alphabet, {names}, from the "
-            "lowest to the highest. If that is not theirs, give y as an ordered pandas "
-            "Categorical or as integers, or else activation=Ordinal(order=[...]); if "
-            f"it is, Ordinal(order={names}) says so.",
+            "lowest to the highest. If that is not theirs, pass y as an ordered pandas "
+            "Categorical or as integers, or set activation=Ordinal(order=[...]); if it "
+            f"is, Ordinal(order={names}) silences this warning.",
             UserWarning,
         )
 

@@ -291,7 +291,8 @@ def compare_pairings(
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
     pairings : list of (activation, penalty), default=None
         The pairs, each by names or instances, or `pairing_grid()`. None: all pairs
-        that can be fitted to y and are not degenerate.
+        that can be fitted to y and are not degenerate; an instance that `estimator`
+        has, such as `Entmax(1.2)`, takes the place of the registered one of its class.
     cv : int, cross-validation generator or iterable, default=5
         Folds as in `cross_validate`; an int gives stratified folds.
         Repeated folds give narrower intervals.

@@ -115,7 +115,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
     pairings : None, "all" or list of (activation, penalty), default=None
         Pairs to choose from, by names or instances, or dicts of `pairing_grid()`.
         None: only that of `activation` and `penalty`; "all": all pairs of
-        `pairing_grid()` that can be fitted to y.
+        `pairing_grid()` that can be fitted to y, where instances given as `activation`
+        or `penalty` take the place of the registered ones of their classes.
     cv : int, cross-validation generator or iterable, default=5
         Folds, as in GridSearchCV, except that an int shuffles the rows, because tables
         are often sorted by something that is not a feature. For grouped rows pass a
