@@ -4,6 +4,8 @@ import doctest
 import importlib
 import inspect
 import re
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,34 @@ def test_results_are_shown_whole(page):
     text = page.read_text(encoding="utf-8")
     for example in doctest.DocTestParser().get_examples(text):
         assert "..." not in example.want, example.source
+
+
+NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
+
+
+SUMMARIES = {
+    "page": (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8"),
+    "docstring": inspect.getdoc(skce.summary),
+}
+
+
+@pytest.mark.parametrize("text", SUMMARIES.values(), ids=SUMMARIES)
+def test_summaries_that_doctest_skips_are_up_to_date(text, tmp_path, monkeypatch):
+    """Iterations and seconds depend on the machine; words and quality do not."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for example in doctest.DocTestParser().get_examples(text):
+        with redirect_stdout(StringIO()) as printed:
+            exec(compile(example.source, "<example>", "single"), names)
+        if doctest.SKIP in example.options:
+            break
+    shown, now = example.want.splitlines(), printed.getvalue().splitlines()
+    assert shown[0].startswith("pair ")
+    for old, new in zip(shown, now, strict=True):
+        assert re.split(NUMBER, old) == re.split(NUMBER, new)
+        if not old.startswith(("stopped by", "work")):
+            numbers = [[float(x) for x in re.findall(NUMBER, y)] for y in (old, new)]
+            assert numbers[1] == pytest.approx(numbers[0], rel=0.02, abs=0.01)
 
 
 def slug(heading):

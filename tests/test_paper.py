@@ -218,6 +218,7 @@ def test_a_small_run_reproduces_the_golden_files(tmp_path, capsys, request):
         pd.testing.assert_frame_equal(
             pd.read_csv(output / name), pd.read_csv(GOLDEN / name), rtol=1e-5, atol=1e-7
         )
+    assert (output / "errata.txt").read_text() == (GOLDEN / "errata.txt").read_text()
 
 
 @pytest.mark.parametrize(
