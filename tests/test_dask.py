@@ -497,7 +497,7 @@ def test_frames_with_other_columns_text_or_partitions_are_refused(client, data):
         ),
         (parts[1][list("abcd")], r"Partition 1: X has the columns"),
         (parts[1][columns].assign(b="?"), r"Partition 1: X contains text"),
-        (parts[1][columns][:10], r"Partition 1: X has 10 rows and y has 1000"),
+        (parts[1][columns][:10], r"Partition 1: X has 10 rows, but y has 1000"),
     ]:
         with pytest.raises(ValueError, match=message):
             classifier().fit(collection([good[0], bad, good[2]]), y)
