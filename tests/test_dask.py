@@ -501,7 +501,7 @@ def test_frames_with_other_columns_text_or_partitions_are_refused(client, data):
     ]:
         with pytest.raises(ValueError, match=message):
             classifier().fit(collection([good[0], bad, good[2]]), y)
-    with pytest.raises(ValueError, match="X has 2 partitions and y has 3"):
+    with pytest.raises(ValueError, match="X has 2 partitions, but y has 3"):
         classifier().fit(collection(good[:2]), y)
     mixed = parts[1].assign(y=1)[["y"]]
     y = collection([parts[0][["y"]], mixed, parts[2][["y"]]])["y"]
@@ -538,7 +538,7 @@ def test_what_is_neither_an_array_nor_a_frame_is_refused(client, data):
         calls += [(clf.fit, rows, labels, lazy), (clf.predict, lazy)]
         calls += [(clf.score, lazy, labels), (clf.score, rows, lazy)]
         for call, *given in calls:
-            with pytest.raises(TypeError, match=f"is a {type(lazy).__name__} of dask"):
+            with pytest.raises(TypeError, match=f"is a dask {type(lazy).__name__};"):
                 call(*given)
     for other in ("tcp://localhost", client.cluster):
         clf.client = other
@@ -560,11 +560,11 @@ def test_blocks_that_are_no_arrays_are_refused(client, data, block):
         return da.concatenate([first, cut(array[1500:], 1500)])
 
     clf = classifier(max_iter=2).fit(cut(X, 1500), cut(y, 1500))
-    with pytest.raises(ValueError, match=f"Partition 0: X is {name}"):
+    with pytest.raises(ValueError, match=f"Partition 0: X is of type {name}"):
         clf.fit(with_block(X), cut(y, 1500))
-    with pytest.raises(ValueError, match=f"Partition 0: X is {name}"):
+    with pytest.raises(ValueError, match=f"Partition 0: X is of type {name}"):
         clf.score(with_block(X), cut(y, 1500))
-    with pytest.raises(ValueError, match=f"A block of X is {name}"):
+    with pytest.raises(ValueError, match=f"A block of X is of type {name}"):
         clf.predict(with_block(X)).partitions[0].compute()
     if name == "list":  # of labels and weights, as good as an array
         return

@@ -34,7 +34,7 @@ def test_a_fit_that_does_not_fit_into_memory_is_an_error(params, text, monkeypat
     monkeypatch.setattr(memory, "free_memory", lambda: 10**9)
     y = np.arange(len(X)) % 3
     if "solver" not in params:
-        text = r"layers of \(4, 10000000, 3\).*" + text
+        text = r"Layers of \(4, 10000000, 3\).*" + text
     with pytest.raises(ValueError, match=rf"needs .* GB of memory, but 1 GB.*{text}"):
         PairedMLPClassifier(**params).fit(X, y)
 
@@ -42,7 +42,7 @@ def test_a_fit_that_does_not_fit_into_memory_is_an_error(params, text, monkeypat
 @pytest.mark.filterwarnings("ignore:The number of unique classes")
 def test_an_identifier_as_labels_is_named(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: 10**7)
-    with pytest.raises(ValueError, match=r"y has 2000 classes in 2000 rows, as if it"):
+    with pytest.raises(ValueError, match=r"y has 2000 classes in 2000 rows; if it is"):
         PairedMLPClassifier().fit(X, np.arange(len(X)))
 
 

@@ -137,7 +137,7 @@ def test_the_message_of_a_stop_is_not_about_exceptions(capsys, solver):
     fitted.set_params(random_state=0, n_iter_no_change=1).fit(X, y)
     record = fitted.solver_result_
     assert record["reason"] == "stopped"
-    assert "Early stopping" in record["message"]
+    assert "early stopping" in record["message"]
     printed = capsys.readouterr().out + record["message"]
     assert not any(text in printed for text in ("StopIteration", "callback`", "HALT"))
 

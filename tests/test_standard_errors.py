@@ -330,7 +330,7 @@ def test_a_pipeline_transforms_its_rows():
 
 def test_as_many_coefficients_as_rows_have_no_variance():
     clf = exact(activation="identity", alpha=1).fit(X2[:4], [0, 1, 0, 1])
-    with pytest.raises(ValueError, match=r"more rows than coefficients"):
+    with pytest.raises(ValueError, match=r"more rows than the \d+ coefficients"):
         standard_errors(clf, X2[:4], [0, 1, 0, 1])
 
 
@@ -345,5 +345,5 @@ def test_labels_may_be_a_column_and_unknown_ones_are_refused():
 def test_weights_whose_sum_overflows_are_named(kind):
     X, y = load_iris(return_X_y=True)
     clf = PairedMLPClassifier(hidden_layer_sizes=(), alpha=1, max_iter=5000).fit(X, y)
-    with pytest.raises(ValueError, match="multiply sample_weight by a constant"):
+    with pytest.raises(ValueError, match="multiply sample_weight by a small constant"):
         standard_errors(clf, X, y, np.full(len(y), 1e308), kind=kind)

@@ -126,8 +126,8 @@ def check_block(name, block):
     """Raise a ValueError if a block or partition is no array or frame."""
     if not getattr(block, "shape", ()):
         raise ValueError(
-            f"A block of {name} is of type {type(block).__name__}; it must be an array "
-            "(for X, a CSR matrix as well) or a pandas object."
+            f"{name} is of type {type(block).__name__}; it must be an array (for X, a "
+            "CSR matrix as well) or a pandas object."
         )
 
 
