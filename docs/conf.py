@@ -31,6 +31,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "api_pages",
     "code_blocks",
+    "line_breaks",
     "mathml",
     "pairing_table",
     "results",

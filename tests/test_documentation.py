@@ -100,6 +100,17 @@ def test_every_typeset_formula_is_in_a_docstring(monkeypatch):
         assert formula in texts
 
 
+def test_long_names_in_tables_may_be_broken_between_words(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    line_breaks = importlib.import_module("line_breaks")
+    cells = "<td>{}</td><td>{}</td><td>0.57 (1.2) &ApplyFunction;</td>"
+    outside = '<p id="binary_cross_entropy">PairedMLPClassifier</p>'
+    body = f"{outside}<table>{cells}</table>"
+    names = body.format("PairedMLPClassifierCV", "binary_cross_entropy")
+    broken = "Paired<wbr>MLP<wbr>Classifier<wbr>CV", "binary_<wbr>cross_<wbr>entropy"
+    assert line_breaks.with_breaks(names) == body.format(*broken)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_results_are_shown_whole(page):
     text = page.read_text(encoding="utf-8")
