@@ -1,4 +1,4 @@
-"""Long names in tables may be broken between their words, so that tables fit a phone."""
+"""Names in tables may be broken between their words, so that tables fit a phone."""
 
 import re
 
