@@ -2,8 +2,8 @@
 Choosing alpha along a path
 ===========================
 
-`alpha_path` fits a sequence of alphas, from the largest to the smallest, each from
-where the fit before it ended. Here are nine of them on half of the digits.
+`alpha_path` fits a sequence of alphas from the largest to the smallest. Each fit starts
+from the solution of the previous one. Here are nine alphas on half of the digits.
 """
 
 import matplotlib.pyplot as plt
@@ -23,9 +23,8 @@ classifier = PairedMLPClassifier(hidden_layer_sizes=30, random_state=0)
 fits = alpha_path(classifier, X, y, alphas)
 
 # %%
-# The log loss of the training rows falls with alpha. That of the test rows has a
-# minimum, left of which the network is overfitted and right of which it is held back
-# too much. The default is 2.
+# The smaller alpha is, the smaller is the training loss. The test loss has a minimum:
+# to its left the network overfits, to its right it underfits. The default is 2.
 
 losses = {
     "training rows": [log_loss(y, fit.predict_proba(X)) for fit in fits],
@@ -41,8 +40,9 @@ ax.legend()
 plt.show()
 
 # %%
-# A line is a hidden unit, and its height the norm of the weights that lead to it. They
-# grow as alpha falls, gradually, as each fit begins where the one before it ended.
+# Each line is a hidden unit, and its height is the norm of the unit's incoming weights.
+# The norms grow gradually as alpha falls, because each fit starts from the previous
+# solution.
 
 norms = np.array([np.linalg.norm(fit.coefs_[0], axis=0) for fit in fits])
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")

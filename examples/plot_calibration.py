@@ -2,11 +2,12 @@
 Reliability: are the probabilities right?
 =========================================
 
-A classifier is calibrated if, of the rows to which it gives a probability of 0.8, eight
-of ten belong to that class. A network with too small an alpha is not: it is too sure.
+A classifier is calibrated if eight of ten rows to which it gives a probability of 0.8
+belong to that class. A network with too small an alpha is not calibrated: it is
+overconfident.
 
-The rows have two classes that overlap, and one of ten labels is random. Both fits see
-the same 500 rows; 20 000 others say how good their probabilities are.
+The two classes overlap, and one label in ten is random. Both fits use the same 500
+rows; their probabilities are checked on 20 000 others.
 """
 
 import warnings
@@ -33,11 +34,11 @@ with warnings.catch_warnings():
         fit.fit(X, y)
 
 # %%
-# A reliability diagram has the predicted probabilities in ten bins of equal numbers of
-# rows, and for each bin the frequency of the class. The fit whose alpha was chosen by
-# cross-validation stays near the diagonal; it is a little less sure than it could be.
-# The other one says 0 or 1 where the frequencies are anything up to 0.3, or down to
-# 0.7.
+# A reliability diagram sorts the predicted probabilities into ten bins with equal
+# numbers of rows and shows the frequency of the class in each bin. The fit whose alpha
+# was chosen by cross-validation stays near the diagonal; it is slightly underconfident.
+# The other one predicts 0 where the frequency is as high as 0.3, and 1 where it is as
+# low as 0.7.
 
 fig, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
 for (name, fit), marker in zip(fits.items(), "so", strict=True):
@@ -53,8 +54,8 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %%
-# How often which probability is predicted: the overfitted network is hardly ever
-# unsure.
+# A histogram of the predicted probabilities: the overfitted network hardly ever
+# predicts anything but 0 or 1.
 
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.hist(
@@ -69,11 +70,11 @@ ax.legend(loc="upper center")
 plt.show()
 
 # %%
-# `summary` has the same in numbers, and says what to do:
+# `summary` reports the same as numbers, with advice:
 
 summary(fits["alpha=0.01"], X_test, y_test)
 
 # %%
-# With the alpha that was chosen:
+# The fit with the chosen alpha:
 
 summary(fits["alpha chosen"], X_test, y_test)

@@ -3,8 +3,8 @@ Comparing all pairs on your data
 ================================
 
 `compare_pairings` cross-validates all pairs of output activation and penalty on the
-same folds. Here each pair is given its own best alpha: the search over alpha is part of
-what is compared, as the same alpha regularises more with one penalty than with another.
+same folds. Here each pair has its own best alpha: the search for alpha is part of what
+is compared, because the same alpha regularises one penalty more than another.
 """
 
 import matplotlib.pyplot as plt
@@ -27,14 +27,14 @@ plt.gcf().set_layout_engine("constrained")
 plt.show()
 
 # %%
-# By accuracy no pair differs significantly from the best: whoever needs labels alone is
-# free to choose here.
+# By accuracy, no pair differs significantly from the best: if you only need labels, any
+# of them will do here.
 
 PairingComparisonDisplay.from_comparison(comparison, scoring="accuracy")
 plt.gcf().set_layout_engine("constrained")
 plt.show()
 
 # %%
-# All scores, the times, and the alphas that the folds chose:
+# All scores, the times, and the alphas that were chosen in the folds:
 
 comparison

@@ -2,9 +2,9 @@
 Softmax is the posterior of exponential families
 ================================================
 
-Section 3 of the paper: classes from one exponential family with a common scale have a
-posterior that is a softmax of affine functions of x. A network without hidden units can
-represent it exactly.
+Section 3 of the paper: if the classes come from one exponential family with a common
+scale, their posterior is a softmax of affine functions of x. A network without hidden
+units can represent it exactly.
 
 The table has the root mean square error of its fitted coefficients for Gaussian and for
 Poisson classes, and the error that the theory of maximum likelihood predicts.
@@ -18,8 +18,8 @@ table = section_3(sizes=(400, 1600, 6400), n_repeats=25)
 print(table.to_string(float_format="{:.3f}".format))
 
 # %%
-# On logarithmic axes the errors follow the lines of the theory: they fall as n^(-1/2),
-# and with its constant.
+# On logarithmic axes the errors follow the theoretical lines: they fall as n^(-1/2),
+# with the predicted constant.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for (family, rows), marker in zip(table.groupby("family"), "os", strict=True):

@@ -1,6 +1,6 @@
 """
-Forty per cent wrong labels
-===========================
+Training with 40 % wrong labels
+===============================
 
 Train on digits of which 40 % have a wrong label, and test on correct labels. The
 cross-entropy of a mislabelled row is unbounded; generalized cross-entropy (Zhang &
@@ -23,8 +23,8 @@ wrong = rng.uniform(size=len(y)) < 0.4
 y = np.where(wrong, (y + rng.integers(1, 10, size=len(y))) % 10, y)
 
 # %%
-# Fit each of the three with alphas from too small to too large, and print the best
-# accuracy, its standard error and its alpha.
+# Fit each of the three losses with alphas from too small to too large, and print the
+# best accuracy, its standard error and its alpha.
 
 alphas = [0.3, 1, 3, 10, 20, 40]
 accuracies = {}
@@ -53,8 +53,8 @@ ax.legend()
 plt.show()
 
 # %%
-# The bounded losses lose far less accuracy where alpha is too small. At its best alpha
-# each of the three comes to about 0.93, with a standard error of 0.012 for 450 test
+# The bounded losses lose far less accuracy if alpha is too small. At its best alpha,
+# each of the three reaches about 0.93, with a standard error of 0.012 for 450 test
 # rows: the differences are not significant. The best alphas are far above the default
-# of 2, and a bounded loss, which weighs less against the L2 term, breaks down sooner
-# where alpha is too large.
+# of 2. If alpha is too large, bounded losses break down sooner, because the L2 term
+# outweighs them sooner.

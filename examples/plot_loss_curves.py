@@ -2,9 +2,9 @@
 Loss curves
 ===========
 
-`LossCurveDisplay` draws the objective after each iteration of a fit. The curves of
-several pairs have different units, so that their heights cannot be compared, but the
-number of iterations can.
+`LossCurveDisplay` draws the objective after each iteration of a fit. The objectives of
+different pairs have different units, so compare the numbers of iterations but not the
+heights.
 """
 
 import matplotlib.pyplot as plt
@@ -28,9 +28,10 @@ ax.set(yscale="log", title="Digits", ylabel="objective per row (logarithmic)")
 plt.show()
 
 # %%
-# From 8192 rows on, a fit starts on a sample which grows from stage to stage until it
-# has all rows. At the beginning of a stage the objective jumps, as the weights meet
-# rows that they have not seen. Most iterations are made where they are cheap.
+# From 8192 rows on, a fit starts on a sample that grows from stage to stage until it
+# contains all rows. At the beginning of a stage the objective jumps, because the sample
+# now contains new rows. Most iterations take place in the early stages, where they are
+# cheap.
 
 X, y = make_classification(20000, n_informative=8, random_state=0)
 fit = PairedMLPClassifier(hidden_layer_sizes=10, alpha=10, random_state=0).fit(X, y)

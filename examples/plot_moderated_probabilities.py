@@ -1,10 +1,11 @@
 """
-Unsure far from the data
-========================
+Less certain far from the data
+==============================
 
-A network is as sure far from its training rows as it is near them, or surer: nothing
-limits how far its logits go. `moderated=True` averages the outputs over the posterior
-of the weights (MacKay 1992), which is wide in directions that the rows say nothing of.
+Far from its training rows a network is at least as confident as near them, because
+nothing limits its logits there. `moderated=True` averages the outputs over the
+posterior of the weights (MacKay 1992), which is wide in directions about which the rows
+contain no information.
 
 Two classes in the plane, 40 rows each:
 """
@@ -27,9 +28,9 @@ for fit in fits.values():
     fit.fit(X, y)
 
 # %%
-# The larger of the two probabilities. Both networks have the same weights and the same
-# boundary. Without moderation all of the plane but a narrow strip is dark:
-# probabilities near 1 where there has never been a row.
+# The figure shows the larger of the two probabilities. Both networks have the same
+# weights and the same boundary. Without moderation, all of the plane except a narrow
+# strip is dark: the probabilities are near 1 even where there are no rows.
 
 x1, x2 = np.linspace(-6, 7, 131), np.linspace(-6, 6.5, 126)
 plane = np.stack(np.meshgrid(x1, x2), axis=-1)
@@ -46,8 +47,8 @@ fig.colorbar(shown, ax=axes, label="largest probability")
 plt.show()
 
 # %%
-# The same on a ray that leaves the middle of the data to the lower right: the plain
-# probability rises to 1 and stays, the moderated one falls back.
+# The same along a ray from the middle of the data to the lower right: the plain
+# probability rises to 1 and stays there, while the moderated one falls again.
 
 distance = np.linspace(0, 30, 121)
 ray = X.mean(axis=0) + distance[:, np.newaxis] * [np.sqrt(0.5), -np.sqrt(0.5)]

@@ -2,12 +2,13 @@
 What a pair estimates, and where it is flat
 ===========================================
 
-`pairing_properties` tells what theory says of a pair, and its display draws two things:
-the loss of a row with three classes and its slope, against the margin of the label; and
-the output where the expected loss is smallest, against the true posterior probability.
+`pairing_properties` determines what theory says about a pair, and its display draws two
+things: the loss of a row with three classes and its slope, against the margin of the
+label; and the output with the smallest expected loss, against the true posterior
+probability.
 
-The natural pair of softmax estimates the posterior itself, and pulls at a wrong row
-with a slope that does not vanish.
+The natural pair of softmax estimates the posterior itself, and its slope does not
+vanish for misclassified rows.
 """
 
 import matplotlib.pyplot as plt
@@ -28,13 +29,14 @@ def draw(penalty):
 print(draw("cross_entropy"))
 
 # %%
-# Generalized cross-entropy is bounded, and flat where a row is surely wrong: it gives
-# up rows with wrong labels. Its outputs are surer than the posterior.
+# Generalized cross-entropy is bounded, and flat where a row is confidently
+# misclassified, so rows with wrong labels have little influence. Its outputs are more
+# confident than the posterior.
 
 print(draw(GeneralizedCrossEntropy(q=0.7)))
 
 # %%
-# The focal loss keeps its slope, and its outputs are less sure than the posterior. The
-# formula of `posterior_of` gives the posterior back from either.
+# The focal loss keeps its slope, and its outputs are less confident than the posterior.
+# For both losses, `posterior_of` recovers the posterior from the outputs.
 
 print(draw(Focal(gamma=2)))

@@ -2,9 +2,10 @@
 The paper's experiment
 ======================
 
-Four Gaussian classes with a known posterior, and the distance (4) of estimated from
-exact posterior probabilities, in 20 instead of the paper's 100 trials, with all pairs
-fitted to the same data. `python -m skce.paper` computes all tables and figures.
+There are four Gaussian classes with a known posterior. The paper's quantity (4) is the
+distance between the estimated and the exact posterior probabilities. Here it is
+computed in 20 trials (100 in the paper), with all pairs fitted to the same data.
+`python -m skce.paper` computes all tables and figures.
 """
 
 import matplotlib.pyplot as plt
@@ -15,8 +16,9 @@ from skce.paper.trials import by_pair, run_trials
 trials = run_trials(20, seed=0)
 
 # %%
-# The distances of each trial, with a line from pair to pair: most of their spread is
-# common to all pairs, so that differences within a trial say more than the means.
+# The distances in each trial, connected by a line from pair to pair. Most of their
+# spread is common to all pairs, so differences within a trial are more informative than
+# the means.
 
 distances = by_pair(trials, "quantity_4")
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
@@ -33,13 +35,13 @@ ax.invert_yaxis()
 plt.show()
 
 # %%
-# Table 2, beside the published figures, which are of 100 trials and of training that
-# stops earlier:
+# Table 2, beside the published figures, which are from 100 trials and from training
+# that stops earlier:
 
 print(table_2(trials).T.to_string(float_format="{:.3f}".format))
 
 # %%
-# Differences within a trial, and how many standard errors they are from 0:
+# Differences within a trial, and their distance from 0 in standard errors:
 
 print(paired_differences(trials).to_string(float_format="{:.2f}".format))
 

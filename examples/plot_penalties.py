@@ -3,7 +3,7 @@ Why t log(t / y) needs softmax
 ==============================
 
 The paper's figures 1 and 2. For a given target, a penalty should be smallest where the
-output equals the target (dashed line). That of least squares is.
+output equals the target (dashed line). Least squares has this property.
 """
 
 import matplotlib.pyplot as plt
@@ -24,8 +24,8 @@ PenaltyDisplay.from_penalty("cross_entropy", ax=ax)
 plt.show()
 
 # %%
-# The binary cross-entropy has a second term for the targets of 0, and so suits logistic
-# outputs as well.
+# Binary cross-entropy has a second term, for targets of 0, so it suits logistic outputs
+# as well.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 PenaltyDisplay.from_penalty("binary_cross_entropy", kind="curves", ax=ax)

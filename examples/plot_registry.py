@@ -2,16 +2,16 @@
 Every activation and every penalty
 ==================================
 
-All that the registries hold: the output activations, their natural losses, and the
-penalties, those with parameters at their defaults. A row of three classes has the
-logits m, 0 and -1, and its true class is the first.
+This page shows all output activations, their natural losses, and all penalties (at the
+defaults of their parameters). A row of three classes has the logits m, 0 and -1; its
+true class is the first.
 
 Outputs
 -------
 
-What each activation makes of the three logits. An output of an element-wise activation
-depends on its own logit alone, so that only one curve moves. The outputs of the others
-sum to 1; where they can reach 0, they stay there.
+The outputs of each activation for these three logits. An output of an element-wise
+activation depends only on its own logit, so only one curve varies with m. The outputs
+of the other activations sum to 1; those of sparsemax and entmax can be exactly 0.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -70,10 +70,10 @@ plt.show()
 # Natural losses
 # --------------
 #
-# The loss that belongs to an activation, and its slope in the logit of the true class.
-# That is y - 1, whatever the activation: it vanishes only where the output is right. An
-# element-wise activation pays for the outputs of the other classes as well, so that its
-# loss does not end at 0.
+# The natural loss of each activation, and its slope with respect to the logit of the
+# true class. For every activation the slope is y - 1, which vanishes only where the
+# output is right. With an element-wise activation, the outputs of the other classes add
+# to the loss, so it does not tend to 0.
 
 
 def draw_loss(ax, pairing):
@@ -96,10 +96,11 @@ plt.show()
 # Penalties
 # ---------
 #
-# Each with softmax outputs, or those of the activation in brackets. Where a row is
-# surely wrong, on the left, some losses rise at a constant slope, and some are flat:
-# there the row hardly counts, which helps if its label is wrong, and is where a fit can
-# stick. For a penalty that depends on class frequencies, the true class is the rarest.
+# Each penalty is shown with softmax outputs, or with the activation in brackets. On the
+# left, where the row is confidently misclassified, some losses have a constant slope
+# and some are flat. Where the loss is flat the row hardly counts, which helps if its
+# label is wrong, but a fit can get stuck there. For a penalty that depends on class
+# frequencies, the true class is the rarest.
 
 penalties = [*PENALTIES.values(), *(kind() for kind in PARAMETRIC_PENALTIES)]
 fig, axes = panels(len(penalties), "loss, and slope in m")

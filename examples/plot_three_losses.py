@@ -77,6 +77,7 @@ fig.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# The first two pairs estimate the same probabilities, and find the same boundaries. The
-# third reaches the smallest loss of all, with every output at 1: its penalty rewards a
-# large output of the right class, and punishes no other.
+# The first two pairs estimate the same probabilities and find the same boundaries. The
+# third reaches the smallest loss of all by setting every output to 1: its penalty
+# rewards a large output for the right class, and does not penalise the outputs of the
+# others.

@@ -2,10 +2,10 @@
 Time to a given quality
 =======================
 
-How long does a fit take to reach a test log loss? `PairedMLPClassifier` by L-BFGS, with
-its growing sample, and scikit-learn's `MLPClassifier` by adam, both with their defaults
-but for the size of the network, on 20 000 rows. The seconds are those of the machine
-that built this page.
+How long does a fit take to reach a test log loss? This example compares
+`PairedMLPClassifier` (L-BFGS with a growing sample) and scikit-learn's `MLPClassifier`
+(adam) on 20 000 rows, both with their defaults except for the size of the network. The
+times are those of the machine that built this page.
 """
 
 import time
@@ -63,8 +63,8 @@ curves = {
 }
 
 # %%
-# A marker is a fit of its own, with another limit of its iterations, and an epoch of
-# adam. The seconds are on a logarithmic axis.
+# For `PairedMLPClassifier`, each marker is a separate fit with a different `max_iter`;
+# for adam, each marker is an epoch. The time axis is logarithmic.
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for (name, curve), style in zip(curves.items(), ("o-", "s--"), strict=True):

@@ -1,8 +1,8 @@
 """The table of what each pair estimates, computed by skce when the page is built.
 
 The content of the directive is one pair per line, `activation x penalty`, each a name
-or an expression such as Focal(2). Below the table stands what pairs estimate that are
-not proper.
+or an expression such as Focal(2). Below the table stands what the pairs estimate that
+are not proper.
 """
 
 import re
@@ -73,7 +73,8 @@ class PairingTable(Directive):
         lines = [f"| {' | '.join(cells)} |" for cells in rows]
         lines += [
             "",
-            "Outputs y of the others, where the expected loss is smallest:",
+            "The other pairs, and how P follows from the outputs y with the smallest "
+            "expected loss:",
             "",
         ]
         for found in every.values():
