@@ -1,5 +1,6 @@
 """Every public name has a page and an example; every link has a target."""
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -198,6 +199,29 @@ def test_every_page_is_in_a_table_of_contents():
     )
     named = set(re.findall(r"^(?:.*<)?(\w+)>?$", "".join(tables), flags=re.MULTILINE))
     assert pages <= named
+
+
+def texts_of_the_source():
+    """The strings of the package, each in one piece; fields of f-strings are gaps."""
+    for path in (ROOT / "skce").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (getattr(part, "value", None) for part in node.values)
+                yield "".join(part if isinstance(part, str) else "\n" for part in parts)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_messages_on_the_troubleshooting_page_are_those_of_the_source():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| (`.*?`) \| ", page, flags=re.MULTILINE)
+    messages = [text for cell in quoted for text in re.findall("`(.*?)`", cell)]
+    texts = "\n".join(texts_of_the_source())
+    elsewhere = {"Input X contains NaN", "BrokenFitError"}  # scikit-learn's, a class
+    assert len(messages) > 20
+    for message in messages:
+        for part in message.split(" ... "):
+            assert part in texts or part in elsewhere, part
 
 
 def rows_below(page, heading):
