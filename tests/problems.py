@@ -32,7 +32,7 @@ from skce.losses.penalties import (
 # Every pair that can be fitted, the degenerate one included
 NAMES = [
     (*grid["activation"], *grid["penalty"])
-    for grid in pairing_grid(include_degenerate=True)
+    for grid in pairing_grid(include_degenerate=True, ordered=True)
 ]
 PAIRINGS = [pair(*names) for names in NAMES]
 # Instances with other parameters than those of the registry, for properties of formulas

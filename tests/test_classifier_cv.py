@@ -409,7 +409,7 @@ def test_folds_of_a_single_row_drop_no_larger_alpha():
 def test_folds_count_alike_whatever_their_size():
     """The candidate that leads on the mean of the folds is not dropped."""
     folds = [(np.arange(440, 450), np.arange(400)), (np.arange(9), np.arange(400, 440))]
-    group = groups_of(search(), multilabel=False)[0]
+    group = groups_of(search(), multilabel=False, ordered=True)[0]
     candidates = [Candidate(group, 1.0), Candidate(group, 0.1)]
     rng = np.random.default_rng(0)
     base = rng.normal(1, 0.1, 440)

@@ -254,6 +254,28 @@ def test_a_search_among_ordered_and_other_outputs_warns_once():
         search.fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("y", "activation", "ordered"),
+    [
+        (NAMES[Y], "softmax", False),
+        (Y, "softmax", False),
+        (CATEGORIES, "softmax", True),
+        (Y, "ordinal", True),
+    ],
+)
+def test_the_default_grid_has_ordinal_for_ordered_classes(y, activation, ordered):
+    given = {"hidden_layer_sizes": (), "random_state": 0}
+    search = PairedMLPClassifierCV(
+        activation, **given, pairings="all", alphas=[2], cv=2, refit=False
+    ).fit(X, y)
+    clf = PairedMLPClassifier(activation, "cross_entropy", **given)
+    compared = compare_pairings(clf, X, y, cv=2, scoring="accuracy")
+    searched = [params["activation"] for params in search.cv_results_["params"]]
+    for activations in (searched, [f for f, _ in compared.pairings]):
+        assert ("ordinal" in activations) == ordered
+        assert len(activations) == len(pairing_grid(ordered=ordered))
+
+
 def test_two_classes_and_sorted_categories_do_not_warn():
     ordinal().fit(X, NAMES[Y // 2])
     ordinal(order=np.unique(NAMES)).fit(X, NAMES[Y])
@@ -305,11 +327,11 @@ def test_an_instance_takes_the_place_of_its_namesake_in_the_default_grid():
         [activation for activation, _ in compared],
         [params["activation"] for params in searched],
     ):
-        assert len(activations) == len(pairing_grid())
+        assert len(activations) == len(pairing_grid(ordered=True))
         assert [f for f in activations if f is own]
         assert "ordinal" not in activations
         assert "softmax" in activations
-    pairs = default_pairs(Entmax(1.2), Custom(), multilabel=False)
+    pairs = default_pairs(Entmax(1.2), Custom(), multilabel=False, ordered=True)
     assert {repr(f) for f, _ in pairs if not isinstance(f, str)} == {
         "Entmax(alpha=1.2)"
     }

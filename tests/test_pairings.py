@@ -415,13 +415,18 @@ def test_undefined_pair_names_the_legal_penalties(activation, penalty):
 
 
 def test_grid_lists_each_pair_once():
-    grid = pairing_grid("clf__")
+    grid = pairing_grid("clf__", ordered=True)
     pairs = [(*g["clf__activation"], *g["clf__penalty"]) for g in grid]
     assert len(set(pairs)) == len(pairs)
     assert set(NAMES) - set(pairs) == set(DEGENERATE)
     assert ("logistic", "cross_entropy") in DEGENERATE
     for name in ACTIVATIONS:
         assert {p for a, p in NAMES if a == name} == set(legal_penalties(name))
+    unordered = pairing_grid("clf__")
+    assert unordered == [
+        g for g in grid if not ACTIVATIONS[g["clf__activation"][0]].ordered
+    ]
+    assert len(unordered) < len(grid)
     multilabel = {g["activation"][0] for g in pairing_grid(multilabel=True)}
     assert multilabel == {name for name, f in ACTIVATIONS.items() if f.elementwise}
     assert multilabel & set(BUILT_IN_ACTIVATIONS) == set(BUILT_IN_ELEMENTWISE)

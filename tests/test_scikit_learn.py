@@ -140,7 +140,7 @@ def pipeline():
 
 
 def test_grid_search_over_all_pairs():
-    grid = pairing_grid("clf__")
+    grid = pairing_grid("clf__", ordered=True)
     # other processes know the built-in names only
     names = [(*pair["clf__activation"], *pair["clf__penalty"]) for pair in grid]
     backend = "loky" if set(names) <= set(BUILT_IN) else "threading"

@@ -29,7 +29,7 @@ X2 = StandardScaler().fit_transform(X2)[:, [1, 4, 9]]
 WITH_ONE = np.column_stack([X2, np.ones(len(X2))])
 PAIRS = [
     {name: value[0] for name, value in pair.items()}
-    for pair in pairing_grid(include_degenerate=True)
+    for pair in pairing_grid(include_degenerate=True, ordered=True)
 ]
 
 

@@ -25,7 +25,7 @@ def classifier(**params):
     )
 
 
-@pytest.mark.parametrize("pair", pairing_grid(), ids=str)
+@pytest.mark.parametrize("pair", pairing_grid(ordered=True), ids=str)
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weights"])
 def test_figures_agree_with_the_fit_and_scikit_learn(pair, weights):
     pair = {name: value[0] for name, value in pair.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator, clone
 
-from skce.losses.activations import ACTIVATIONS
+from skce.losses.activations import ACTIVATIONS, get_activation
 from skce.losses.pairings import Pairing, pair, pairing_grid
 from skce.losses.penalties import PENALTIES
 
@@ -27,9 +27,9 @@ class Candidate:
 
 
 def make_candidates(
-    estimator: Any, pairings: Iterable[Any] | None, *, multilabel: bool
+    estimator: Any, pairings: Iterable[Any] | None, *, multilabel: bool, ordered: bool
 ) -> list[Candidate]:
-    """Clone `estimator` for each pair; None stands for all pairs that fit the labels.
+    """Clone `estimator` for each pair; None stands for those of `default_pairs`.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def make_candidates(
     _check_search_space(estimator)
     if pairings is None:
         own = (estimator.get_params()[prefix + p] for p in ("activation", "penalty"))
-        pairings = default_pairs(*own, multilabel=multilabel)
+        pairings = default_pairs(*own, multilabel=multilabel, ordered=ordered)
     return [
         Candidate(
             name,
@@ -92,18 +92,23 @@ def _check_search_space(estimator: Any) -> None:
             )
 
 
-def default_pairs(activation: Any, penalty: Any, *, multilabel: bool) -> list[Pair]:
+def default_pairs(
+    activation: Any, penalty: Any, *, multilabel: bool, ordered: bool
+) -> list[Pair]:
     """Return the pairs of `pairing_grid()` for an estimator that has these two.
 
     An instance, as of `Ordinal` with its order, takes the place of its namesake.
+    Ordinal outputs are listed if the classes are `ordered`, or are its own.
     """
+    ordered = ordered or get_activation(activation).ordered
 
     def own_or(name: str, own: Any, registry: Mapping[str, Any]) -> Any:
         return own if type(registry.get(name)) is type(own) else name
 
+    grid = pairing_grid(multilabel=multilabel, ordered=ordered)
     return [
         (own_or(f, activation, ACTIVATIONS), own_or(rho, penalty, PENALTIES))
-        for f, rho in _flattened(pairing_grid(multilabel=multilabel))
+        for f, rho in _flattened(grid)
     ]
 
 

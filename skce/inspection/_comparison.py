@@ -16,7 +16,11 @@ from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from skce._inputs.labels import kind_of_labels, labels_with_order
+from skce._inputs.labels import (
+    kind_of_labels,
+    labels_with_order,
+    ordered_categories,
+)
 from skce._support.fitted import innermost
 from skce._support.html import NUMBER, TEXT, html_page, html_table
 from skce._support.optional import optional
@@ -291,8 +295,10 @@ def compare_pairings(
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
     pairings : list of (activation, penalty), default=None
         The pairs, each by names or instances, or `pairing_grid()`. None: all pairs
-        that can be fitted to y and are not degenerate; an instance that `estimator`
-        has, such as `Entmax(1.2)`, takes the place of the registered one of its class.
+        that can be fitted to y and are not degenerate, those of ordinal if y is an
+        ordered pandas Categorical or ordinal is `estimator`'s own activation. An
+        instance that `estimator` has, such as `Entmax(1.2)`, takes the place of the
+        registered one of its class.
     cv : int, cross-validation generator or iterable, default=5
         Folds as in `cross_validate`; an int gives stratified folds.
         Repeated folds give narrower intervals.
@@ -373,7 +379,10 @@ def compare_pairings(
     """
     X, y, groups = indexable(X, labels_with_order(y), groups)
     multilabel = kind_of_labels(y) == "multilabel-indicator"
-    candidates = make_candidates(estimator, pairings, multilabel=multilabel)
+    ordered = ordered_categories(y) is not None
+    candidates = make_candidates(
+        estimator, pairings, multilabel=multilabel, ordered=ordered
+    )
     scoring = _checked_scoring(scoring, estimator, multilabel)
     folds = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     if len(folds) < 2:

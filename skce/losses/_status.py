@@ -91,7 +91,11 @@ def legal_penalties(activation: str | Activation) -> list[str]:
 
 
 def pairing_grid(
-    prefix: str = "", *, include_degenerate: bool = False, multilabel: bool = False
+    prefix: str = "",
+    *,
+    include_degenerate: bool = False,
+    multilabel: bool = False,
+    ordered: bool = False,
 ) -> list[dict[str, list[Any]]]:
     """List all pairs of the registries that can be fitted, as a grid for GridSearchCV.
 
@@ -110,6 +114,9 @@ def pairing_grid(
         Whether to list the pairs whose status is degenerate.
     multilabel : bool, default=False
         Whether to list only the pairs that can be fitted to a multilabel y.
+    ordered : bool, default=False
+        Whether the classes have an order, so that the pairs of ordinal outputs are
+        listed as well.
 
     Returns
     -------
@@ -147,6 +154,7 @@ def pairing_grid(
     return [
         {f"{prefix}activation": [name], f"{prefix}penalty": [penalty]}
         for name, activation in ACTIVATIONS.items()
+        if ordered or not activation.ordered
         for penalty in legal_penalties(activation)
         if takes_multilabel(activation, penalty) or not multilabel
         if include_degenerate or pairing_status(activation, penalty) != "degenerate"

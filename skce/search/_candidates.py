@@ -101,7 +101,7 @@ def layer_sizes_of(hidden_layer_sizes: Any) -> list[tuple[int, ...]]:
     return sizes
 
 
-def groups_of(estimator: Any, *, multilabel: bool) -> list[Group]:
+def groups_of(estimator: Any, *, multilabel: bool, ordered: bool) -> list[Group]:
     """Return the pairs times the layer sizes that an estimator chooses from.
 
     Raises
@@ -114,7 +114,10 @@ def groups_of(estimator: Any, *, multilabel: bool) -> list[Group]:
         pairs = [(estimator.activation, estimator.penalty)]
     elif isinstance(pairings, str) and pairings == "all":
         pairs = default_pairs(
-            estimator.activation, estimator.penalty, multilabel=multilabel
+            estimator.activation,
+            estimator.penalty,
+            multilabel=multilabel,
+            ordered=ordered,
         )
     elif isinstance(pairings, str):
         raise ValueError(

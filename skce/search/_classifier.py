@@ -115,7 +115,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
     pairings : None, "all" or list of (activation, penalty), default=None
         Pairs to choose from, by names or instances, or dicts of `pairing_grid()`.
         None: only that of `activation` and `penalty`; "all": all pairs of
-        `pairing_grid()` that can be fitted to y, where instances given as `activation`
+        `pairing_grid()` that can be fitted to y, those of ordinal if y is an ordered
+        pandas Categorical or `activation` is ordinal; instances given as `activation`
         or `penalty` take the place of the registered ones of their classes.
     cv : int, cross-validation generator or iterable, default=5
         Folds, as in GridSearchCV, except that an int shuffles the rows, because tables
@@ -366,8 +367,9 @@ class PairedMLPClassifierCV(BasePairedMLP):
             sample_weight = np.broadcast_to(weights, rows.shape[:1]).copy()
         split_params, score_params = self._routed(sample_weight, params)
         scoring = self._scoring(multilabel)
-        groups = groups_of(self, multilabel=multilabel)
         classes, order = np.unique(labels), ordered_categories(y)
+        ordered = order is not None
+        groups = groups_of(self, multilabel=multilabel, ordered=ordered)
         if not multilabel:  # once, before the first fit
             activations = [group.pairing.activation for group in groups]
             warn_of_order(classes, order, activations)
