@@ -31,6 +31,7 @@ from skce._fitting.fits import (
 )
 from skce._fitting.listeners import Interrupt
 from skce._fitting.memory import check_memory
+from skce._fitting.minibatches import suits_batches
 from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.parameters import check_parameters
 from skce._fitting.problem import MIN_GROWING_ROWS, Plan
@@ -396,10 +397,12 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         return pairing, network_for
 
     def _grows(self, problem):
-        """Return whether to begin on a growing sample."""
-        if isinstance(self.growing_sample, str):  # "auto"
-            return problem.rows.n_rows >= MIN_GROWING_ROWS
-        return bool(self.growing_sample)
+        """Return how to begin; see `Start.grow`."""
+        if self.growing_sample != "auto":
+            return self.growing_sample
+        if problem.rows.n_rows < MIN_GROWING_ROWS:
+            return False
+        return "minibatches" if suits_batches(problem) else True
 
     def _watch_maker(self, problem, plan):
         """Return the function that makes the ValidationWatch of one start, or None."""

@@ -165,13 +165,15 @@ class PairedMLPClassifier(BasePairedMLP):
         off in a fitted classifier.
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the growing sample and the validation rows.
-    growing_sample : {"auto", True, False}, default="auto"
-        Whether to start on random samples of the rows (a sixteenth, an eighth, and so
-        on, stratified by class), each for as long as the loss of an equal number of
-        fresh rows falls. The last stage always uses all rows. (If X exceeds 128 MB, as
-        a file may, the samples are runs of neighbouring rows and not stratified.)
-        "auto": from 8192 rows on. Not used after a warm start. No sample takes more
-        than 64 MB.
+    growing_sample : {"auto", "minibatches", True, False}, default="auto"
+        Whether to start with early stages on fewer rows at a time. The last stage
+        always uses all rows. "minibatches": up to eight passes over the rows in random
+        order, with a step of Adam (Kingma & Ba 2015) for every 200 of them. True: on
+        random samples of the rows (a sixteenth, an eighth, and so on, stratified by
+        class), each for as long as the loss of an equal number of fresh rows falls; no
+        sample takes more than 64 MB. "auto": from 8192 rows on, "minibatches" for dense
+        X and a network with hidden units, else True. Not used after a warm start. (If
+        X exceeds 128 MB, as a file may, it is read in runs of neighbouring rows.)
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
         must have had the same features, classes and layers; with `skip_layer`, it may
@@ -222,8 +224,9 @@ class PairedMLPClassifier(BasePairedMLP):
         or if the fit ended before it. Earlier stages use up to three quarters of
         `max_iter`, so look at `solver_result_["success"]` for convergence.
     stages_ : list of Stage
-        One record per stage, with its n_rows, n_iter, nfev, loss_curve and fresh_loss.
-        The last is on all rows; without a growing sample it is the only one.
+        One record per stage, with its n_rows, n_iter (with minibatches, passes), nfev,
+        loss_curve, fresh_loss and batch_size. The last is on all rows; without a
+        growing sample it is the only one.
     solver_result_ : dict
         SciPy's record of how the last stage ended: status, message, success, nit,
         nfev (evaluations of the objective with its gradient), nhev (Hessian products),

@@ -146,9 +146,10 @@ def test_several_starts_are_tasks_and_can_be_stopped():
 
 @needs_callbacks
 @pytest.mark.parametrize("stop_at", [None, ("iteration", 3), ("stage", 1)])
-def test_stages_of_a_growing_sample_are_tasks(stop_at):
+@pytest.mark.parametrize("growing", [True, "minibatches"])
+def test_early_stages_are_tasks(growing, stop_at):
     recorder = Recorder(stop_at)
-    clf = classifier(growing_sample=True).set_callbacks(recorder).fit(X, Y)
+    clf = classifier(growing_sample=growing).set_callbacks(recorder).fit(X, Y)
     assert recorder.open == []
     assert recorder.ended.count("stage") == len(clf.stages_) - 1
     if stop_at is not None:

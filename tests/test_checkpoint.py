@@ -28,6 +28,7 @@ RAW, Y = load_iris(return_X_y=True)
 X = (RAW - RAW.mean(axis=0)) / RAW.std(axis=0)
 CASES = {solver: {"solver": solver} for solver in SOLVERS} | {
     "growing": {"growing_sample": True},
+    "minibatches": {"growing_sample": "minibatches"},
     "starts": {"n_init": 3},
     "early": {"early_stopping": True, "scoring": "accuracy"},
     "float32": {},

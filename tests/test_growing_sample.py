@@ -189,8 +189,11 @@ def test_not_used_if_switched_off_for_few_rows_or_after_a_warm_start(data):
 def test_on_by_default_for_many_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(MIN_GROWING_ROWS, 2))
-    fitted = classifier(growing_sample="auto", tol=1e-3).fit(X, X[:, 0] > 0)
-    assert len(fitted.stages_) == 5
+    y = X[:, 0] > 0
+    wide = sparse.hstack([sparse.csr_array(X), sparse.csr_array((len(X), 200))])
+    for rows, hidden, n_stages in ((X, 8, 2), (X, (), 5), (wide.tocsr(), 8, 5)):
+        fitted = classifier(growing_sample="auto", hidden_layer_sizes=hidden, tol=1e-3)
+        assert len(fitted.fit(rows, y).stages_) == n_stages
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 7, 30])
@@ -232,7 +235,7 @@ def test_multilabel_fits_use_a_growing_sample(data):
 
 @pytest.mark.parametrize("value", [None, 0, 1, "yes", 0.5])
 def test_invalid_values_are_refused(data, value):
-    with pytest.raises(ValueError, match=r"growing_sample=.*'auto', True or False"):
+    with pytest.raises(ValueError, match=r"growing_sample=.*'minibatches', True or"):
         classifier(growing_sample=value).fit(*data)
 
 

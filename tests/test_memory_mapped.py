@@ -36,6 +36,7 @@ OPTIONS = {
     "scorer": {"early_stopping": True, "scoring": "accuracy"},
     "class weights": {"class_weight": "balanced"},
     "growing": {"growing_sample": True},
+    "minibatches": {"growing_sample": "minibatches"},
 }
 
 
@@ -67,7 +68,7 @@ def test_the_rows_are_not_copied(name, path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("growing", [False, True])
+@pytest.mark.parametrize("growing", [False, True, "minibatches"])
 def test_a_memory_mapped_array_gives_the_fit_of_one_in_memory(growing, path):
     X, rows = np.load(path, mmap_mode="r"), slice(None, None, 1 if growing else 4)
     kept = np.array(X[rows])

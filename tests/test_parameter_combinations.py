@@ -53,7 +53,7 @@ PARAMETERS = st.fixed_dictionaries(
         "n_iter_no_change": st.integers(1, 4),
         "scoring": st.sampled_from(["penalty", "accuracy", "neg_log_loss"]),
         "moderated": st.sampled_from([False, False, True]),
-        "growing_sample": st.sampled_from(["auto", True, False]),
+        "growing_sample": st.sampled_from(["auto", "minibatches", True, False]),
         "warm_start": st.sampled_from([False, False, False, True]),
         "n_jobs": st.sampled_from([None, 1, 2]),
         "random_state": st.integers(0, 5),

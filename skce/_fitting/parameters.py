@@ -92,8 +92,11 @@ CONSTRAINTS = {
     "skip_layer": FLAG,
     "standardize": FLAG,
     "growing_sample": (
-        lambda value: _is_bool(value) or (isinstance(value, str) and value == "auto"),
-        "must be 'auto', True or False",
+        lambda value: (
+            _is_bool(value)
+            or (isinstance(value, str) and value in ("auto", "minibatches"))
+        ),
+        "must be 'auto', 'minibatches', True or False",
     ),
     "warm_start": FLAG,
     "early_stopping": FLAG,

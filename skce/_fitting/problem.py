@@ -199,15 +199,15 @@ class Start:
     theta : ndarray of shape (n_parameters,), float64
     random_state : RandomState
         Draws its growing sample.
-    grow : bool
-        Whether it begins on a growing sample.
+    grow : bool or "minibatches"
+        Whether it begins on a growing sample; or on minibatches.
     given : bool
         Whether the user gave the parameters, or a previous fit did.
     """
 
     theta: NDArray[np.float64]
     random_state: np.random.RandomState
-    grow: bool = False
+    grow: bool | str = False
     given: bool = False
 
 

@@ -1,11 +1,13 @@
-"""A growing sample: early stages on random parts of the rows, before one on all.
+"""Early stages, on random parts of the rows or in minibatches, before one on all.
 
-On many rows most of the way to the minimum can be covered with few of them (Byrd, Chin,
-Nocedal & Wu 2012, "Sample size selection in optimization methods for machine
-learning"). The danger is that a sample is overfitted and leads astray. So each stage is
-checked on the same number of fresh rows, outside the sample: every `CHECK_EVERY`
-iterations it continues only if their loss has fallen, and of the points checked it
-returns the best. The last stage is on all rows, so its minimum is one of the whole
+A growing sample: on many rows most of the way to the minimum can be covered with few of
+them (Byrd, Chin, Nocedal & Wu 2012, "Sample size selection in optimization methods for
+machine learning"). The danger is that a sample is overfitted and leads astray. So each
+stage is checked on the same number of fresh rows, outside the sample: every
+`CHECK_EVERY` iterations it continues only if their loss has fallen, and of the points
+checked it returns the best. Minibatches: see `_fitting/minibatches.py`.
+
+The last stage is on all rows, so its minimum is one of the whole
 objective.
 
 Iterations are counted in passes over all rows: one on a tenth of the rows is a tenth.
@@ -13,11 +15,13 @@ Iterations are counted in passes over all rows: one on a tenth of the rows is a 
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 
 import numpy as np
 
 from skce._fitting.callbacks import IterationTasks
-from skce._fitting.listeners import Listener
+from skce._fitting.listeners import Listener, Listeners
+from skce._fitting.minibatches import N_PASSES, minimize_by_batches
 from skce._fitting.minimization import minimize, overflowed
 from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.problem import Plan
@@ -47,16 +51,17 @@ class Stage:
     Attributes
     ----------
     n_rows : int
-        Rows of its sample.
+        Rows of its sample; with minibatches all, and each pass is an iteration.
     n_iter, nfev, nhev : int
         Iterations, evaluations of the objective with its gradient, Hessian products.
     loss_curve : list of float
         The objective on its sample after each iteration.
     seconds : float
     fresh_loss : float or None
-        Mean loss, without the L2 term, of the fresh rows at the point that the stage
-        returned; the stage ends when it stops falling. None for the last stage, which
-        is on all rows.
+        Mean loss, without the L2 term, of the fresh rows at the point that a stage on a
+        sample returned; the stage ends when it stops falling.
+    batch_size : int or None
+        Rows of a minibatch.
     """
 
     n_rows: int
@@ -66,6 +71,7 @@ class Stage:
     loss_curve: list = field(repr=False)
     seconds: float = field(default=np.nan, compare=False)
     fresh_loss: float | None = None
+    batch_size: int | None = None
 
     @classmethod
     def of(cls, solution, n_rows, fresh_loss=None):
@@ -171,7 +177,9 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
     # at least one iteration is left for the last stage
     budget = min(MAX_EARLY_SHARE * plan.max_iter, plan.max_iter - 1)
     progress = _Progress(start.theta, plan, budget)
-    if start.grow:
+    if start.grow == "minibatches":
+        _pass_in_batches(problem, start, progress, interrupt, task)
+    elif start.grow:
         _grow(problem, start, progress, interrupt, task)
     # (its evaluations have been subtracted stage by stage)
     n_passes = int(np.ceil(budget - progress.budget))
@@ -188,6 +196,27 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
     if watch is not None:
         solution = _at_best(solution, watch.best, objective, plan.tol, interrupt)
     return solution, [*progress.stages, Stage.of(solution, n)]
+
+
+def _pass_in_batches(problem, start, progress, interrupt, task):
+    """Pass over the rows in minibatches; as many times as the budget allows."""
+    plan, n = progress.plan, problem.rows.n_rows
+    n_passes = min(N_PASSES, int(progress.budget), plan.max_fun - 1)
+    if n_passes < 1 or interrupt.is_set():
+        return
+    if plan.verbose:
+        print(f"stage 1: {n_passes} passes over {n} rows in minibatches")
+    stage_task = None if task is None else task.begin("stage", n_passes)
+    tasks = None if task is None else IterationTasks(stage_task)
+    began = perf_counter()
+    theta, losses, batch_size = minimize_by_batches(
+        problem, start.theta, start.random_state, n_passes, Listeners(tasks), interrupt
+    )
+    seconds, passes = perf_counter() - began, len(losses)
+    stage = Stage(n, passes, passes, 0, losses, seconds, batch_size=batch_size)
+    progress.add(theta, stage, n)
+    if task is not None:
+        progress.stopped = stage_task.end(theta) or tasks.stopped
 
 
 def _grow(problem, start, progress, interrupt, task):

@@ -158,8 +158,8 @@ def new_starts(estimator, problem, given, grow, random_state):
     problem : Problem
     given : list of ndarray of shape (n_parameters,)
         Of `given_starts`; they come first.
-    grow : bool
-        Whether the others begin on a growing sample.
+    grow : bool or str
+        How the others begin; see `Start`.
     random_state : RandomState
 
     Returns
@@ -184,7 +184,7 @@ def new_starts(estimator, problem, given, grow, random_state):
         seeds = random_state.randint(np.iinfo(np.int32).max, size=n)
         states = [np.random.RandomState(seed) for seed in seeds]
     return [
-        Start(theta, state, grow and i >= n_given, i < n_given)
+        Start(theta, state, grow if i >= n_given else False, i < n_given)
         for i, (theta, state) in enumerate(zip(thetas, states, strict=True))
     ]
 

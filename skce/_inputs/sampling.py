@@ -16,6 +16,7 @@ __all__ = [
     "given_validation",
     "order_of_runs",
     "random_order",
+    "shuffled",
     "split",
     "split_data",
     "stratified_order",
@@ -29,6 +30,11 @@ RUN_BYTES = 2**15
 
 # Validation rows of a larger X, in bytes
 MAX_VALIDATION_BYTES = 2**25
+
+
+def _narrow(n):
+    """The dtype of indices below n: int32 where that holds them."""
+    return np.int32 if n <= np.iinfo(np.int32).max else np.int64
 
 
 def stratified_order(codes, random_state):
@@ -47,8 +53,7 @@ def stratified_order(codes, random_state):
     order : ndarray of shape (n,), int32 where that holds n
     """
     n = len(codes)
-    narrow = np.int32 if n <= np.iinfo(np.int32).max else np.int64
-    order = random_state.permutation(np.arange(n, dtype=narrow))
+    order = random_state.permutation(np.arange(n, dtype=_narrow(n)))
     if codes.ndim == 2:
         return order
     order = order[np.argsort(codes[order], kind="stable")]
@@ -84,11 +89,27 @@ def order_of_runs(n, random_state, n_wanted, run):
 
     The last `run` rows may be fewer.
     """
-    narrow = np.int32 if n + run <= np.iinfo(np.int32).max else np.int64
     n_runs = -(-n_wanted // run) + 1
-    runs = random_state.permutation(-(-n // run))[:n_runs].astype(narrow)
-    order = (runs[:, np.newaxis] * run + np.arange(run, dtype=narrow)).ravel()
+    runs = random_state.permutation(-(-n // run))[:n_runs].astype(_narrow(n + run))
+    order = (runs[:, np.newaxis] * run + np.arange(run, dtype=runs.dtype)).ravel()
     return order[order < n]
+
+
+def shuffled(X, random_state):
+    """Return all rows of X in a random order, in which they can be read.
+
+    Those of a large X, as in `random_order`, are runs of neighbours, which are shuffled
+    within windows of `MAX_COPIED_BYTES`.
+    """
+    n, size = X.shape[0], n_bytes(X)
+    run = RUN_BYTES * n // max(size, 1)
+    if size <= MAX_COPIED_BYTES or run < 2:
+        return random_state.permutation(np.arange(n, dtype=_narrow(n)))
+    order = order_of_runs(n, random_state, n, run)
+    window = MAX_COPIED_BYTES * n // size
+    for start in range(0, n, window):
+        random_state.shuffle(order[start : start + window])
+    return order
 
 
 @dataclass(frozen=True)

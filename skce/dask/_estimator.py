@@ -62,7 +62,7 @@ class DaskPairedMLPClassifier(BasePairedMLP):
     ----------
     activation, penalty, ...
         All parameters of PairedMLPClassifier, with the same defaults. `growing_sample`
-        must not be True, and "auto" means False; `early_stopping` needs X_val and
+        must be "auto" or False, which mean the same; `early_stopping` needs X_val and
         y_val; `n_jobs` is the number of threads per evaluation on a worker: None or -1
         for all threads of the worker, -2 for all but one; the starts of `n_init` run
         one after the other.
@@ -317,10 +317,10 @@ class DaskPairedMLPClassifier(BasePairedMLP):
 
     def _check_available(self, given):
         """Raise an error for what a cluster does not offer."""
-        if not isinstance(self.growing_sample, str) and self.growing_sample:
+        if self.growing_sample != "auto" and self.growing_sample:
             raise ValueError(
-                "growing_sample=True is not available on a cluster, whose rows stay "
-                "where they are: set it to 'auto' or False."
+                f"growing_sample={self.growing_sample!r} is not available on a "
+                "cluster, whose rows stay where they are: set it to 'auto' or False."
             )
         if any(dask.is_dask_collection(rows) for rows in given.validation):
             raise TypeError(
