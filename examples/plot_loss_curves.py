@@ -28,13 +28,15 @@ ax.set(yscale="log", title="Digits", ylabel="objective per row (logarithmic)")
 plt.show()
 
 # %%
-# From 8192 rows on, a fit starts on a sample that grows from stage to stage until it
-# contains all rows. At the beginning of a stage the objective jumps, because the sample
+# With `growing_sample=True`, a fit starts on a sample that grows from stage to stage
+# until it contains all rows. At the beginning of a stage the objective jumps, because the sample
 # now contains new rows. Most iterations take place in the early stages, where they are
 # cheap.
 
 X, y = make_classification(20000, n_informative=8, random_state=0)
-fit = PairedMLPClassifier(hidden_layer_sizes=10, alpha=10, random_state=0).fit(X, y)
+fit = PairedMLPClassifier(
+    hidden_layer_sizes=10, alpha=10, growing_sample=True, random_state=0
+).fit(X, y)
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 LossCurveDisplay.from_estimator(fit, ax=ax, name="stages")
 ax.set_title("A growing sample")

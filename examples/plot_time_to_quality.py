@@ -3,7 +3,7 @@ Time to a given quality
 =======================
 
 How long does a fit take to reach a test log loss? This example compares
-`PairedMLPClassifier` (L-BFGS with a growing sample) and scikit-learn's `MLPClassifier`
+`PairedMLPClassifier` (minibatches, then L-BFGS) and scikit-learn's `MLPClassifier`
 (adam) on 20 000 rows, both with their defaults except for the size of the network. The
 times are those of the machine that built this page.
 """

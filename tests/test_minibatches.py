@@ -141,8 +141,16 @@ def test_passes_count_as_iterations_and_evaluations(max_iter, max_fun):
     assert sum(stage.nfev for stage in stages) <= max_fun
     assert len(stages) == (1 if 1 in (max_iter, max_fun) else 2)
     for stage in stages[:-1]:
-        assert stage.n_iter == len(stage.loss_curve) <= minibatches.N_PASSES
+        assert stage.n_iter == len(stage.loss_curve) <= minibatches.MAX_PASSES
         assert (stage.n_rows, stage.batch_size) == (640, 40)
+
+
+def test_many_rows_take_fewer_passes_and_not_many_more_steps():
+    numbers = [minibatches.max_passes(10**k) for k in range(1, 10)]
+    assert numbers == sorted(numbers, reverse=True)
+    assert set(numbers) >= {1, minibatches.MAX_PASSES}
+    steps = minibatches.max_passes(2 * 10**6) * 2 * 10**6 / minibatches.BATCH_ROWS
+    assert steps <= minibatches.MAX_STEPS
 
 
 @pytest.mark.parametrize("after", [0, 20, 50])

@@ -18,10 +18,12 @@ from skce._network.executors import QUIET
 from skce._network.kernels import Workspace
 from skce._network.parameters import Layers
 
-__all__ = ["N_PASSES", "minimize_by_batches", "suits_batches"]
+__all__ = ["max_passes", "minimize_by_batches", "suits_batches"]
 
-# Chosen on eleven problems of 9000 to 1 000 000 rows: see docs/benchmarks.md
-N_PASSES, BATCH_ROWS, STEP = 8, 200, 3e-3
+# Chosen on eleven problems of 9000 to 1 000 000 rows: see docs/benchmarks.md. Steps are
+# made one after another, whatever the number of cores: of more than a million rows
+# fewer passes are enough
+MAX_PASSES, MAX_STEPS, BATCH_ROWS, STEP = 8, 20_000, 200, 3e-3
 
 # A pass has at least so many steps
 MIN_STEPS = 16
@@ -39,6 +41,11 @@ def suits_batches(problem):
     data = getattr(problem.rows, "data", None)
     has_hidden_units = len(problem.network.layer_sizes) > 2
     return has_hidden_units and data is not None and not data.is_sparse
+
+
+def max_passes(n_rows):
+    """Return the number of passes over so many rows."""
+    return max(1, min(MAX_PASSES, MAX_STEPS * BATCH_ROWS // n_rows))
 
 
 @np.errstate(**QUIET)

@@ -21,7 +21,7 @@ import numpy as np
 
 from skce._fitting.callbacks import IterationTasks
 from skce._fitting.listeners import Listener, Listeners
-from skce._fitting.minibatches import N_PASSES, minimize_by_batches
+from skce._fitting.minibatches import max_passes, minimize_by_batches
 from skce._fitting.minimization import minimize, overflowed
 from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.problem import Plan
@@ -201,7 +201,7 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
 def _pass_in_batches(problem, start, progress, interrupt, task):
     """Pass over the rows in minibatches; as many times as the budget allows."""
     plan, n = progress.plan, problem.rows.n_rows
-    n_passes = min(N_PASSES, int(progress.budget), plan.max_fun - 1)
+    n_passes = min(max_passes(n), int(progress.budget), plan.max_fun - 1)
     if n_passes < 1 or interrupt.is_set():
         return
     if plan.verbose:
