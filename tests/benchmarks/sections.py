@@ -244,9 +244,9 @@ def iterations(scale):
 
 
 def predictions(scale):
-    """predict_proba of 1 000 000 x 20, h = 32, 3 classes, in ms.
+    """predict_proba of 1 000 000 x 20, h = 32, 3 classes, and of one row, in ms.
 
-    | dtype | skce | MLPClassifier | MLPClassifier / skce |
+    | X | skce | MLPClassifier | MLPClassifier / skce |
     |---|---|---|---|
     """
     for dtype in (np.float32, np.float64):
@@ -261,7 +261,31 @@ def predictions(scale):
         functions = {s: lambda c=c, X=X: c.predict_proba(X) for s, c in sides.items()}
         times = in_turn(functions, 9)
         yield [
-            np.dtype(dtype).name,
+            f"{len(X)} x 20, {np.dtype(dtype).name}",
+            _milliseconds(times, SKCE),
+            _milliseconds(times, "MLP"),
+            _ratio(times, "MLP", SKCE),
+        ]
+    yield from _predictions_of_one_row()
+
+
+def _predictions_of_one_row():
+    X, y, _, _ = datasets.noise("wide", np.float64, 0.01)
+    for hidden in ((100,), (1000, 1000)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ours = PairedMLPClassifier(hidden_layer_sizes=hidden, max_iter=2)
+            fitted = {
+                SKCE: ours.fit(X, y),
+                "MLP": MLPClassifier(hidden, solver="lbfgs", max_iter=2).fit(X, y),
+            }
+        functions = {
+            s: lambda c=c: repeated(lambda: c.predict_proba(X[:1]))
+            for s, c in fitted.items()
+        }
+        times = in_turn(functions, 9, lambda f: f())
+        yield [
+            f"1 x 784, h = {hidden}, float64",
             _milliseconds(times, SKCE),
             _milliseconds(times, "MLP"),
             _ratio(times, "MLP", SKCE),
