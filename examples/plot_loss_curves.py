@@ -29,9 +29,9 @@ plt.show()
 
 # %%
 # With `growing_sample=True`, a fit starts on a sample that grows from stage to stage
-# until it contains all rows. At the beginning of a stage the objective jumps, because the sample
-# now contains new rows. Most iterations take place in the early stages, where they are
-# cheap.
+# until it contains all rows. At the beginning of a stage the objective jumps, because
+# the sample now contains new rows. Most iterations take place in the early stages,
+# where they are cheap.
 
 X, y = make_classification(20000, n_informative=8, random_state=0)
 fit = PairedMLPClassifier(
