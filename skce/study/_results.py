@@ -1,0 +1,289 @@
+"""What the results of a study say: ranks, critical differences, intervals, figures."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import chi2, f, rankdata, studentized_range, t
+
+from skce._support.optional import optional
+
+__all__ = [
+    "REFERENCE",
+    "critical_difference",
+    "difference_figure",
+    "differences",
+    "friedman_test",
+    "mean_ranks",
+    "rank_figure",
+    "read_results",
+    "summary_table",
+]
+
+REFERENCE = "softmax x cross_entropy"
+# By name: the sign that makes less better
+SCORES = {"log_loss": 1, "brier_score": 1, "accuracy": -1, "calibration_error": 1}
+PURPOSE = "skce.study"
+
+
+def read_results(path):
+    """Read the results of `python -m skce.study`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file results.csv, which has the settings in its first line.
+
+    Returns
+    -------
+    results : pandas.DataFrame
+        One row per table, outer fold and pair: rows, features, classes; the alpha that
+        the inner folds chose; log_loss (nats), brier_score (0 to 2), accuracy and
+        calibration_error (squared, debiased) of the test rows; seconds of the search;
+        trouble, the warnings or the error of the search, or "". Tables whose folds are
+        not all there are left out.
+
+    Raises
+    ------
+    ValueError
+        If it is not such a file, or no table is complete.
+
+    Examples
+    --------
+    >>> from skce.study import read_results
+    >>> results = read_results("docs/study.csv")
+    >>> results.groupby("table")["fold"].nunique().unique().tolist()
+    [5]
+    """
+    pandas = optional("pandas", PURPOSE)
+    path = Path(path)
+    with path.open(encoding="utf-8") as file:
+        if not file.readline().startswith("# {"):
+            raise ValueError(
+                f"{path} is not the results of a study: its first line must have the "
+                "settings, as python -m skce.study writes them."
+            )
+        results = pandas.read_csv(file)
+    results["trouble"] = results["trouble"].fillna("")
+    n_folds = results.groupby("table")["fold"].transform("nunique")
+    results = results[n_folds == _n_folds(path)]
+    if results.empty:
+        raise ValueError(f"{path} has no table with all of its folds yet.")
+    return results.reset_index(drop=True)
+
+
+def _n_folds(path):
+    import json
+
+    with path.open(encoding="utf-8") as file:
+        return json.loads(file.readline().removeprefix("# "))["folds"]
+
+
+def _by_pair(results, score):
+    """Return the means over folds by table and pair, NaN where a fold failed."""
+    if score not in SCORES:
+        raise ValueError(f"score={score!r} must be one of {', '.join(SCORES)}.")
+    mean = results.groupby(["table", "pair"], sort=False)[score].agg(
+        lambda values: values.mean(skipna=False)
+    )
+    return mean.unstack("pair")[list(dict.fromkeys(results["pair"]))]
+
+
+def mean_ranks(results, score="log_loss"):
+    """Rank the pairs on each table, 1 for the best, and average over the tables.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Returned by `read_results`, or some of its tables.
+    score : {"log_loss", "brier_score", "accuracy", "calibration_error"}
+        Its mean over the folds is ranked. Ties share their mean rank; a pair that
+        failed on a fold is last on the table.
+
+    Returns
+    -------
+    ranks : pandas.Series
+        By pair, best first.
+
+    Examples
+    --------
+    >>> from skce.study import mean_ranks, read_results
+    >>> ranks = mean_ranks(read_results("docs/study.csv"))
+    >>> ranks.is_monotonic_increasing
+    True
+    """
+    means = _by_pair(results, score) * SCORES[score]
+    ranks = rankdata(means.fillna(np.inf).to_numpy(), axis=1)
+    series = optional("pandas", PURPOSE).Series
+    found = series(ranks.mean(axis=0), index=means.columns, name=score)
+    return found.sort_values(kind="stable")
+
+
+def friedman_test(ranks, n_tables):
+    """Test whether mean ranks differ by more than chance (Friedman; Iman & Davenport).
+
+    Parameters
+    ----------
+    ranks : array-like of shape (n_pairs,)
+        Mean ranks over the tables.
+    n_tables : int
+
+    Returns
+    -------
+    chi_square, F, p : float
+        Friedman's statistic, its correction by Iman and Davenport, and the probability
+        of so large an F if all pairs are alike.
+
+    References
+    ----------
+    Demsar (2006), "Statistical comparisons of classifiers over multiple data sets",
+    Journal of Machine Learning Research 7, section 3.2.2.
+
+    Examples
+    --------
+    >>> from skce.study import friedman_test
+    >>> chi_square, F, p = friedman_test([3.143, 2.0, 2.893, 1.964], 14)
+    >>> round(chi_square, 2), round(F, 2), round(p, 3)
+    (9.28, 3.69, 0.02)
+    """
+    k, n = len(ranks), n_tables
+    squares = np.square(ranks).sum()
+    statistic = 12 * n / (k * (k + 1)) * (squares - k * (k + 1) ** 2 / 4)
+    F = (n - 1) * statistic / (n * (k - 1) - statistic)
+    return float(statistic), float(F), float(f.sf(F, k - 1, (k - 1) * (n - 1)))
+
+
+def critical_difference(n_pairs, n_tables, level=0.05):
+    """Compute the difference of mean ranks that is significant (Nemenyi).
+
+    q sqrt(k (k + 1) / (6 N)), where q is the upper quantile of the range of k normal
+    variables, over sqrt(2). It holds for all differences between k pairs at once.
+
+    Parameters
+    ----------
+    n_pairs, n_tables : int
+        k and N.
+    level : float, default=0.05
+        Probability that it is exceeded anywhere if all pairs are alike.
+
+    Returns
+    -------
+    difference : float
+
+    References
+    ----------
+    Demsar (2006), "Statistical comparisons of classifiers over multiple data sets",
+    Journal of Machine Learning Research 7, section 3.2.2.
+
+    Examples
+    --------
+    >>> from skce.study import critical_difference
+    >>> round(critical_difference(4, 14), 2)
+    1.25
+    """
+    q = studentized_range.isf(level, n_pairs, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(n_pairs * (n_pairs + 1) / (6 * n_tables)))
+
+
+def differences(results, score="log_loss", reference=REFERENCE, confidence=0.95):
+    """Compare each pair with a reference on each table, with corrected intervals.
+
+    The variance of the mean of J differences is estimated by (1/J + 1/(J - 1)) times
+    their variance, as the training rows of J folds overlap (Nadeau & Bengio 2003); the
+    quantile is that of Student's t with J - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Returned by `read_results`.
+    score : {"log_loss", "brier_score", "accuracy", "calibration_error"}
+    reference : str, default="softmax x cross_entropy"
+        A pair of the results.
+    confidence : float, default=0.95
+        Of each interval by itself.
+
+    Returns
+    -------
+    differences : pandas.DataFrame
+        One row per table and pair but the reference: mean, lower and upper of score
+        minus that of the reference, NaN where either failed on a fold.
+
+    References
+    ----------
+    Nadeau & Bengio (2003), "Inference for the generalization error", Machine Learning
+    52.
+
+    Examples
+    --------
+    >>> from skce.study import differences, read_results
+    >>> found = differences(read_results("docs/study.csv"))
+    >>> found.columns.tolist()
+    ['table', 'pair', 'mean', 'lower', 'upper']
+    """
+    pairs = list(dict.fromkeys(results["pair"]))
+    if reference not in pairs:
+        raise ValueError(
+            f"reference={reference!r} is not in the results, which have "
+            f"{', '.join(pairs)}."
+        )
+    rows = []
+    for table, group in results.groupby("table", sort=False):
+        by_fold = group.pivot(index="fold", columns="pair", values=score)
+        for pair in pairs:
+            if pair != reference:
+                interval = _interval(by_fold[pair] - by_fold[reference], confidence)
+                rows.append((table, pair, *interval))
+    columns = ["table", "pair", "mean", "lower", "upper"]
+    return optional("pandas", PURPOSE).DataFrame(rows, columns=columns)
+
+
+def _interval(values, confidence):
+    """Return the mean of differences on J folds, and the ends of its interval."""
+    values = np.asarray(values)
+    J = len(values)
+    error = np.sqrt((1 / J + 1 / (J - 1)) * values.var(ddof=1))
+    half = t.isf((1 - confidence) / 2, J - 1) * error
+    return values.mean(), values.mean() - half, values.mean() + half
+
+
+def summary_table(results, reference=REFERENCE):
+    """Summarize a study: one row per pair, by mean rank of the log loss.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Returned by `read_results`.
+    reference : str, default="softmax x cross_entropy"
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        By pair: the mean rank by each score; loss_ratio, the geometric mean of its log
+        loss over that of the reference, on tables where neither failed; better and
+        worse, the numbers of tables on which the interval of `differences` in log loss
+        is below and above 0; time_ratio, of the sums of seconds; failed and warned,
+        numbers of folds.
+
+    Examples
+    --------
+    >>> from skce.study import read_results, summary_table
+    >>> table = summary_table(read_results("docs/study.csv"))
+    >>> table.loc["softmax x cross_entropy", "loss_ratio"]
+    1.0
+    """
+    ranks = [mean_ranks(results, score) for score in SCORES]
+    table = optional("pandas", PURPOSE).concat(ranks, axis=1)
+    losses = _by_pair(results, "log_loss")
+    ratio = losses.div(losses[reference], axis=0)
+    found = differences(results, reference=reference).set_index("pair")
+    seconds = results.groupby("pair")["seconds"].sum()
+    failed = results["log_loss"].isna()
+    by_pair = results["pair"]
+    table["loss_ratio"] = np.exp(np.log(ratio).mean())
+    table["better"] = (found["upper"] < 0).groupby("pair").sum()
+    table["worse"] = (found["lower"] > 0).groupby("pair").sum()
+    table["time_ratio"] = seconds / seconds[reference]
+    table["failed"] = failed.groupby(by_pair).sum()
+    table["warned"] = ((results["trouble"] != "") & ~failed).groupby(by_pair).sum()
+    counts = ["better", "worse"]
+    table[counts] = table[counts].fillna(0).astype(int)
+    return table.sort_values("log_loss", kind="stable")

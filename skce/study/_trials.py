@@ -1,0 +1,245 @@
+"""Trials of a study: each pair with its own alpha on each outer fold, and its file."""
+
+import csv
+import json
+import os
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils.parallel import Parallel, delayed
+
+from skce._support.optional import optional
+from skce.classifier import PairedMLPClassifier
+from skce.losses.pairings import pair, pairing_grid
+from skce.search import PairedMLPClassifierCV
+from skce.study._tables import prepared
+
+__all__ = ["Journal", "Settings", "calibration_error", "estimated_seconds", "run_fold"]
+
+PAIRS = [(grid["activation"][0], grid["penalty"][0]) for grid in pairing_grid()]
+# A search fits most pairs of an alpha and an inner fold, some not to their end, to
+# fewer rows than all; the median on tables of 150 to 1000 rows, over all pairs
+SEARCH_PER_FIT = 0.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the results depend on besides the tables.
+
+    Attributes
+    ----------
+    folds, inner_folds : int
+        Folds that score, and folds of their training rows that choose alpha.
+    alphas : tuple of float
+        To choose from.
+    scoring : str
+        By which alpha is chosen.
+    hidden : int
+        Number of hidden units, relu.
+    max_iter : int
+    max_rows : int
+        Of larger tables so many rows are drawn.
+    seed : int
+    """
+
+    folds: int = 5
+    inner_folds: int = 3
+    alphas: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+    scoring: str = "neg_log_loss"
+    hidden: int = 100
+    max_iter: int = 1000
+    max_rows: int = 1000
+    seed: int = 0
+
+    @property
+    def min_members(self) -> int:
+        """Rows of a class, of which each inner training fold then has one or more."""
+        return 2 * max(self.folds, self.inner_folds)
+
+    def splits(self, table):
+        """Return the outer folds, pairs of training and test rows."""
+        cv = StratifiedKFold(self.folds, shuffle=True, random_state=self.seed)
+        return list(cv.split(table.labels, table.labels))
+
+    def search(self, activation, penalty):
+        """Return the unfitted search of alpha for a pair."""
+        return PairedMLPClassifierCV(
+            activation,
+            penalty,
+            hidden_layer_sizes=self.hidden,
+            max_iter=self.max_iter,
+            alphas=self.alphas,
+            scoring=self.scoring,
+            cv=self.inner_folds,
+            random_state=self.seed,
+            n_jobs=1,
+        )
+
+
+def run_fold(table, fold, settings, pairs=PAIRS, n_jobs=None):
+    """Search alpha for each pair within the training rows, and score the test rows.
+
+    Returns
+    -------
+    rows : list of dict
+        One per pair, in their order.
+    """
+    train, test = settings.splits(table)[fold]
+    X, X_test = prepared(table.frame, train, test)
+    y, y_test = table.labels[train], table.labels[test]
+    n, n_features, n_classes = table.shape
+    facts = {"table": table.name, "rows": n, "features": n_features}
+    facts |= {"classes": n_classes, "fold": fold}
+    trials = Parallel(n_jobs=n_jobs)(
+        delayed(_trial)(settings.search(*names), X, y, X_test, y_test)
+        for names in pairs
+    )
+    return [
+        facts | {"pair": str(pair(*names))} | trial
+        for names, trial in zip(pairs, trials, strict=True)
+    ]
+
+
+def _trial(search, X, y, X_test, y_test):
+    """Return alpha, scores, seconds and trouble; without scores where the fit fails."""
+    began = perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            search.fit(X, y)
+            found = {"alpha": search.alpha_}
+            found |= scores(search.predict_proba(X_test), y_test)
+            trouble = "; ".join(sorted({one.category.__name__ for one in caught}))
+        except Exception as error:  # which the file records
+            found = {}
+            text = " ".join(str(error).partition(". ")[0].split())
+            trouble = f"{type(error).__name__}: {text}"
+    empty = dict.fromkeys(
+        ["alpha", "log_loss", "brier_score", "accuracy", "calibration_error"], np.nan
+    )
+    return empty | found | {"seconds": perf_counter() - began, "trouble": trouble}
+
+
+def scores(p, labels):
+    """Return the scores of probabilities (n, n_classes) as a dict.
+
+    Log loss in nats, with P clipped at the machine epsilon, Brier score from 0 to 2,
+    accuracy, and `calibration_error` of the most probable class.
+    """
+    rows = np.arange(len(p))
+    at_class = p[rows, labels].clip(min=np.finfo(p.dtype).eps)
+    residuals = p.copy()
+    residuals[rows, labels] -= 1
+    correct = p.argmax(axis=1) == labels
+    return {
+        "log_loss": -np.log(at_class).mean(),
+        "brier_score": (residuals**2).sum(axis=1).mean(),
+        "accuracy": correct.mean(),
+        "calibration_error": calibration_error(p.max(axis=1), correct),
+    }
+
+
+def calibration_error(confidence, correct, n_bins=10):
+    """Squared gap between confidence and accuracy, debiased, averaged over bins.
+
+    The rows are sorted by confidence into bins of equal size. With g_i = correct_i -
+    confidence_i, the mean of g_i g_j over the pairs of different rows of a bin is an
+    unbiased estimate of the square of the mean gap (the square of the mean of g is too
+    large by the variance of that mean). It can be negative.
+    """
+    gaps = np.asarray(correct) - np.asarray(confidence)
+    gaps = gaps[np.argsort(confidence, kind="stable")]
+    total = 0.0
+    for gap in np.array_split(gaps, max(1, min(n_bins, len(gaps) // 2))):
+        n = len(gap)
+        total += (gap.sum() ** 2 - (gap**2).sum()) / (n - 1)
+    return total / len(gaps)
+
+
+def estimated_seconds(table, settings, pairs=PAIRS):
+    """Estimate the seconds of one outer fold from one fit of the default pair."""
+    train, test = settings.splits(table)[0]
+    began = perf_counter()
+    X, _ = prepared(table.frame, train, test)
+    classifier = PairedMLPClassifier(
+        hidden_layer_sizes=settings.hidden,
+        max_iter=settings.max_iter,
+        random_state=settings.seed,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        classifier.fit(X, table.labels[train])
+    n_fits = settings.inner_folds * len(settings.alphas) * SEARCH_PER_FIT
+    return (perf_counter() - began) * n_fits * len(pairs)
+
+
+class Journal:
+    """The file of a study: its settings, then a row per trial, fold by fold.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is not there; otherwise the study goes on where it ended.
+    settings : Settings
+    pairs : sequence of (activation, penalty)
+
+    Attributes
+    ----------
+    done : dict of (table, fold) to (rows, features, classes)
+
+    Raises
+    ------
+    ValueError
+        If the file has other settings, or is none of a study.
+    """
+
+    def __init__(self, path, settings, pairs=PAIRS):
+        self.path = Path(path)
+        self.done = {}
+        names = [str(pair(*each)) for each in pairs]
+        self.head = "# " + json.dumps(asdict(settings) | {"pairs": names})
+        if self.path.exists():
+            self._resume(names)
+
+    def append(self, rows):
+        """Add the rows of one fold, which stand in the file when this returns."""
+        frame = optional("pandas", "python -m skce.study").DataFrame(rows)
+        new = not self.path.exists()
+        text = frame.to_csv(index=False, header=new, float_format="%.5g")
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            file.write(f"{self.head}\n{text}" if new else text)
+            file.flush()
+            os.fsync(file.fileno())
+        self._note(rows[0])
+
+    def _note(self, row):
+        shape = row["rows"], row["features"], row["classes"]
+        self.done[row["table"], row["fold"]] = shape
+
+    def _resume(self, names):
+        """Check the settings; drop the rows of a fold that was cut off."""
+        head, _, text = self.path.read_text(encoding="utf-8").partition("\n")
+        if head != self.head:
+            raise ValueError(
+                f"{self.path} has other settings: {head.lstrip('# ')} instead of "
+                f"{self.head.lstrip('# ')}. Take those, or write to another folder."
+            )
+        lines = text.splitlines(keepends=True)
+        n = len(names)
+        whole = [line for line in lines if line.endswith("\n")]
+        kept = whole[: 1 + (len(whole) - 1) // n * n]
+        if not kept:
+            self.path.unlink()
+        elif kept != lines:
+            part = self.path.with_suffix(".part")
+            part.write_text("".join([head, "\n", *kept]), encoding="utf-8")
+            part.replace(self.path)
+        for row in list(csv.DictReader(kept))[::n]:
+            numbers = {k: int(row[k]) for k in ("rows", "features", "classes", "fold")}
+            self._note(row | numbers)
