@@ -1,6 +1,8 @@
 """For the doctests of skce, README and docs; tests/conftest.py is for the tests."""
 
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,8 +26,9 @@ def figures_closed():
 
 @pytest.fixture(autouse=True)
 def doctests_in_a_folder_of_their_own(request):
-    """What an example writes stays out of the checkout."""
+    """What an example writes stays out of the checkout; it may read study.csv."""
     if isinstance(request.node, pytest.DoctestItem):
-        request.getfixturevalue("monkeypatch").chdir(
-            request.getfixturevalue("tmp_path")
-        )
+        folder = request.getfixturevalue("tmp_path")
+        request.getfixturevalue("monkeypatch").chdir(folder)
+        if "study.csv" in (request.node.dtest.docstring or ""):
+            shutil.copy(Path(__file__).parent / "docs" / "study.csv", folder)

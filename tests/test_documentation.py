@@ -19,7 +19,7 @@ from skce.losses import penalties
 ROOT = Path(__file__).parents[1]
 API = "".join(
     (ROOT / "docs" / name).read_text(encoding="utf-8")
-    for name in ("api.rst", "api_paper.rst")
+    for name in ("api.rst", "api_paper.rst", "api_study.rst")
 )
 PAGES = [
     path

@@ -28,6 +28,7 @@ ORDER = [
     "dask",
     "onnx",
     "paper",
+    "study",
     "__init__",
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -73,7 +74,9 @@ def test_modules_that_look_public_are_documented(file):
     name = dotted(file)
     if any(part.startswith("_") for part in name.split(".")):
         return
-    pages = [ROOT / "docs" / page for page in ("api.rst", "api_paper.rst")]
+    pages = [
+        ROOT / "docs" / page for page in ("api.rst", "api_paper.rst", "api_study.rst")
+    ]
     api = "".join(page.read_text(encoding="utf-8") for page in pages)
     assert re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", api)
 

@@ -3,11 +3,19 @@
 import argparse
 import sys
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
 from skce._support.optional import optional
-from skce.study._results import read_results
+from skce.study._figures import LABELS, difference_figure, rank_figure
+from skce.study._results import (
+    critical_difference,
+    differences,
+    friedman_test,
+    read_results,
+    summary_table,
+)
 from skce.study._tables import find_tables, read_table
 from skce.study._trials import Journal, Settings, estimated_seconds, run_fold
 
@@ -15,12 +23,12 @@ RESULTS = "results.csv"
 
 
 def main(argv=None):
-    """Run a study or report one; return the exit status."""
+    """Run a study, or report one."""
     parser = _parser()
     options = parser.parse_args(argv)
     optional("pandas", "python -m skce.study")
     try:
-        return options.command(options)
+        options.command(options)
     except (ValueError, OSError) as error:
         parser.error(str(error))
 
@@ -38,9 +46,9 @@ def _run(options):
     work = _Work(tables, journal, settings)
     if not options.estimate:
         work.run(options.n_jobs, options.budget)
-        options.results = options.output / RESULTS
-        _report(options)
-    return 0
+        if journal.done:
+            options.results = journal.path
+            _report(options)
 
 
 def _table(name, path, settings):
@@ -119,8 +127,36 @@ class _Work:
 def _report(options):
     """Print the summary of the results; write tables and figures."""
     results = read_results(options.results)
-    print(len(results))
-    return 0
+    options.output.mkdir(parents=True, exist_ok=True)
+    table = summary_table(results)
+    table.to_csv(options.output / "pairs.csv", float_format="%.5g")
+    differences(results).to_csv(
+        options.output / "differences.csv", index=False, float_format="%.5g"
+    )
+    print(f"\n{table.round(2).to_string()}\n")
+    n_tables, n_pairs = results["table"].nunique(), len(table)
+    for score, label in LABELS.items():
+        _, F, p = friedman_test(table[score], n_tables)
+        print(f"{label}: F = {F:.1f}, p = {p:.2g} (Friedman, Iman and Davenport)")
+    cd = critical_difference(n_pairs, n_tables)
+    print(f"{n_tables} tables; critical difference of the mean ranks {cd:.2f}")
+    _print_trouble(results)
+    if find_spec("matplotlib") is None:
+        print("Figures need matplotlib: python -m pip install matplotlib.")
+        return
+    figures = {"ranks": rank_figure, "differences": difference_figure}
+    for name, draw in figures.items():
+        draw(results).savefig(options.output / f"{name}.png", dpi=120)
+    print(f"CSV and PNG files are in {options.output}.")
+
+
+def _print_trouble(results):
+    """Print each kind of trouble, with the number of its folds by pair."""
+    troubled = results[results["trouble"] != ""]
+    for trouble, rows in troubled.groupby("trouble"):
+        counts = rows["pair"].value_counts().items()
+        by_pair = ", ".join(f"{pair} {count}" for pair, count in counts)
+        print(f"{trouble}, on folds: {by_pair}")
 
 
 def _settings(options):
@@ -132,6 +168,20 @@ def _settings(options):
 
 def _alphas(text):
     return tuple(sorted(float(part) for part in text.split(",")))
+
+
+def _minutes(text):
+    minutes = float(text)
+    if not minutes >= 0:
+        raise ValueError
+    return minutes
+
+
+def _n_jobs(text):
+    n_jobs = int(text)
+    if n_jobs == 0:
+        raise ValueError
+    return n_jobs
 
 
 def _parser():
@@ -155,9 +205,14 @@ def _parser():
         "the last one",
     )
     add("--exclude", nargs="*", default=(), help="names of tables to leave out")
-    add("--budget", type=float, help="minutes; expensive tables are left out")
+    add("--budget", type=_minutes, help="minutes; expensive tables are left out")
     add("--estimate", action="store_true", help="only estimate the time")
-    add("--n-jobs", type=int, default=1, help="number of processes")
+    add(
+        "--n-jobs",
+        type=_n_jobs,
+        default=1,
+        help="number of processes, -1 for all cores",
+    )
     add("--output", type=Path, default=Path("study"), help="output folder")
     add("--folds", type=int, default=defaults.folds, help="outer folds")
     add("--inner-folds", type=int, default=defaults.inner_folds)

@@ -1,20 +1,20 @@
-"""What the results of a study say: ranks, critical differences, intervals, figures."""
+"""What the results of a study say: ranks, critical differences, intervals."""
 
+import json
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import chi2, f, rankdata, studentized_range, t
+from scipy.stats import f, rankdata, studentized_range, t
 
 from skce._support.optional import optional
 
 __all__ = [
     "REFERENCE",
+    "SCORES",
     "critical_difference",
-    "difference_figure",
     "differences",
     "friedman_test",
     "mean_ranks",
-    "rank_figure",
     "read_results",
     "summary_table",
 ]
@@ -39,8 +39,8 @@ def read_results(path):
         One row per table, outer fold and pair: rows, features, classes; the alpha that
         the inner folds chose; log_loss (nats), brier_score (0 to 2), accuracy and
         calibration_error (squared, debiased) of the test rows; seconds of the search;
-        trouble, the warnings or the error of the search, or "". Tables whose folds are
-        not all there are left out.
+        trouble, the warnings or the error of the search, or "". Tables that lack a
+        fold are left out.
 
     Raises
     ------
@@ -50,38 +50,35 @@ def read_results(path):
     Examples
     --------
     >>> from skce.study import read_results
-    >>> results = read_results("docs/study.csv")
-    >>> results.groupby("table")["fold"].nunique().unique().tolist()
-    [5]
+    >>> results = read_results("study.csv")
+    >>> results["fold"].unique().tolist()
+    [0, 1, 2, 3, 4]
     """
-    pandas = optional("pandas", PURPOSE)
     path = Path(path)
     with path.open(encoding="utf-8") as file:
-        if not file.readline().startswith("# {"):
+        head = file.readline()
+        if not head.startswith("# {"):
             raise ValueError(
                 f"{path} is not the results of a study: its first line must have the "
                 "settings, as python -m skce.study writes them."
             )
-        results = pandas.read_csv(file)
-    results["trouble"] = results["trouble"].fillna("")
+        read_csv = optional("pandas", PURPOSE).read_csv
+        results = read_csv(file, converters={"trouble": str})
     n_folds = results.groupby("table")["fold"].transform("nunique")
-    results = results[n_folds == _n_folds(path)]
+    results = results[n_folds == json.loads(head[1:])["folds"]]
     if results.empty:
         raise ValueError(f"{path} has no table with all of its folds yet.")
     return results.reset_index(drop=True)
 
 
-def _n_folds(path):
-    import json
-
-    with path.open(encoding="utf-8") as file:
-        return json.loads(file.readline().removeprefix("# "))["folds"]
+def _check(score):
+    if score not in SCORES:
+        raise ValueError(f"score={score!r} must be one of {', '.join(SCORES)}.")
 
 
 def _by_pair(results, score):
     """Return the means over folds by table and pair, NaN where a fold failed."""
-    if score not in SCORES:
-        raise ValueError(f"score={score!r} must be one of {', '.join(SCORES)}.")
+    _check(score)
     mean = results.groupby(["table", "pair"], sort=False)[score].agg(
         lambda values: values.mean(skipna=False)
     )
@@ -106,10 +103,14 @@ def mean_ranks(results, score="log_loss"):
 
     Examples
     --------
-    >>> from skce.study import mean_ranks, read_results
-    >>> ranks = mean_ranks(read_results("docs/study.csv"))
-    >>> ranks.is_monotonic_increasing
-    True
+    >>> from pandas import DataFrame
+    >>> from skce.study import mean_ranks
+    >>> results = DataFrame({
+    ...     "table": ["iris"] * 4, "fold": [0, 0, 1, 1], "pair": ["A", "B"] * 2,
+    ...     "log_loss": [0.3, 0.5, 0.4, 0.5],
+    ... })
+    >>> mean_ranks(results).to_dict()
+    {'A': 1.0, 'B': 2.0}
     """
     means = _by_pair(results, score) * SCORES[score]
     ranks = rankdata(means.fillna(np.inf).to_numpy(), axis=1)
@@ -214,11 +215,16 @@ def differences(results, score="log_loss", reference=REFERENCE, confidence=0.95)
 
     Examples
     --------
-    >>> from skce.study import differences, read_results
-    >>> found = differences(read_results("docs/study.csv"))
-    >>> found.columns.tolist()
-    ['table', 'pair', 'mean', 'lower', 'upper']
+    >>> from pandas import DataFrame
+    >>> from skce.study import differences
+    >>> results = DataFrame({
+    ...     "table": ["iris"] * 4, "fold": [0, 0, 1, 1], "pair": ["A", "B"] * 2,
+    ...     "log_loss": [0.3, 0.5, 0.4, 0.5],
+    ... })
+    >>> differences(results, reference="A").round(2).to_dict("records")
+    [{'table': 'iris', 'pair': 'B', 'mean': 0.15, 'lower': -0.63, 'upper': 0.93}]
     """
+    _check(score)
     pairs = list(dict.fromkeys(results["pair"]))
     if reference not in pairs:
         raise ValueError(
@@ -266,9 +272,9 @@ def summary_table(results, reference=REFERENCE):
     Examples
     --------
     >>> from skce.study import read_results, summary_table
-    >>> table = summary_table(read_results("docs/study.csv"))
-    >>> table.loc["softmax x cross_entropy", "loss_ratio"]
-    1.0
+    >>> table = summary_table(read_results("study.csv"))
+    >>> table.loc["softmax x cross_entropy", ["loss_ratio", "time_ratio"]].tolist()
+    [1.0, 1.0]
     """
     ranks = [mean_ranks(results, score) for score in SCORES]
     table = optional("pandas", PURPOSE).concat(ranks, axis=1)

@@ -17,6 +17,8 @@ from skce._support.optional import optional
 from skce.classifier import PairedMLPClassifier
 from skce.losses.pairings import pair, pairing_grid
 from skce.search import PairedMLPClassifierCV
+from skce.search._candidates import check_alphas
+from skce.search._scoring import ROW_LOSSES
 from skce.study._tables import prepared
 
 __all__ = ["Journal", "Settings", "calibration_error", "estimated_seconds", "run_fold"]
@@ -45,6 +47,11 @@ class Settings:
     max_rows : int
         Of larger tables so many rows are drawn.
     seed : int
+
+    Raises
+    ------
+    ValueError
+        If one of them cannot be used.
     """
 
     folds: int = 5
@@ -55,6 +62,18 @@ class Settings:
     max_iter: int = 1000
     max_rows: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_alphas(list(self.alphas))
+        if self.scoring not in ROW_LOSSES:
+            raise ValueError(
+                f"scoring={self.scoring!r} must be one of {', '.join(ROW_LOSSES)}"
+            )
+        minima = {"folds": 2, "inner_folds": 2, "hidden": 1, "max_iter": 1}
+        for name, minimum in (minima | {"max_rows": 1, "seed": 0}).items():
+            value = getattr(self, name)
+            if value < minimum:
+                raise ValueError(f"{name}={value} must be at least {minimum}")
 
     @property
     def min_members(self) -> int:

@@ -18,16 +18,13 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn import datasets
-from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skce import PairedMLPClassifier, PairedMLPClassifierCV
+from skce.study._tables import prepared
 
 REFERENCE = "MLPClassifier"
 MODELS = {
@@ -64,24 +61,6 @@ def tables(folder):
         frame = pd.read_csv(path)
         labels = frame.pop("class").astype(str).to_numpy()
         yield path.name.split(".")[0], frame, labels
-
-
-def prepared(frame, train, test):
-    """Return the features of the training and of the test rows."""
-    frame = frame.rename(columns=str)
-    is_word = [not pd.api.types.is_numeric_dtype(frame[c]) for c in frame]
-    words = frame.columns[is_word]
-    frame[words] = frame[words].astype(object).fillna("missing").astype(str)
-    numeric = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    transformer = ColumnTransformer(
-        [
-            ("numbers", numeric, frame.columns.difference(words)),
-            ("words", one_hot, words),
-        ]
-    )
-    X = transformer.fit_transform(frame.iloc[train])
-    return X, transformer.transform(frame.iloc[test])
 
 
 def measure(frame, y, make, n_folds):
