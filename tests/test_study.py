@@ -2,7 +2,7 @@
 
 import itertools
 import re
-import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,14 @@ from skce.study import (
     read_results,
     summary_table,
 )
+from skce.study.__main__ import Work, main
 from skce.study._figures import _groups
 from skce.study._tables import Table, find_tables, prepared, read_table
 from skce.study._trials import Journal, Settings, calibration_error, run_fold, scores
 
-PAIRS = [("softmax", "cross_entropy"), ("softmax", "least_squares")]
+PAIRS = (("softmax", "cross_entropy"), ("softmax", "least_squares"))
 SMALL = Settings(
-    folds=2, inner_folds=2, alphas=(0.1, 10.0), hidden=2, max_iter=30, max_rows=60
+    folds=2, inner_folds=2, alphas=(0.1, 10.0), hidden=2, max_iter=30, pairs=PAIRS
 )
 COMMAND = ["--folds", 2, "--inner-folds", 2, "--alphas", 1, "--hidden", 2]
 COMMAND += ["--max-iter", 30]
@@ -54,10 +55,8 @@ def table(folder):
     return read_table("first", folder / "first.csv")
 
 
-def main(*arguments):
-    from skce.study.__main__ import main
-
-    return main([str(argument) for argument in arguments])
+def run(*arguments):
+    main([str(argument) for argument in arguments])
 
 
 def without_seconds(path):
@@ -202,7 +201,7 @@ def test_the_calibration_error_is_unbiased(gap):
 
 
 def test_a_fold_is_the_same_for_any_number_of_processes(table):
-    one, two = (run_fold(table, 1, SMALL, PAIRS, n_jobs=n) for n in (1, 2))
+    one, two = (run_fold(table, 1, SMALL, n_jobs=n) for n in (1, 2))
     for row in one + two:
         assert row.pop("seconds") > 0
     assert one == two
@@ -220,7 +219,7 @@ class Broken(LeastSquares):
 
 
 def test_a_pair_that_fails_is_recorded_and_last(table):
-    rows = run_fold(table, 0, SMALL, [*PAIRS, ("softmax", Broken())])
+    rows = run_fold(table, 0, replace(SMALL, pairs=(*PAIRS, ("softmax", Broken()))))
     assert rows[-1]["trouble"] == "RuntimeError: out of order"
     found = pd.DataFrame(rows)
     assert found["log_loss"].isna().tolist() == [False, False, True]
@@ -229,50 +228,53 @@ def test_a_pair_that_fails_is_recorded_and_last(table):
 
 
 def test_warnings_are_recorded(table):
-    settings = Settings(folds=2, inner_folds=2, alphas=(0.1,), hidden=2, max_iter=1)
-    row, *_ = run_fold(table, 0, settings, PAIRS)
+    row, *_ = run_fold(table, 0, replace(SMALL, max_iter=1))
     assert row["trouble"] == "ConvergenceWarning"
     assert np.isfinite(row["log_loss"])
 
 
 def test_a_study_that_is_cut_off_anywhere_goes_on(folder, capsys):
-    output = folder.parent / "study"
-    main("run", folder, *COMMAND, "--output", output)
-    whole = without_seconds(output / "results.csv")
-    assert len(whole) == 2 * 2 * 17
-    text = (output / "results.csv").read_bytes()
-    end_of_fold = text.index(b"\nfirst,60,2,2,1,") + 1
-    for size in (end_of_fold, end_of_fold + 30, len(text) - 1, text.index(b"\n") + 9):
-        cut = folder.parent / f"cut{size}"
-        cut.mkdir()
-        (cut / "results.csv").write_bytes(text[:size])
-        main("run", folder, *COMMAND, "--output", cut)
-        assert without_seconds(cut / "results.csv").equals(whole)
-    kept = (folder.parent / f"cut{end_of_fold + 30}" / "results.csv").read_bytes()
-    assert kept.startswith(text[:end_of_fold])
-    capsys.readouterr()
-    main("run", folder, *COMMAND, "--output", output)
+    tables = [read_table(name, path) for name, path in find_tables([folder])[0].items()]
+    path = folder.parent / "results.csv"
+
+    def complete():
+        Work(tables, Journal(path, SMALL), SMALL).run(n_jobs=1, budget=None)
+        return path.read_bytes()
+
+    text = complete()
+    whole = without_seconds(path).sort_values(["table", "fold"], kind="stable")
+    whole = whole.reset_index(drop=True)
+    assert len(whole) == 2 * 2 * 2
+    assert complete() == text
     assert "2 tables, 2 of them complete" in capsys.readouterr().out
-    assert (output / "results.csv").read_bytes() == text
+    second_fold = text.index(b"\nfirst,60,2,2,1,") + 1
+    for size in (text.index(b"\n") + 9, second_fold, second_fold + 30, len(text) - 1):
+        path.write_bytes(text[:size])
+        after = complete()
+        assert size < second_fold or after.startswith(text[:second_fold])
+        found = without_seconds(path).sort_values(["table", "fold"], kind="stable")
+        assert found.reset_index(drop=True).equals(whole)
 
 
 def test_a_study_does_not_mix_settings_or_tables(folder, table, tmp_path):
     path = tmp_path / "results.csv"
-    journal = Journal(path, SMALL, PAIRS)
-    journal.append(run_fold(table, 0, SMALL, PAIRS))
-    assert Journal(path, SMALL, PAIRS).done == {("first", 0): (60, 2, 2)}
+    journal = Journal(path, SMALL)
+    journal.append(run_fold(table, 0, SMALL))
+    assert Journal(path, SMALL).done == {("first", 0): (60, 2, 2)}
     with pytest.raises(ValueError, match=r'settings: .*"seed": 0.*"seed": 1'):
-        Journal(path, Settings(**{**vars(SMALL), "seed": 1}), PAIRS)
+        Journal(path, replace(SMALL, seed=1))
     with pytest.raises(ValueError, match="other settings"):
-        Journal(path, SMALL, PAIRS[:1])
+        Journal(path, replace(SMALL, pairs=PAIRS[:1]))
 
 
 def test_a_table_that_has_changed_is_refused(folder, capsys):
-    arguments = ["run", folder, *COMMAND, "--output", folder.parent / "study"]
-    main(*arguments)
+    table = read_table("first", folder / "first.csv")
+    settings = replace(SMALL, pairs=Settings.pairs, alphas=(1.0,))
+    journal = Journal(folder.parent / "results.csv", settings)
+    journal.append(run_fold(table, 0, settings))
     frame(n=70).to_csv(folder / "first.csv", index=False)
     with pytest.raises(SystemExit):
-        main(*arguments)
+        run("run", folder, *COMMAND, "--output", folder.parent)
     assert re.search(
         r"first has changed: .*\(60, 2, 2\)\s+and are \(70, 2, 2\)",
         capsys.readouterr().err,
@@ -281,10 +283,10 @@ def test_a_table_that_has_changed_is_refused(folder, capsys):
 
 def test_the_budget_says_what_it_leaves_out(folder, capsys):
     output = folder.parent / "study"
-    main("run", folder, *COMMAND, "--output", output, "--budget", 0)
+    run("run", folder, *COMMAND, "--output", output, "--budget", 0)
     assert "left out for want of time: " in capsys.readouterr().out
     assert not (output / "results.csv").exists()
-    main("run", folder, *COMMAND, "--output", output, "--estimate")
+    run("run", folder, *COMMAND, "--output", output, "--estimate")
     assert "2 tables, 0 of them complete" in capsys.readouterr().out
 
 
@@ -302,7 +304,7 @@ def test_the_budget_says_what_it_leaves_out(folder, capsys):
 )
 def test_a_wrong_command_line_says_why(folder, capsys, arguments, message):
     with pytest.raises(SystemExit):
-        main("run", folder, *arguments)
+        run("run", folder, *arguments)
     assert message in capsys.readouterr().err
 
 
@@ -310,7 +312,7 @@ def test_only_results_are_read(tmp_path, capsys):
     path = tmp_path / "results.csv"
     path.write_text("table,pair\n")
     with pytest.raises(SystemExit):
-        main("report", path)
+        run("report", path)
     assert "is not the results of a study" in capsys.readouterr().err
     path.write_text('# {"folds": 2}\ntable,fold,pair,trouble\nt,0,a,\n')
     with pytest.raises(ValueError, match="no table with all of its folds"):
@@ -418,7 +420,7 @@ def test_bars_join_the_largest_groups_within_the_critical_difference(ranks, grou
 
 def test_figures_show_every_pair_and_table(folder):
     output = folder.parent / "study"
-    main("run", folder, *COMMAND, "--output", output)
+    run("run", folder, *COMMAND, "--output", output)
     assert {path.name for path in output.iterdir()} == {
         "results.csv",
         "pairs.csv",
@@ -430,5 +432,5 @@ def test_figures_show_every_pair_and_table(folder):
     (ax,) = rank_figure(found, ["brier_score"]).axes
     assert len(ax.get_yticks()) == 17
     axes = difference_figure(found, ["softmax x least_squares"]).axes
-    assert [label.get_text() for label in axes[0].get_yticklabels()]
-    shutil.rmtree(output)
+    labels = [label.get_text() for label in axes[0].get_yticklabels()]
+    assert sorted(labels) == ["first", "second"]

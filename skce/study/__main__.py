@@ -43,7 +43,7 @@ def _run(options):
     options.output.mkdir(parents=True, exist_ok=True)
     journal = Journal(options.output / RESULTS, settings)
     _check_shapes(tables, journal)
-    work = _Work(tables, journal, settings)
+    work = Work(tables, journal, settings)
     if not options.estimate:
         work.run(options.n_jobs, options.budget)
         if journal.done:
@@ -68,7 +68,7 @@ def _check_shapes(tables, journal):
             )
 
 
-class _Work:
+class Work:
     """The folds that are left of each table, and their estimated seconds."""
 
     def __init__(self, tables, journal, settings):
@@ -161,9 +161,8 @@ def _print_trouble(results):
 
 def _settings(options):
     """Return the settings of a command line."""
-    return Settings(
-        **{field.name: getattr(options, field.name) for field in fields(Settings)}
-    )
+    names = [field.name for field in fields(Settings) if field.name != "pairs"]
+    return Settings(**{name: getattr(options, name) for name in names})
 
 
 def _alphas(text):

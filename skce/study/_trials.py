@@ -7,6 +7,7 @@ import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -23,7 +24,7 @@ from skce.study._tables import prepared
 
 __all__ = ["Journal", "Settings", "calibration_error", "estimated_seconds", "run_fold"]
 
-PAIRS = [(grid["activation"][0], grid["penalty"][0]) for grid in pairing_grid()]
+PAIRS = tuple((grid["activation"][0], grid["penalty"][0]) for grid in pairing_grid())
 # A search fits most pairs of an alpha and an inner fold, some not to their end, to
 # fewer rows than all; the median on tables of 150 to 1000 rows, over all pairs
 SEARCH_PER_FIT = 0.5
@@ -47,6 +48,8 @@ class Settings:
     max_rows : int
         Of larger tables so many rows are drawn.
     seed : int
+    pairs : tuple of (activation, penalty)
+        By name or as instances.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Settings:
     max_iter: int = 1000
     max_rows: int = 1000
     seed: int = 0
+    pairs: tuple[tuple[Any, Any], ...] = PAIRS
 
     def __post_init__(self) -> None:
         check_alphas(list(self.alphas))
@@ -74,6 +78,11 @@ class Settings:
             value = getattr(self, name)
             if value < minimum:
                 raise ValueError(f"{name}={value} must be at least {minimum}")
+
+    @property
+    def pair_names(self) -> list[str]:
+        """Names of the pairs."""
+        return [str(pair(*names)) for names in self.pairs]
 
     @property
     def min_members(self) -> int:
@@ -100,7 +109,7 @@ class Settings:
         )
 
 
-def run_fold(table, fold, settings, pairs=PAIRS, n_jobs=None):
+def run_fold(table, fold, settings, n_jobs=None):
     """Search alpha for each pair within the training rows, and score the test rows.
 
     Returns
@@ -116,11 +125,11 @@ def run_fold(table, fold, settings, pairs=PAIRS, n_jobs=None):
     facts |= {"classes": n_classes, "fold": fold}
     trials = Parallel(n_jobs=n_jobs)(
         delayed(_trial)(settings.search(*names), X, y, X_test, y_test)
-        for names in pairs
+        for names in settings.pairs
     )
     return [
-        facts | {"pair": str(pair(*names))} | trial
-        for names, trial in zip(pairs, trials, strict=True)
+        facts | {"pair": name} | trial
+        for name, trial in zip(settings.pair_names, trials, strict=True)
     ]
 
 
@@ -180,7 +189,7 @@ def calibration_error(confidence, correct, n_bins=10):
     return total / len(gaps)
 
 
-def estimated_seconds(table, settings, pairs=PAIRS):
+def estimated_seconds(table, settings):
     """Estimate the seconds of one outer fold from one fit of the default pair."""
     train, test = settings.splits(table)[0]
     began = perf_counter()
@@ -195,7 +204,7 @@ def estimated_seconds(table, settings, pairs=PAIRS):
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(X, table.labels[train])
     n_fits = settings.inner_folds * len(settings.alphas) * SEARCH_PER_FIT
-    return (perf_counter() - began) * n_fits * len(pairs)
+    return (perf_counter() - began) * n_fits * len(settings.pairs)
 
 
 class Journal:
@@ -206,7 +215,6 @@ class Journal:
     path : Path
         Made if it is not there; otherwise the study goes on where it ended.
     settings : Settings
-    pairs : sequence of (activation, penalty)
 
     Attributes
     ----------
@@ -218,13 +226,13 @@ class Journal:
         If the file has other settings, or is none of a study.
     """
 
-    def __init__(self, path, settings, pairs=PAIRS):
+    def __init__(self, path, settings):
         self.path = Path(path)
         self.done = {}
-        names = [str(pair(*each)) for each in pairs]
-        self.head = "# " + json.dumps(asdict(settings) | {"pairs": names})
+        facts = asdict(settings) | {"pairs": settings.pair_names}
+        self.head = f"# {json.dumps(facts)}"
         if self.path.exists():
-            self._resume(names)
+            self._resume(len(settings.pairs))
 
     def append(self, rows):
         """Add the rows of one fold, which stand in the file when this returns."""
@@ -241,7 +249,7 @@ class Journal:
         shape = row["rows"], row["features"], row["classes"]
         self.done[row["table"], row["fold"]] = shape
 
-    def _resume(self, names):
+    def _resume(self, n_pairs):
         """Check the settings; drop the rows of a fold that was cut off."""
         head, _, text = self.path.read_text(encoding="utf-8").partition("\n")
         if head != self.head:
@@ -250,15 +258,14 @@ class Journal:
                 f"{self.head.lstrip('# ')}. Take those, or write to another folder."
             )
         lines = text.splitlines(keepends=True)
-        n = len(names)
         whole = [line for line in lines if line.endswith("\n")]
-        kept = whole[: 1 + (len(whole) - 1) // n * n]
+        kept = whole[: 1 + (len(whole) - 1) // n_pairs * n_pairs]
         if not kept:
             self.path.unlink()
         elif kept != lines:
             part = self.path.with_suffix(".part")
             part.write_text("".join([head, "\n", *kept]), encoding="utf-8")
             part.replace(self.path)
-        for row in list(csv.DictReader(kept))[::n]:
+        for row in list(csv.DictReader(kept))[::n_pairs]:
             numbers = {k: int(row[k]) for k in ("rows", "features", "classes", "fold")}
             self._note(row | numbers)
