@@ -256,6 +256,22 @@ def test_a_study_that_is_cut_off_anywhere_goes_on(folder, capsys):
         assert found.reset_index(drop=True).equals(whole)
 
 
+def test_what_is_read_is_what_was_written(table, tmp_path):
+    path = tmp_path / "results.csv"
+    settings = replace(SMALL, pairs=(*PAIRS, ("softmax", Broken())))
+    rows = [row for fold in (0, 1) for row in run_fold(table, fold, settings)]
+    for fold in (rows[:3], rows[3:]):
+        Journal(path, settings).append(fold)
+    found = read_results(path)
+    assert found["trouble"].tolist() == [row["trouble"] for row in rows]
+    pd.testing.assert_frame_equal(
+        found, pd.DataFrame(rows), check_dtype=False, rtol=1e-4
+    )
+    assert summary_table(found)["failed"].tolist() == [0, 0, 2]
+    warned = [row["pair"] for row in rows if row["trouble"] == "ConvergenceWarning"]
+    assert summary_table(found)["warned"].sum() == len(warned)
+
+
 def test_a_study_does_not_mix_settings_or_tables(folder, table, tmp_path):
     path = tmp_path / "results.csv"
     journal = Journal(path, SMALL)

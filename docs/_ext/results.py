@@ -1,8 +1,9 @@
 """Charts and tables of recorded results, made when the site is built.
 
 `{chart} NAME` draws a function of `CHARTS` twice, for light and for dark pages;
-`{scores}` makes the summary of docs/quality.csv. The figures come from docs/quality.csv
-and from the tables of docs/benchmarks.md, which the commands on those pages write.
+`{scores}` makes the summary of docs/quality.csv. The figures come from that file, from
+docs/study.csv and from the tables of docs/benchmarks.md, which the commands on those
+pages write.
 """
 
 import re
@@ -15,6 +16,8 @@ from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
 from matplotlib.figure import Figure
+
+from skce.study import difference_figure, rank_figure, read_results
 
 DOCS = Path(__file__).parents[1]
 CHART_FOLDER = DOCS / "generated" / "charts"  # ignored by git
@@ -147,7 +150,26 @@ def evaluation(colours):
     return figure
 
 
+def study_ranks(colours):
+    """Critical-difference diagrams of log loss and accuracy."""
+    results = read_results(DOCS / "study.csv")
+    return rank_figure(results, color=colours[0])
+
+
+def study_differences(colours):
+    """Differences of log loss to the default pair, by table."""
+    results = read_results(DOCS / "study.csv")
+    pairs = [
+        "softmax x binary_cross_entropy",
+        "softmax x least_squares",
+        "sparsemax x natural",
+    ]
+    return difference_figure(results, pairs, colors=(*colours[:2], "gray"))
+
+
 CHARTS = {
+    "study_ranks": study_ranks,
+    "study_differences": study_differences,
     "quality": quality,
     "time_to_quality": time_to_quality,
     "evaluation": evaluation,

@@ -52,11 +52,12 @@ def rank_figure(results, scores=("log_loss", "accuracy"), color=None):
     for ax, score in zip(axes, scores, strict=True):
         ranks = mean_ranks(results, score)
         ax.plot(ranks, range(n_pairs), "o", color=color)
+        left, right = ax.get_xlim()
+        ax.set_xlim(left, right + 0.3 * (right - left))  # for the bars
         beside = ax.get_yaxis_transform()  # x from 0 to 1, y in rows
         for i, (first, last) in enumerate(_groups(ranks.to_numpy(), cd)):
-            x, ends = 1.02 + 0.02 * i, [first - 0.3, last + 0.3]
-            style = {"color": "gray", "linewidth": 3, "clip_on": False}
-            ax.plot([x, x], ends, transform=beside, **style)
+            x, ends = 0.8 + 0.0125 * i, [first - 0.3, last + 0.3]
+            ax.plot([x, x], ends, color="gray", linewidth=3, transform=beside)
         ax.set_yticks(range(n_pairs), ranks.index)
         ax.invert_yaxis()
         ax.grid(axis="y", alpha=0.25)
@@ -132,5 +133,6 @@ def difference_figure(
         ax.grid(axis="y", alpha=0.25)
     axes[0].set_yticks(places, tables, fontsize="x-small")
     axes[0].set_ylim(-1, len(tables))
-    figure.supxlabel(f"{LABELS[score]} minus that of {reference}", fontsize="medium")
+    text = f"{LABELS[score]} minus that of {reference} (linear up to {threshold:g})"
+    figure.supxlabel(text, fontsize="medium")
     return figure

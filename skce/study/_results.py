@@ -62,8 +62,8 @@ def read_results(path):
                 f"{path} is not the results of a study: its first line must have the "
                 "settings, as python -m skce.study writes them."
             )
-        read_csv = optional("pandas", PURPOSE).read_csv
-        results = read_csv(file, converters={"trouble": str})
+        results = optional("pandas", PURPOSE).read_csv(file, dtype={"trouble": object})
+    results["trouble"] = results["trouble"].fillna("")
     n_folds = results.groupby("table")["fold"].transform("nunique")
     results = results[n_folds == json.loads(head[1:])["folds"]]
     if results.empty:
