@@ -28,7 +28,6 @@ RAW, Y = load_iris(return_X_y=True)
 X = (RAW - RAW.mean(axis=0)) / RAW.std(axis=0)
 CASES = {solver: {"solver": solver} for solver in SOLVERS} | {
     "growing": {"growing_sample": True},
-    "minibatches": {"growing_sample": "minibatches"},
     "starts": {"n_init": 3},
     "early": {"early_stopping": True, "scoring": "accuracy"},
     "float32": {},
@@ -96,6 +95,24 @@ def test_an_interrupted_fit_resumes_bit_identically(case, cut, tmp_path, monkeyp
     assert_same(clf.fit(rows, Y, checkpoint=path), whole)
     n_objectives = len(clf.stages_) * len(clf.init_losses_)
     assert len(calls) <= n_objectives
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+def test_a_fit_resumes_in_and_after_its_minibatches(share, tmp_path):
+    penalty = Ends()
+    clf, whole = (
+        classifier(penalty=penalty, growing_sample="minibatches") for _ in range(2)
+    )
+    penalty.left = enough = 10**6
+    whole.fit(X, Y)
+    penalty.left = int(share * (enough - penalty.left))
+    assert penalty.left > 0
+    with suppress(KeyboardInterrupt):
+        clf.fit(X, Y, checkpoint=tmp_path / "fit")
+    assert penalty.left <= 0
+    penalty.left = np.inf
+    assert_same(clf.fit(X, Y, checkpoint=tmp_path / "fit"), whole)
 
 
 def test_a_larger_max_iter_resumes_a_fit_that_a_smaller_one_ended(tmp_path):
