@@ -119,6 +119,12 @@ def test_results_are_shown_whole(page):
         assert "..." not in example.want, example.source
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_line_begins_with_a_percent_sign(page):
+    """The site would take it for a comment, and leave it out."""
+    assert not re.search(r"^\s*%", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
 
 

@@ -3,7 +3,8 @@
 Formulas with an entry in `formulas` become mathematics; any other block that stands
 indented after a blank line becomes a literal block. The signs |, * and a last _, which
 are markup to reStructuredText, are escaped outside of code. Classes get a list of the
-methods that they inherit from scikit-learn.
+methods that they inherit from scikit-learn. On the pages of the source, viewcode takes
+all names of a module to be documented under one prefix; their links are put right.
 """
 
 import inspect
@@ -14,6 +15,7 @@ from formulas import BLOCKS, LINES
 CODE = re.compile(r"(``.+?``|`[^`]+`)")
 SIGNS = re.compile(r"[|*]|(?<=\w)_+(?!\w)")
 LONGEST_FIRST = sorted(LINES, key=len, reverse=True)
+BACK = re.compile(r"(generated/(?:\w+\.)*(\w+)\.html#)[\w.]*?\b\2\b")
 
 
 def _escape(line):
@@ -23,17 +25,12 @@ def _escape(line):
     return "".join(parts)
 
 
-def _spaced(latex):
-    """Set the names of functions apart, which MathML does not do by itself."""
-    return re.sub(r"\\(log|max|tanh)\b", r"\\, \\\1 \\,", latex)
-
-
 def _typeset(line):
     """Replace a formula by mathematics, which needs a blank or a mark around it."""
     for text in LONGEST_FIRST:
         before, found, after = line.partition(text)
         if found and "`" not in line:
-            return rf"{before}:math:`{_spaced(LINES[text])}`\ {after}"
+            return rf"{before}:math:`{LINES[text]}`\ {after}"
     return line
 
 
@@ -42,7 +39,7 @@ def _block(block):
     latex = BLOCKS.get(" ".join(" ".join(block).split()))
     if latex is None:
         return ["::", "", *block]
-    return [f".. math:: {_spaced(latex)}", ""]
+    return [f".. math:: {latex}", ""]
 
 
 def _as_markup(app, what, name, obj, options, lines):
@@ -110,8 +107,20 @@ def _list_inherited(app, what, name, obj, options, lines):
         lines += ["", ".. rubric:: Methods inherited from scikit-learn", "", *rows, ""]
 
 
+def _link_back(app, pagename, templatename, context, doctree):
+    """Give the links of a page of source the anchors that the API pages have."""
+    if pagename.startswith("_modules/") and "body" in context:
+        context["body"] = BACK.sub(_anchored, context["body"])
+
+
+def _anchored(link):
+    page = link[1].removeprefix("generated/").removesuffix(".html#")
+    return link[1] + page
+
+
 def setup(app):
     """Register the handlers, before and after that of numpydoc."""
+    app.connect("html-page-context", _link_back)
     app.connect("autodoc-process-docstring", _as_markup, priority=400)
     app.connect("autodoc-process-docstring", _list_inherited, priority=600)
     app.connect("autodoc-skip-member", _skip_foreign)

@@ -42,6 +42,9 @@ BLOCKS = {
 }
 LINES = {
     "y = 1 / (1 + exp(-z))": r"y = 1 / (1 + e^{-z})",
+    "y = 1 - exp(-exp(z))": r"y = 1 - e^{-e^z}",
+    "y = Phi(z)": r"y = \Phi(z)",
+    "P(Y <= k) = F(theta_k - eta)": r"P(Y \le k) = F(\theta_k - \eta)",
     "y(z) y(-z) (y(-z) - y(z))": r"y(z) \, y(-z) \, (y(-z) - y(z))",
     "y_k = exp(z_k) / sum_j exp(z_j)": r"y_k = e^{z_k} / \sum_j e^{z_j}",
     "y_k (u_k - sum_j y_j u_j)": r"y_k (u_k - \sum_j y_j u_j)",
@@ -75,6 +78,7 @@ LINES = {
     "-log(y_k pi_k^tau / sum_j y_j pi_j^tau)": (
         r"-\log \frac{y_k \pi_k^\tau}{\sum_j y_j \pi_j^\tau}"
     ),
+    "-log sum_{k in S} y_k": r"-\log \sum_{k \in S} y_k",
     "rho(t, y) = -t (1 - y)^p log y - (1 - t) g^n log(1 - g), g = max(y - m, 0)": (
         r"\rho(t, y) = -t (1 - y)^p \log y - (1 - t) g^n \log (1 - g), \;"
         r" g = \max (y - m, 0)"
@@ -83,6 +87,14 @@ LINES = {
         r"\delta = m(t) \, y - t, \; H dz = m(t) \, J dz"
     ),
     "delta = J' rho'(t, y)": r"\delta = J' \rho'(t, y)",
+    "delta = D' d rho / d log y, D = d log y / d z": (
+        r"\delta = D' \, \partial \rho / \partial \log y, \;"
+        r" D = \partial \log y / \partial z"
+    ),
+    "delta = L' d rho / d l, L = dl / dz": (
+        r"\delta = L' \, \partial \rho / \partial l, \;"
+        r" L = \partial l / \partial z"
+    ),
     "J' (rho''(t, y) J dz) + (dJ') rho'(t, y)": (
         r"J' (\rho''(t, y) \, J dz) + (dJ') \, \rho'(t, y)"
     ),
@@ -97,6 +109,20 @@ LINES = {
     "y = a P(N(0, 1) <= a)": r"y = a \, P(N(0, 1) \le a)",
     "sqrt(sum_n sum_k (estimated_nk - exact_nk)^2)": (
         r"\sqrt{\sum_n \sum_k (\mathrm{estimated}_{nk} - \mathrm{exact}_{nk})^2}"
+    ),
+    "P_k proportional to y_k / ((1 - y_k)^g - g y_k (1 - y_k)^(g - 1) log y_k)": (
+        r"P_k \propto y_k / ((1 - y_k)^g - g y_k (1 - y_k)^{g - 1} \log y_k)"
+    ),
+    "P_k proportional to y_k^(1 - q)": r"P_k \propto y_k^{1 - q}",
+    "P_k proportional to y_k / (a - b A y_k)": r"P_k \propto y_k / (a - b A y_k)",
+    "P_k proportional to s_k (1 - c s_k), s = softmax(y/T), c = 1 - exp(-1/T)": (
+        r"P_k \propto s_k (1 - c s_k), \; s = \mathrm{softmax}(y / T), \;"
+        r" c = 1 - e^{-1/T}"
+    ),
+    "P_k proportional to y_k pi_k^tau": r"P_k \propto y_k \pi_k^\tau",
+    "P / (1 - P) = -(d off / d y) / (d on / d y)": (
+        r"P / (1 - P) = -(\partial \, \mathrm{off} / \partial y)"
+        r" / (\partial \, \mathrm{on} / \partial y)"
     ),
     "t log(t / y) over [0, 1]^2": r"t \log (t / y) \; \text{over} \; [0, 1]^2",
 }

@@ -9,10 +9,31 @@ from sphinx.util.logging import getLogger
 
 logger = getLogger(__name__)
 
+FUNCTION = r"(\\(?:arg|exp|log|max|sup|tanh)\b)"
+BEFORE = re.compile(rf"(?<=[\w)}}])\s*(?:\\,)?\s*{FUNCTION}")
+AFTER = re.compile(rf"{FUNCTION}\s*(?:\\,)?\s*(?=[A-Za-z0-9\\])(?!\\left)")
+BAR = re.compile("<mo[^>]*>([|‖])</mo>")
+ACCENT = re.compile(
+    r"<munderover>\s*(<mi>.</mi>)\s*(<mi>.</mi>)\s*(<mo stretchy=\"false\">.</mo>)"
+    r"\s*</munderover>"
+)
+
+
+def _spaced(latex):
+    """Set the names of functions apart from letters beside them, as LaTeX does."""
+    return AFTER.sub(r"\1 \\, ", BEFORE.sub(r" \\, \1", latex))
+
+
+def _mended(mathml):
+    """Keep bars as high as a letter, and the index beside a letter with an accent."""
+    mathml = BAR.sub(r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>', mathml)
+    return ACCENT.sub(r"<msub><mover>\1\3</mover>\2</msub>", mathml)
+
 
 def _markup(node, block):
     try:
-        return re.sub(r"\n+", " ", tex2mathml(node.astext(), as_block=block))
+        mathml = tex2mathml(_spaced(node.astext()), as_block=block)
+        return _mended(re.sub(r"\n+", " ", mathml))
     except MathError as error:
         logger.warning("%s in %r", error, node.astext(), location=node)
         return ""

@@ -10,6 +10,7 @@ import re
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
+from formulas import LINES
 
 from skce import losses, pairing_properties
 
@@ -32,6 +33,14 @@ def _named(text):
 
 def _literal(text):
     return re.sub(r"([_*|^])", r"\\\1", text)
+
+
+def _typeset(reason):
+    """Return what a pair estimates, with the formula as mathematics."""
+    for text in sorted(LINES, key=len, reverse=True):
+        if reason.startswith(text):
+            return f"${LINES[text]}$" + reason.removeprefix(text)
+    return _literal(reason)
 
 
 def _cell(finding, text=None):
@@ -77,10 +86,9 @@ class PairingTable(Directive):
             "expected loss:",
             "",
         ]
-        for found in every.values():
+        for pair, found in every.items():
             if not found.proper:
-                reason = found.proper.reason
-                lines.append(_literal(f"- {found.pairing}: {reason}"))
+                lines.append(f"- {_literal(pair)}: {_typeset(found.proper.reason)}")
         node = nodes.Element()
         self.state.nested_parse(StringList(lines, source=""), 0, node)
         return node.children

@@ -225,7 +225,7 @@ class Asymmetric(LogOddsPenalty):
 
     @valid_for()
     def posterior_of(self, y: Array, activation: "Activation") -> Array | None:
-        """P / (1 - P) = -(d off / d y) / (d on / d y), off and on the two terms."""
+        """P / (1 - P) = -(d off / d y) / (d on / d y), the losses of t = 0 and 1."""
         kinked = self.gamma_neg == 0 and self.clip > 0  # y = m for many P
         if kinked or activation.on_simplex:
             return None
