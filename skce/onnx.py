@@ -13,13 +13,16 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skce._network.heads import head_of
 from skce._network.logits import mean
 from skce._support.optional import optional
+from skce._support.warn import warn
 from skce.classifier import PairedMLPClassifier
 from skce.losses._graph import (
     PURPOSE,
@@ -47,7 +50,9 @@ def to_onnx(
     ----------
     estimator : estimator
         A PairedMLPClassifier, or a pipeline or other estimator whose other parts
-        skl2onnx can convert. For a search, the best estimator is converted.
+        skl2onnx can convert. For a search, the best estimator is converted. Of a
+        TunedThresholdClassifierCV or FixedThresholdClassifier the classifier is
+        converted, with a warning that names the threshold.
     X : ndarray or DataFrame of shape (n_samples, n_features), default=None
         Some rows, for the names and types of the inputs: one input "X", or one per
         column of a frame. `initial_types` of skl2onnx can be given instead.
@@ -103,7 +108,7 @@ def to_onnx(
     """
     register()
     model = optional("skl2onnx", PURPOSE).to_onnx(
-        _without_searches(estimator),
+        _innermost(estimator),
         X,
         options={"zipmap": False} | (options or {}),
         **kwargs,
@@ -222,14 +227,40 @@ class _ImputerConverter:
         graph("Where", missing, statistics, X, output=output)
 
 
-def _without_searches(estimator):
-    """Replace a search by its best estimator, also as the last step of a pipeline."""
+def _innermost(estimator):
+    """Return what a search, a threshold or a frozen estimator holds.
+
+    Also as the last step of a pipeline.
+    """
     if hasattr(estimator, "best_estimator_"):
-        return _without_searches(estimator.best_estimator_)
+        return _innermost(estimator.best_estimator_)
+    if isinstance(estimator, FrozenEstimator):
+        return _innermost(estimator.estimator)
+    if isinstance(estimator, TunedThresholdClassifierCV | FixedThresholdClassifier):
+        _warn_of_threshold(estimator)
+        return _innermost(estimator.estimator_)
     if type(estimator) is Pipeline:
         *others, (name, last) = estimator.steps
-        return Pipeline([*others, (name, _without_searches(last))])
+        return Pipeline([*others, (name, _innermost(last))])
     return estimator
+
+
+def _warn_of_threshold(estimator):
+    """Warn that the labels of the graph do not depend on the threshold."""
+    if isinstance(estimator, TunedThresholdClassifierCV):
+        threshold = estimator.best_threshold_
+    else:
+        threshold = estimator.threshold
+    by_decision = estimator.response_method == "decision_function"
+    if threshold != "auto":
+        warn(
+            "The labels of the graph are those of the largest probability, because the "
+            f"threshold of {type(estimator).__name__} is not exported: predict the "
+            "positive class where its "
+            f"{'decision_function' if by_decision else 'probability'} is at least "
+            f"{threshold:.4g}.",
+            UserWarning,
+        )
 
 
 def _set_output_types(operator):

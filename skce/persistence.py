@@ -29,6 +29,7 @@ OF_OTHERS = {
     "sklearn.calibration._TemperatureScaling",
     "sklearn.callback._progressbar.ProgressBar",
     "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.metrics._scorer._CurveScorer",
     "sklearn.metrics._scorer._MultimetricScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",

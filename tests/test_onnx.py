@@ -11,8 +11,14 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.ensemble import BaggingClassifier, StackingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    RandomizedSearchCV,
+    TunedThresholdClassifierCV,
+)
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -221,6 +227,35 @@ def test_searches_and_data_frames_are_exported():
     assert_same(small().fit(mixed, Y), mixed)
     singles = frame.astype(np.float32)
     assert_same(small().fit(singles, Y), singles)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["around", "inside"])
+@pytest.mark.parametrize(
+    "decide",
+    [
+        lambda c: TunedThresholdClassifierCV(c, cv=2, random_state=0),
+        lambda c: FixedThresholdClassifier(c, threshold=0.05),
+        lambda c: FixedThresholdClassifier(
+            FrozenEstimator(c.fit(X, Y == 0)), threshold=0.9
+        ),
+    ],
+    ids=["tuned", "fixed", "frozen"],
+)
+def test_a_threshold_is_not_exported_and_the_warning_has_it(decide, last):
+    clf = GridSearchCV(small(), {"alpha": [1, 10]}, cv=2)
+    fitted = make_pipeline(decide(clf)) if last else decide(make_pipeline(clf))
+    fitted = fitted.fit(X, Y == 0)
+    outer = fitted[-1] if last else fitted
+    tuned = hasattr(outer, "best_threshold_")
+    threshold = outer.best_threshold_ if tuned else outer.threshold
+    with pytest.warns(UserWarning, match=rf"threshold.* {threshold:.4g}\b"):
+        model = to_onnx(fitted, X[:1])
+    label, probabilities = run(model, X)
+    np.testing.assert_allclose(probabilities, fitted.predict_proba(X), atol=1e-5)
+    np.testing.assert_array_equal(label, probabilities.argmax(axis=1))
+    on = probabilities[:, 1] >= threshold
+    clear = abs(probabilities[:, 1] - threshold) > 1e-5
+    np.testing.assert_array_equal(on[clear], fitted.predict(X)[clear])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -16,11 +16,13 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.ensemble import VotingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import (
+    FixedThresholdClassifier,
     GridSearchCV,
     KFold,
     RandomizedSearchCV,
     ShuffleSplit,
     StratifiedKFold,
+    TunedThresholdClassifierCV,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -120,6 +122,14 @@ def test_what_scikit_learn_wraps_around_a_classifier_can_be_stored(name):
     expected = fitted.predict_proba(frame)
     np.testing.assert_array_equal(loaded.predict_proba(frame), expected)
     loaded.fit(frame, LABELS[y])
+
+
+@pytest.mark.parametrize("kind", [FixedThresholdClassifier, TunedThresholdClassifierCV])
+def test_a_classifier_with_a_threshold_can_be_stored(kind):
+    io = pytest.importorskip("skops.io")
+    fitted = kind(make_pipeline(StandardScaler(), small())).fit(X, y == 0)
+    loaded = io.loads(io.dumps(fitted), trusted=trusted_types())
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
 
 
 def test_a_progress_bar_is_trusted_and_the_address_of_a_socket_is_not():
