@@ -55,7 +55,7 @@ def scores():
 def recorded(section):
     """Return the rows of a table of docs/benchmarks.md as dicts."""
     page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
-    text = page.partition(f"### {section}\n")[2].partition("\n### ")[0]
+    text = page.partition(f"### {section}\n")[2].partition("\n#")[0]
     lines = [line for line in text.splitlines() if line.startswith("|")]
     head, _, *rows = ([c.strip() for c in line.strip("|").split("|")] for line in lines)
     return [dict(zip(head, row, strict=True)) for row in rows]
