@@ -112,6 +112,18 @@ def test_long_names_in_tables_may_be_broken_between_words(monkeypatch):
     assert line_breaks.with_breaks(names) == body.format(*broken)
 
 
+CHARTS = re.findall(r"^```{chart} (\w+)$", "\n".join(map(Path.read_text, PAGES)), re.M)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_finds_its_results(name, monkeypatch):
+    pytest.importorskip("docutils")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    results = importlib.import_module("results")
+    figure = results.CHARTS[name](results.THEMES["light"][1])
+    assert any(ax.has_data() for ax in figure.axes)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_results_are_shown_whole(page):
     text = page.read_text(encoding="utf-8")
