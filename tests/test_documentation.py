@@ -104,7 +104,7 @@ def test_every_typeset_formula_is_in_a_docstring(monkeypatch):
 def test_long_names_in_tables_may_be_broken_between_words(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
     line_breaks = importlib.import_module("line_breaks")
-    cells = "<td>{}</td><td>{}</td><td>0.57 (1.2) &ApplyFunction;</td>"
+    cells = "<td>{}</td><td>{}</td><td>SciPy: NaN, 0.57 (1.2) &ApplyFunction;</td>"
     outside = '<p id="binary_cross_entropy">PairedMLPClassifier</p>'
     body = f"{outside}<table>{cells}</table>"
     names = body.format("PairedMLPClassifierCV", "binary_cross_entropy")
