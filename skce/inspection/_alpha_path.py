@@ -44,7 +44,7 @@ def alpha_path(
     TypeError
         If `estimator` is not a classifier itself but, for instance, a pipeline.
     ValueError
-        If alphas is empty or has a number twice, if a checkpoint is given, or if `fit`
+        If alphas is empty or repeats a number, if a checkpoint is given, or if `fit`
         raises it.
 
     Examples

@@ -159,8 +159,8 @@ def pairing_properties(
     penalty : str or Penalty
         "natural" stands for the natural loss of the activation.
     n_classes : int, default=3
-        Number of classes, each with one output, for what is computed. With two, a loss
-        can be calibrated or convex that is not with three.
+        Number of classes, each with one output, for what is computed. A loss can be
+        calibrated or convex with two classes and not with three.
     verify : bool, default=True
         Whether to compute also what the classes declare. A declaration that the
         computation contradicts is then in `contradictions`, and the computed answer
@@ -182,8 +182,8 @@ def pairing_properties(
     by the penalty's `posterior_of`. By computation: the expected loss is minimised for
     eight posteriors, by descents from the best of some hundred logits; curvature is
     sought at 400 logits; slopes and suprema along the rays z = s d, d of -1, 0 and 1.
-    All these points are fixed. Losses are taken to be bounded, and slopes to vanish,
-    by their values for s up to 1e8 and 1e4.
+    All these points are fixed. Whether a loss is bounded is judged from its values for
+    s up to 1e8, and whether a slope vanishes from those up to 1e4.
 
     References
     ----------

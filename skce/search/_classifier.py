@@ -210,28 +210,28 @@ class PairedMLPClassifierCV(BasePairedMLP):
     3. Folds come in rounds: the pair of `activation` and `penalty` on two folds (with
        the first layer sizes; if `pairings` lacks the pair, its first one); the others
        on the first of these folds, compared with its best fit too, then on the second;
-       then all on the next two folds, four, eight and so on. After each round, on all
-       rows held out so far, all are dropped but the candidate with the lowest mean loss
-       and those that have no fit given up or left out, and could win against it; a
-       larger alpha than the best is dropped only if D > 3 s, as a network with a small
-       one is wrong with certainty on rare rows, which two folds may not show. (Where
-       rows are held out k times, s and e are multiplied by sqrt(k).)
+       then all on the next two folds, four, eight and so on. After each round, by all
+       rows held out so far, every candidate is dropped except the one with the lowest
+       mean loss and those without an abandoned or skipped fit that could still win
+       against it. A larger alpha than the best is dropped only if D > 3 s, because a
+       network with a small alpha can be confidently wrong on rare rows, which two
+       folds may not contain. (Where rows are held out k times, s and e are multiplied
+       by sqrt(k).)
     4. The race ends once a single candidate is left that has been fitted to two folds:
        `best_score_` is the mean of its folds.
 
     The chosen candidate can be worse than the best one by about a standard error of the
-    score, and hardly by more. For its score on all folds, and for those of the others,
-    set racing=False. For other scorers,
-    candidates are dropped after a round once they have the scores of three folds, where
-    the 95 % interval of the difference to the best (Nadeau & Bengio 2003, see
-    `compare_pairings`) excludes 0. With `n_init` > 1 or `moderated` no fit is given up
-    before its end.
+    score, and hardly by more. For the scores of all candidates on all folds, set
+    racing=False. For other scorers, candidates are dropped after a round once they have
+    the scores of three folds, where the 95 % interval of the difference to the best
+    (Nadeau & Bengio 2003, see `compare_pairings`) excludes 0. With `n_init` > 1 or
+    `moderated` no fit is abandoned before its end.
 
     A completed fit is bit-identical to that of PairedMLPClassifier on the training rows
     of the fold with the same integer `random_state`. Class weights apply to the fits;
-    scores use sample weights only, as scorers do. The method
-    `score` is the accuracy, as for all classifiers of this package. The search keeps
-    the losses of the held-out rows, 8 bytes for each row and candidate fitted.
+    scores use sample weights only, as scorers do. The method `score` is the accuracy,
+    as for all classifiers of this package. The search keeps the losses of the held-out
+    rows, 8 bytes for each row and candidate fitted.
 
     Examples
     --------
