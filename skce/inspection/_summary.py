@@ -183,7 +183,7 @@ class Summary:
         return lines
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<12}{text}" for name, text in self._lines().items())
+        return "\n".join(f"{name:<11} {text}" for name, text in self._lines().items())
 
     def _repr_html_(self) -> str:
         return html_page(html_table(self._lines().items(), align=[TEXT, TEXT]))
@@ -199,7 +199,7 @@ def _calibration_lines(found: Calibration) -> dict[str, str]:
         "log loss": f"{found.log_loss:.4f}; of the class frequencies "
         f"{found.log_loss_of_frequencies:.4f}",
         "Brier score": f"{found.brier:.4f}",
-        "calibration": f"error {found.calibration_error:.4f} over {N_BINS} bins",
+        "calibration error": f"{found.calibration_error:.4f} over {N_BINS} bins",
     }
 
 
