@@ -145,7 +145,7 @@ def test_sparse_data_frames_are_fitted_as_arrays(hidden_activation, dtype):
     filled = frame.astype(pd.SparseDtype(float, np.nan))
     if filled.dtypes.iloc[0].fill_value == 0:  # early versions of pandas keep it
         return
-    with pytest.raises(ValueError, match=r"filled.*pass X.sparse.to_dense\(\)"):
+    with pytest.raises(ValueError, match=r"a fill value other than 0: pass X.sparse.to_dense\(\)"):
         clf.fit(filled, IRIS_Y)
 
 
@@ -305,7 +305,7 @@ def test_degenerate_pair_warns_fits_and_is_tagged_as_poor():
     degenerate = small("logistic", "cross_entropy")
     with pytest.warns(
         DegeneratePairingWarning,
-        match="a loss of outputs that sum to 1.*'binary_cross_entropy'",
+        match="a loss for outputs that sum to 1.*'binary_cross_entropy'",
     ):
         degenerate.fit(IRIS, IRIS_Y)
     # every output is near 1, as in the paper

@@ -312,5 +312,5 @@ def test_results_are_finite_for_every_parameter_that_is_allowed(function, dtype)
 )
 def test_parameters_of_a_size_that_cannot_be_computed_are_refused(make):
     ((name, _),) = make.keywords.items()
-    with pytest.raises(ValueError, match=f"{name}=.* must be a number "):
+    with pytest.raises(ValueError, match=f"{name}=.* must (be a number|have a m)"):
         make()

@@ -222,7 +222,7 @@ def differences(results, score="log_loss", reference=REFERENCE, confidence=0.95)
     ...     "log_loss": [0.3, 0.5, 0.4, 0.5],
     ... })
     >>> differences(results, reference="A").round(2).to_dict("records")
-    [{'table': 'iris', 'pair': 'B', 'mean': 0.15, 'lower': -0.63, 'upper': 0.93}]
+    [{'table': 'iris', 'pair': 'B', 'mean': 0.15, 'lower': -0.95, 'upper': 1.25}]
     """
     _check(score)
     pairs = list(dict.fromkeys(results["pair"]))
