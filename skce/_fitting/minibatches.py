@@ -127,7 +127,7 @@ class _Batches:
             self.scale = standardization.scale.astype(rows.dtype)
         n = rows.n_rows
         if self.weights is not None:
-            n = np.count_nonzero(self.weights)
+            n = int(np.count_nonzero(self.weights))
             # so that the mean of a batch has the expectation of that of all rows
             self.weights = self.weights * rows.dtype.type(n / rows.n_rows)
         self.size = max(1, min(BATCH_ROWS, n // MIN_STEPS))
