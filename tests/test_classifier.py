@@ -145,7 +145,9 @@ def test_sparse_data_frames_are_fitted_as_arrays(hidden_activation, dtype):
     filled = frame.astype(pd.SparseDtype(float, np.nan))
     if filled.dtypes.iloc[0].fill_value == 0:  # early versions of pandas keep it
         return
-    with pytest.raises(ValueError, match=r"a fill value other than 0: pass X.sparse.to_dense\(\)"):
+    with pytest.raises(
+        ValueError, match=r"a fill value other than 0: pass X.sparse.to_dense\(\)"
+    ):
         clf.fit(filled, IRIS_Y)
 
 

@@ -275,6 +275,16 @@ def test_the_verdict_of_a_summary():
     assert summary(strong, X, wrong).verdict.startswith("overconfident by")
 
 
+def test_the_verdict_names_standardize_where_it_is_off():
+    for standardize in (False, True):
+        fit = classifier(max_iter=2, standardize=standardize)
+        with pytest.warns(ConvergenceWarning):
+            fit.fit(X, Y)
+        verdict = summary(fit).verdict
+        assert verdict.startswith("not converged (max_iter)")
+        assert ("set standardize=True" in verdict) is not standardize
+
+
 def test_a_small_but_certain_gain_counts_as_learned():
     """Of many rows, a gain of less than a thousandth of the loss is not chance."""
     rng = np.random.RandomState(0)

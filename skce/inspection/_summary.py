@@ -329,13 +329,14 @@ def _verdict(clf: Any, found: Calibration | None) -> str:
     raise_alpha = (
         f"raise alpha, now {record['alpha']:g}, or let PairedMLPClassifierCV choose it"
     )
+    scale = "" if clf.standardize else "set standardize=True if X is not scaled, "
     if clf.pairing_.status == "degenerate":
         return "degenerate: the loss says nothing about the classes; take another pair"
     # estimators stored by earlier versions do not have it
     if not record.get("learned", True):
         return (
-            "stuck: no better than the class frequencies on the training rows; lower "
-            "alpha, use fewer layers or another random_state"
+            "stuck: no better than the class frequencies on the training rows; "
+            f"{scale}lower alpha, use fewer layers or another random_state"
         )
     if found is not None:
         misjudged = _misjudged_class(found)
@@ -359,7 +360,7 @@ def _verdict(clf: Any, found: Calibration | None) -> str:
         if misjudged is not None:
             return f"{misjudged_class}: calibrate with CalibratedClassifierCV"
     if not record["success"] and record["reason"] != "stopped":
-        return f"not converged ({record['reason']}): raise max_iter or tol"
+        return f"not converged ({record['reason']}): {scale}raise max_iter or tol"
     return "nothing stands out"
 
 
