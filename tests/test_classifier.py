@@ -270,7 +270,7 @@ def test_sparse_input_too_large_to_be_made_dense(names):
     y = np.asarray((X[:, :250].sum(axis=1) > 0) + (X.sum(axis=1) > 1), dtype=int)
     fits = [small(*names, tol=1e-3).fit(rows, y) for rows in (X, X.toarray())]
     # kinks magnify differences in rounding from iteration to iteration
-    atol = 1e-4 if "sparsemax" in names else 1e-6
+    atol = 5e-4 if "sparsemax" in names else 1e-6
     np.testing.assert_allclose(
         fits[0].predict_proba(X), fits[1].predict_proba(X.toarray()), atol=atol
     )
