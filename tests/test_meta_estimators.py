@@ -202,7 +202,7 @@ def test_validation_rows_that_a_search_has_cut_are_told():
 )
 def test_only_validation_rows_that_may_have_been_cut_are_told(wrap, is_cut):
     """X_val is as long as what `fit` is given, after a cut or without one."""
-    clf = PairedMLPClassifier(hidden_layer_sizes=2, early_stopping=True)
+    clf = PairedMLPClassifier(hidden_layer_sizes=2, early_stopping=True, random_state=0)
     model, labels, labels_val = wrap(clf), (y == 1)[::2], (y == 1)[1::2]
     if isinstance(model, MultiOutputClassifier):
         labels = np.column_stack([labels, ~labels])
