@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 from problems import DEGENERATE, NAMES, plain
 from scipy import sparse
+from sklearn import config_context
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 
+from skce import BrokenFitError
 from skce._fitting import minibatches
+from skce._fitting.listeners import Listeners
 from skce._fitting.problem import Problem
+from skce._network.rows import LocalRows
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 
 pytestmark = [
@@ -179,3 +183,62 @@ def test_it_is_scored_after_the_stage_and_may_be_best(monkeypatch):
     fitted = classifier(early_stopping=True, n_iter_no_change=2).fit(X, Y)
     assert isinstance(calls[0][0], Problem)
     assert len(fitted.validation_scores_) == fitted.n_iter_
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_ctrl_c_after_the_last_pass_keeps_its_end(call, monkeypatch):
+    # 1 and 2: in the check of the end; 3: in the first evaluation of the next stage
+    calls, left, sums = spied(monkeypatch), [call], LocalRows.sums
+    check = minibatches._is_lower
+
+    def interrupted(self, kind, vectors):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return sums(self, kind, vectors)
+
+    def begins_to_count(*arguments):
+        monkeypatch.setattr(LocalRows, "sums", interrupted)
+        return check(*arguments)
+
+    monkeypatch.setattr(minibatches, "_is_lower", begins_to_count)
+    with pytest.warns(ConvergenceWarning, match="was interrupted"):
+        fitted = classifier().fit(X, Y)
+    *_, (end, losses, _) = calls[0]
+    assert fitted.stages_[0].n_iter == len(losses) == minibatches.MAX_PASSES
+    assert fitted.solver_result_["reason"] == "interrupted"
+    assert fitted.loss_ <= calls[0][0].full_objective.value_and_gradient(end)[0]
+
+
+def test_weights_that_rounding_makes_0_are_left_out():
+    weights = np.full(640, 1e-44)
+    weights[:40] = 1
+    weights[40:600] = 0
+    fitted = classifier(tol=1e-2).fit(X.astype(np.float32), Y, weights)
+    assert fitted.solver_result_["success"]
+
+
+def test_listeners_see_no_network_that_overflows(monkeypatch):
+    seen = []
+
+    class Spy(Listeners):
+        def after(self, iteration):
+            seen.append(iteration)
+            return super().after(iteration)
+
+    monkeypatch.setattr("skce._fitting.stages.Listeners", Spy)
+    monkeypatch.setattr(minibatches, "STEP", 1e200)
+    fitted = classifier().fit(X, Y)
+    assert fitted.stages_[0].n_iter == 1
+    assert seen == []
+
+
+def test_a_start_that_no_pass_has_improved_is_not_the_best_of_a_broken_fit():
+    rows = X.copy()
+    rows[3, 1] = np.nan
+    with (
+        config_context(assume_finite=True),
+        pytest.raises(BrokenFitError, match="NaN") as caught,
+    ):
+        classifier().fit(rows, Y)
+    assert caught.value.best is None

@@ -83,19 +83,22 @@ def minimize_by_batches(problem, theta, random_state, n_passes, listener, interr
             values = [adam.step(batch) for batch in batches.of_pass(random_state)]
             losses.append(float(np.mean(values)))
             number, end = len(losses), adam.theta.astype(float)
+            if not np.isfinite([losses[-1], *end]).all():
+                break  # a network that no callback can predict by
             seconds = perf_counter() - began
             if listener.after(
                 Iteration(number, end, losses[-1], np.nan, number, seconds)
             ):
                 break
+        is_lower = _is_lower(problem, adam.theta, theta)
     except KeyboardInterrupt as cause:
         if not losses:
             raise
         interrupt.set(cause)
+        is_lower = _is_lower(problem, adam.theta, theta)
     finally:
         listener.close()
-    end = adam.theta.astype(float)
-    end = end if _is_lower(problem, end, theta) else theta
+    end = adam.theta.astype(float) if is_lower else theta
     return end, losses, batches.size
 
 
@@ -127,9 +130,10 @@ class _Batches:
             self.scale = standardization.scale.astype(rows.dtype)
         n = rows.n_rows
         if self.weights is not None:
-            n = int(np.count_nonzero(self.weights))
+            n = np.count_nonzero(self.weights)
             # so that the mean of a batch has the expectation of that of all rows
             self.weights = self.weights * rows.dtype.type(n / rows.n_rows)
+            n = int(np.count_nonzero(self.weights))  # rounding may have made some 0
         self.size = max(1, min(BATCH_ROWS, n // MIN_STEPS))
         self.per_pass = n // self.size
         # one array for all, as each batch is used before the next is made

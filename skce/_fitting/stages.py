@@ -141,9 +141,11 @@ class _Progress:
     plan: Plan
     budget: float  # of iterations for early stages, in passes over all rows
     stages: list = field(default_factory=list)
+    moved: bool = False  # whether a stage has led away from the start
     stopped: bool = False
 
     def add(self, theta, stage, n_rows):
+        self.moved = self.moved or not np.array_equal(theta, self.theta)
         self.theta = theta
         self.stages.append(stage)
         self.budget -= stage.n_iter * stage.n_rows / n_rows
@@ -192,7 +194,14 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
         if watch is not None:
             watch.begin_at(progress.theta, not (start.given or progress.stages))
         listeners = watch, tasks, plan.listener
-        solution = minimize(objective, progress.theta, plan, listeners, interrupt)
+        arguments = objective, progress.theta, plan, listeners, interrupt
+        try:
+            solution = minimize(*arguments)
+        except KeyboardInterrupt as cause:  # in the first evaluation
+            if not progress.stages:
+                raise
+            interrupt.set(cause)
+            solution = minimize(*arguments)
     if watch is not None:
         solution = _at_best(solution, watch.best, objective, plan.tol, interrupt)
     return solution, [*progress.stages, Stage.of(solution, n)]
@@ -274,7 +283,7 @@ def _reported(progress, n_rows):
         yield
     except NonFiniteObjectiveError as error:
         stages = progress.stages
-        if error.solution is None and stages:
+        if error.solution is None and progress.moved:
             curve = stages[-1].loss_curve
             value = curve[-1] if curve else np.nan
             error.solution = overflowed(progress.theta, value, str(error))
