@@ -170,6 +170,15 @@ def test_validation_arrays_of_another_length_are_named(given):
         small(early_stopping=True).fit(X, y, **rows)
 
 
+@pytest.mark.parametrize("standardize", [False, True])
+def test_sparse_rows_without_entries_warn_that_nothing_is_learned(standardize):
+    empty = sparse.csr_array((30, 10**6))  # too wide to be made dense
+    clf = small(standardize=standardize)
+    with pytest.warns(ConvergenceWarning, match="has learned nothing"):
+        clf.fit(empty, np.arange(30) % 3)
+    np.testing.assert_allclose(clf.predict_proba(empty), 1 / 3)
+
+
 @pytest.mark.parametrize("bad", [WITH_NAN, WITH_INF], ids=["nan", "inf"])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_unchecked_values_that_are_not_finite_are_named(bad, container):

@@ -163,7 +163,7 @@ def _sparse_moments(X, weights):
     w = np.repeat(weights, np.diff(X.indptr))
     mean = sums(w * X.data) / total
     squares = sums(w * np.square(X.data - mean[columns]))
-    squares += (total - sums(w)) * mean**2
+    squares = squares + (total - sums(w)) * mean**2  # bincount of nothing is int
     least, largest = (extreme(axis=0).toarray().ravel() for extreme in (X.min, X.max))
     return Moments(total, mean, squares, sums(w * (X.data != 0)), least, largest)
 
