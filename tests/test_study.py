@@ -126,7 +126,12 @@ def test_dat_files_have_no_header_but_perhaps_declarations(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a\n1\n", "single column"), ("a,b\n1,x\n2,\n", "1 rows have no label in .*'b'")],
+    [
+        ("a\n1\n", "single column"),
+        ("a,b\n1,x\n2,\n", "1 rows have no label in .*'b'"),
+        ("a,b\ninf,x\n2,y\n", r"t\.csv has infinite values"),
+        ("", r"t\.csv cannot be read"),
+    ],
 )
 def test_tables_that_cannot_be_used(tmp_path, text, message):
     path = tmp_path / "t.csv"

@@ -129,16 +129,13 @@ def read_table(name, path):
     Raises
     ------
     ValueError
-        If there are no features, or rows without a label.
+        If it cannot be read, or has no features, infinite ones, or rows without a
+        label.
     """
-    pandas = optional("pandas", "python -m skce.study")
-    options = {"na_values": ["?", "<null>"], "skipinitialspace": True}
-    if path.suffix == ".dat":
-        lines = path.read_text(encoding="utf-8").splitlines()
-        text = "\n".join(line for line in lines if not line.startswith("@"))
-        frame = pandas.read_csv(StringIO(text), header=None, **options)
-    else:
-        frame = pandas.read_csv(path, **options)
+    try:
+        frame = _read_frame(path)
+    except ValueError as error:  # of pandas, which does not name the file
+        raise ValueError(f"{path} cannot be read: {error}") from error
     frame.columns = frame.columns.map(str)
     column = LABELS if LABELS in frame else frame.columns[-1]
     labels = frame.pop(column)
@@ -148,7 +145,19 @@ def read_table(name, path):
         raise ValueError(
             f"{path}: {labels.isna().sum()} rows have no label in column {column!r}"
         )
+    if np.isinf(frame.select_dtypes("number").to_numpy(dtype=float)).any():
+        raise ValueError(f"{path} has infinite values: leave them empty if missing")
     return Table(name, frame, np.unique(labels.to_numpy(), return_inverse=True)[1])
+
+
+def _read_frame(path):
+    pandas = optional("pandas", "python -m skce.study")
+    options = {"na_values": ["?", "<null>"], "skipinitialspace": True}
+    if path.suffix != ".dat":
+        return pandas.read_csv(path, **options)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("@"))
+    return pandas.read_csv(StringIO(text), header=None, **options)
 
 
 def prepared(frame, train, test):
