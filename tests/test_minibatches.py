@@ -12,6 +12,7 @@ from skce import BrokenFitError
 from skce._fitting import minibatches
 from skce._fitting.listeners import Listeners
 from skce._fitting.problem import Problem
+from skce._network.data import MAX_EXACT_ROWS
 from skce._network.rows import LocalRows
 from skce.losses.hidden import HIDDEN_ACTIVATIONS
 
@@ -211,10 +212,12 @@ def test_ctrl_c_after_the_last_pass_keeps_its_end(call, monkeypatch):
 
 
 def test_weights_that_rounding_makes_0_are_left_out():
-    weights = np.full(640, 1e-44)
-    weights[:40] = 1
-    weights[40:600] = 0
-    fitted = classifier(tol=1e-2).fit(X.astype(np.float32), Y, weights)
+    n = MAX_EXACT_ROWS + 1  # of fewer, those without a weight are dropped before
+    rng = np.random.default_rng(0)
+    weights = np.zeros(n)
+    weights[:400], weights[:40] = 3e-47, 1
+    rows = rng.normal(size=(n, 6)).astype(np.float32)
+    fitted = classifier(tol=1e-2).fit(rows, rng.integers(3, size=n), weights)
     assert fitted.solver_result_["success"]
 
 
