@@ -374,6 +374,7 @@ STUCK, SHORT, STOPPED = outcome(0.9), outcome(0.6, "max_iter"), outcome(0.6, "st
         ([STUCK, outcome(0.5)], np.inf, [0.5, 0.9], None),  # of unknown frequencies
         ([outcome(1.5), outcome(1.2)], 1.0, [1.2, 1.5], None),  # has its own warning
         ([outcome(0.5), outcome(np.nan)], 1.0, [0.5], "1 not begun"),
+        ([outcome(0.5), outcome(0.9, "interrupted")], 1.0, [0.5], "1 interrupted"),
         ([outcome(0.5), SHORT], 1.0, [0.5, 0.6], "1 averaged although not converged"),
         (
             [SHORT, outcome(0.7, "max_fun")],

@@ -37,7 +37,8 @@ def committee_of(fits, problem):
     """Choose the starts whose probabilities are averaged.
 
     Left out are those that overflowed, were not begun, or lower the objective by less
-    than `MIN_GAIN` of what the best start does: such a start is stuck.
+    than `MIN_GAIN` of what the best start does: such a start is stuck, or was
+    interrupted early.
     """
     best, constant = fits.best, problem.constant_loss
     # no limit if the best is no better than the class frequencies, or theirs is unknown
@@ -47,7 +48,10 @@ def committee_of(fits, problem):
     def trouble(outcome):
         if outcome.solution is None:
             return "not begun" if outcome.error is None else "overflowed"
-        return None if outcome.loss <= highest else "stuck far above the best objective"
+        if outcome.loss <= highest:
+            return None
+        ended = outcome.solution.record["reason"]
+        return ended if ended == "interrupted" else "stuck far above the best objective"
 
     others = [outcome for outcome in fits.outcomes if outcome is not best]
     usable = [outcome for outcome in others if trouble(outcome) is None]
