@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student_t
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv, cross_validate
@@ -22,14 +21,13 @@ from skce._inputs.labels import (
     ordered_categories,
 )
 from skce._support.fitted import innermost
+from skce._support.folds import standard_error_of_folds, t_quantile
 from skce._support.html import NUMBER, TEXT, html_page, html_table
 from skce._support.optional import optional
 from skce._support.warn import warn
 from skce.inspection._candidates import Candidate, Pair, make_candidates
 
 __all__ = ["PairingComparison", "compare_pairings"]
-
-CONFIDENCE = 0.95  # of the intervals
 
 NOTE = (
     "Where an interval contains 0, the difference to the best is not significant. The "
@@ -136,10 +134,10 @@ class PairingComparison:
         with np.errstate(invalid="ignore"):  # of infinite scores
             differences = scores - scores[best]
             difference = differences.mean(axis=1)
-            error = self._standard_error(differences)
-            error_of_mean = self._standard_error(scores)
+            error = standard_error_of_folds(differences, self.test_to_train)
+            error_of_mean = standard_error_of_folds(scores, self.test_to_train)
         difference[best], error[best] = 0, np.nan
-        reach = error * student_t.ppf((1 + CONFIDENCE) / 2, scores.shape[1] - 1)
+        reach = error * t_quantile(scores.shape[1])
         return {
             "mean": scores.mean(axis=1),
             "standard_error": error_of_mean,
@@ -240,11 +238,6 @@ class PairingComparison:
                 f"{', '.join(map(repr, self.scores))}."
             )
         return scoring
-
-    def _standard_error(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """sqrt((1/J + n_test / n_train) S^2) of each row of values, (n, n_folds)."""
-        factor = 1 / values.shape[1] + self.test_to_train
-        return np.sqrt(factor * values.var(axis=1, ddof=1))
 
 
 def _counts(choices: list[dict[str, Any]]) -> str:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
 
 from skce._fitting.listeners import Listener
+from skce._support.folds import standard_error_of_folds, t_quantile
 
 __all__ = [
     "HeldOutWatch",
@@ -46,8 +46,8 @@ CHECK_EVERY = 5
 # down as it converges
 FALLS_TO_COME = 5.0
 
-# Folds before scores that are no means over rows are compared, and the confidence
-MIN_FOLDS, CONFIDENCE = 3, 0.95
+# Folds before scores that are no means over rows are compared
+MIN_FOLDS = 3
 
 Array = NDArray[np.float64]
 
@@ -134,9 +134,8 @@ def behind_by_folds(scores: Array, others: Array, test_to_train: float) -> bool:
     if n_folds < MIN_FOLDS:
         return False
     differences = others - scores
-    error = np.sqrt((1 / n_folds + test_to_train) * differences.var(ddof=1))
-    reach = student_t.ppf((1 + CONFIDENCE) / 2, n_folds - 1)
-    return bool(differences.mean() > reach * error)
+    error = standard_error_of_folds(differences, test_to_train)
+    return bool(differences.mean() > t_quantile(n_folds) * error)
 
 
 @dataclass(frozen=True)

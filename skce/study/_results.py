@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import f, rankdata, studentized_range, t
+from scipy.stats import f, rankdata, studentized_range
 
+from skce._support.folds import CONFIDENCE, standard_error_of_folds, t_quantile
 from skce._support.optional import optional
 
 __all__ = [
@@ -185,7 +186,7 @@ def critical_difference(n_pairs, n_tables, level=0.05):
     return float(q * np.sqrt(n_pairs * (n_pairs + 1) / (6 * n_tables)))
 
 
-def differences(results, score="log_loss", reference=REFERENCE, confidence=0.95):
+def differences(results, score="log_loss", reference=REFERENCE, confidence=CONFIDENCE):
     """Compare each pair with a reference on each table, with corrected intervals.
 
     The variance of the mean of J differences is estimated by (1/J + 1/(J - 1)) times
@@ -246,8 +247,8 @@ def _interval(values, confidence):
     """Return the mean of differences on J folds, and the ends of its interval."""
     values = np.asarray(values)
     J = len(values)
-    error = np.sqrt((1 / J + 1 / (J - 1)) * values.var(ddof=1))
-    half = t.isf((1 - confidence) / 2, J - 1) * error
+    error = standard_error_of_folds(values, test_to_train=1 / (J - 1))
+    half = t_quantile(J, confidence) * error
     return values.mean(), values.mean() - half, values.mean() + half
 
 
