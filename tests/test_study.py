@@ -21,7 +21,7 @@ from skce.study import (
     read_results,
     summary_table,
 )
-from skce.study.__main__ import Work, main
+from skce.study.__main__ import Work, _about, main
 from skce.study._figures import _groups
 from skce.study._tables import Table, find_tables, prepared, read_table
 from skce.study._trials import Journal, Settings, calibration_error, run_fold, scores
@@ -103,6 +103,15 @@ def test_tables_that_are_not_there(folder, monkeypatch, source, exclude, message
     monkeypatch.chdir(folder.parent)
     with pytest.raises(ValueError, match=message):
         find_tables([source], exclude)
+
+
+def test_suffixes_may_be_in_capitals(tmp_path):
+    for name in ("A.CSV", "B.csv.GZ", "C.DAT"):
+        header = name != "C.DAT"
+        frame().to_csv(tmp_path / name.lower(), index=False, header=header)
+        (tmp_path / name.lower()).rename(tmp_path / name)
+    for name, path in find_tables([tmp_path])[0].items():
+        assert read_table(name, path).shape == (60, 2, 2)
 
 
 def test_labels_are_in_the_last_column_or_in_class(tmp_path):
@@ -282,10 +291,25 @@ def test_a_study_does_not_mix_settings_or_tables(folder, table, tmp_path):
     journal = Journal(path, SMALL)
     journal.append(run_fold(table, 0, SMALL))
     assert Journal(path, SMALL).done == {("first", 0): (60, 2, 2)}
-    with pytest.raises(ValueError, match=r'settings: .*"seed": 0.*"seed": 1'):
+    with pytest.raises(ValueError, match=r"settings: seed=0 instead of 1\. "):
         Journal(path, replace(SMALL, seed=1))
-    with pytest.raises(ValueError, match="other settings"):
+    with pytest.raises(ValueError, match=r"pairs=\[.*\] instead of \[.*\]\. Take"):
         Journal(path, replace(SMALL, pairs=PAIRS[:1]))
+    for text in ("a,b\n", "# [1]\n", ""):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="is not the results of a study"):
+            Journal(path, SMALL)
+
+
+def test_two_processes_do_not_write_to_one_file(table, tmp_path):
+    rows = run_fold(table, 0, SMALL)
+    one, other = (Journal(tmp_path / "results.csv", SMALL) for _ in range(2))
+    one.append(rows)
+    one.append([row | {"fold": 1} for row in rows])
+    text = one.path.read_bytes()
+    with pytest.raises(ValueError, match="written by another process too"):
+        other.append(rows)
+    assert one.path.read_bytes() == text
 
 
 def test_a_table_that_has_changed_is_refused(folder, capsys):
@@ -307,8 +331,29 @@ def test_the_budget_says_what_it_leaves_out(folder, capsys):
     run("run", folder, *COMMAND, "--output", output, "--budget", 0)
     assert "left out for want of time: " in capsys.readouterr().out
     assert not (output / "results.csv").exists()
+
+
+def test_an_estimate_writes_nothing(folder, capsys):
+    output = folder.parent / "study"
     run("run", folder, *COMMAND, "--output", output, "--estimate")
-    assert "2 tables, 0 of them complete" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert re.search("2 tables, 0 of them complete; .* about [0-9]+ seconds in", told)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.4, "about 3 seconds"), (179, "about 3 minutes"), (9000, "about 2.5 hours")],
+)
+def test_an_estimate_has_the_unit_that_suits_it(seconds, text):
+    assert _about(seconds) == text
+
+
+def test_what_is_missing_is_said_at_once(folder, capsys, monkeypatch):
+    monkeypatch.setattr("skce.study.__main__.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        run("run", folder)
+    assert "pandas and matplotlib must be installed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -450,6 +495,13 @@ def test_figures_show_every_pair_and_table(folder):
         "differences.png",
     }
     found = read_results(output / "results.csv")
+    (folder / "copy").mkdir()
+    copy = folder / "copy" / "results.csv"
+    copy.write_bytes((output / "results.csv").read_bytes())
+    run("report", copy)  # beside it
+    assert len(list(copy.parent.iterdir())) == 5
+    run("report", copy, "--output", folder / "other")
+    assert len(list((folder / "other").iterdir())) == 4
     (ax,) = rank_figure(found, ["brier_score"]).axes
     assert len(ax.get_yticks()) == 17
     axes = difference_figure(found, ["softmax x least_squares"]).axes

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
-from skce._support.optional import optional
 from skce.study._figures import LABELS, difference_figure, rank_figure
 from skce.study._results import (
     critical_difference,
@@ -21,12 +20,19 @@ from skce.study._trials import Journal, Settings, estimated_seconds, run_fold
 
 RESULTS = "results.csv"
 
+# The figures come last: without this their package would be missed after hours
+NEEDED = ("pandas", "matplotlib")
+
 
 def main(argv=None):
     """Run a study, or report one."""
     parser = _parser()
     options = parser.parse_args(argv)
-    optional("pandas", "python -m skce.study")
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        parser.error(
+            f"{' and '.join(missing)} must be installed: "
+            f"python -m pip install {' '.join(missing)}"
+        )
     try:
         options.command(options)
     except (ValueError, OSError) as error:
@@ -38,17 +44,17 @@ def _run(options):
     settings = _settings(options)
     paths, doubles = find_tables(options.tables, options.exclude)
     for path in doubles:
-        print(f"{path} is left out, as another table has its name")
+        print(f"{path} is left out: another table has its name")
     tables = [_table(name, path, settings) for name, path in paths.items()]
-    options.output.mkdir(parents=True, exist_ok=True)
     journal = Journal(options.output / RESULTS, settings)
     _check_shapes(tables, journal)
     work = Work(tables, journal, settings)
-    if not options.estimate:
-        work.run(options.n_jobs, options.budget)
-        if journal.done:
-            options.results = journal.path
-            _report(options)
+    if options.estimate:
+        return
+    options.output.mkdir(parents=True, exist_ok=True)
+    work.run(options.n_jobs, options.budget)
+    if journal.done:
+        _report(journal.path, options.output)
 
 
 def _table(name, path, settings):
@@ -84,10 +90,11 @@ class Work:
         }
         self.left = {table: folds for table, folds in self.left.items() if folds}
         self.per_fold = {t: estimated_seconds(t, settings) for t in self.left}
-        n_done, minutes = len(tables) - len(self.left), self.seconds() / 60
+        n_done = len(tables) - len(self.left)
+        others = f"the others take {_about(self.seconds())} in one process"
         print(
-            f"{len(tables)} tables, {n_done} of them complete; the others take about "
-            f"{minutes:.0f} minutes in one process",
+            f"{len(tables)} tables, {n_done} of them complete"
+            f"{'; ' + others if self.left else ''}",
             flush=True,
         )
 
@@ -124,14 +131,24 @@ class Work:
             print(f"left out for want of time: {', '.join(left_out)}")
 
 
-def _report(options):
-    """Print the summary of the results; write tables and figures."""
-    results = read_results(options.results)
-    options.output.mkdir(parents=True, exist_ok=True)
+def _about(seconds):
+    """Say how long that is: "about 12 minutes"."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"about {seconds:.0f} seconds"
+    if minutes < 120:
+        return f"about {minutes} minutes"
+    return f"about {seconds / 3600:.1f} hours"
+
+
+def _report(path, folder):
+    """Print the summary of the results; write tables and figures to a folder."""
+    results = read_results(path)
+    folder.mkdir(parents=True, exist_ok=True)
     table = summary_table(results)
-    table.to_csv(options.output / "pairs.csv", float_format="%.5g")
+    table.to_csv(folder / "pairs.csv", float_format="%.5g")
     differences(results).to_csv(
-        options.output / "differences.csv", index=False, float_format="%.5g"
+        folder / "differences.csv", index=False, float_format="%.5g"
     )
     print(f"\n{table.round(2).to_string()}\n")
     n_tables, n_pairs = results["table"].nunique(), len(table)
@@ -141,13 +158,10 @@ def _report(options):
     cd = critical_difference(n_pairs, n_tables)
     print(f"{n_tables} tables; critical difference of the mean ranks {cd:.2f}")
     _print_trouble(results)
-    if find_spec("matplotlib") is None:
-        print("Figures need matplotlib: python -m pip install matplotlib.")
-        return
     figures = {"ranks": rank_figure, "differences": difference_figure}
     for name, draw in figures.items():
-        draw(results).savefig(options.output / f"{name}.png", dpi=120)
-    print(f"CSV and PNG files are in {options.output}.")
+        draw(results).savefig(folder / f"{name}.png", dpi=120)
+    print(f"CSV and PNG files are in {folder}.")
 
 
 def _print_trouble(results):
@@ -224,9 +238,18 @@ def _parser():
     report = commands.add_parser(
         "report", help="make the tables and figures from results.csv", **style
     )
-    report.set_defaults(command=_report)
+    report.set_defaults(
+        command=lambda options: _report(
+            options.results, options.output or options.results.parent
+        )
+    )
     report.add_argument("results", type=Path, help="the file results.csv")
-    report.add_argument("--output", type=Path, default=Path("study"))
+    report.add_argument(
+        "--output",
+        type=Path,
+        default=None,
+        help="output folder; that of the results if not given",
+    )
     return parser
 
 

@@ -18,7 +18,7 @@ from skce._support.optional import optional
 
 __all__ = ["Table", "find_tables", "prepared", "read_table"]
 
-FILE = re.compile(r"(.+?)\.(csv(\.(gz|bz2|xz|zip))?|dat)")
+FILE = re.compile(r"(.+?)\.(csv(\.(gz|bz2|xz|zip))?|dat)", re.IGNORECASE)
 LABELS = "class"  # the column of labels, if a header names it; otherwise the last one
 
 
@@ -153,7 +153,7 @@ def read_table(name, path):
 def _read_frame(path):
     pandas = optional("pandas", "python -m skce.study")
     options = {"na_values": ["?", "<null>"], "skipinitialspace": True}
-    if path.suffix != ".dat":
+    if path.suffix.lower() != ".dat":
         return pandas.read_csv(path, **options)
     lines = path.read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if not line.startswith("@"))

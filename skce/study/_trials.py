@@ -233,18 +233,25 @@ class Journal:
         self.done = {}
         facts = asdict(settings) | {"pairs": settings.pair_names}
         self.head = f"# {json.dumps(facts)}"
+        self._n_bytes = 0
         if self.path.exists():
             self._resume(len(settings.pairs))
 
     def append(self, rows):
         """Add the rows of one fold, which stand in the file when this returns."""
         frame = optional("pandas", "python -m skce.study").DataFrame(rows)
-        new = not self.path.exists()
+        new = self._n_bytes == 0
         text = frame.to_csv(index=False, header=new, float_format="%.5g")
         with self.path.open("a", encoding="utf-8", newline="") as file:
+            if file.tell() != self._n_bytes:
+                raise ValueError(
+                    f"{self.path} is written by another process too: stop one of them, "
+                    "or write to another folder."
+                )
             file.write(f"{self.head}\n{text}" if new else text)
             file.flush()
             os.fsync(file.fileno())
+            self._n_bytes = file.tell()
         self._note(rows[0])
 
     def _note(self, row):
@@ -255,10 +262,7 @@ class Journal:
         """Check the settings; drop the rows of a fold that was cut off."""
         head, _, text = self.path.read_text(encoding="utf-8").partition("\n")
         if head != self.head:
-            raise ValueError(
-                f"{self.path} has other settings: {head.lstrip('# ')} instead of "
-                f"{self.head.lstrip('# ')}. Take those, or write to another folder."
-            )
+            raise ValueError(f"{self.path} {_difference(head, self.head)}")
         lines = text.splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]
         kept = whole[: 1 + (len(whole) - 1) // n_pairs * n_pairs]
@@ -271,3 +275,16 @@ class Journal:
         for row in list(csv.DictReader(kept))[::n_pairs]:
             numbers = {k: int(row[k]) for k in ("rows", "features", "classes", "fold")}
             self._note(row | numbers)
+        self._n_bytes = self.path.stat().st_size if kept else 0
+
+
+def _difference(head, wanted):
+    """Say how the first line of a file differs from the one that is wanted."""
+    try:
+        found, wanted = (json.loads(text.removeprefix("# ")) for text in (head, wanted))
+        names = [name for name in wanted if found.get(name) != wanted[name]]
+    except (ValueError, AttributeError):
+        return "is not the results of a study: write to another folder."
+    told = [f"{name}={found.get(name)} instead of {wanted[name]}" for name in names]
+    remedy = "Take those of the file, or write to another folder."
+    return f"has other settings: {', '.join(told)}. {remedy}"
