@@ -31,6 +31,7 @@ from skce._inputs.weights import check_weights
 from skce._network.executors import QUIET
 from skce._support.warn import warn
 from skce.classifier import PairedMLPClassifier
+from skce.losses.pairings import pair
 from skce.search._candidates import Candidate, check_alphas, groups_of, layer_sizes_of
 from skce.search._fold import SearchData
 from skce.search._results import convergence_advice, cv_results, scores_of_all
@@ -396,8 +397,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
         templates = {}
         # the others are compared with the first, which should be a good one
-        own = self.activation, self.penalty
-        for group in sorted(groups, key=lambda group: group.pair != own):
+        own = str(pair(self.activation, self.penalty))
+        for group in sorted(groups, key=lambda group: str(group.pairing) != own):
             params = group.params(alphas[0]) | {"random_state": seed}
             templates[group] = self._template(params)
             check_parameters(templates[group])
