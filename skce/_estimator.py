@@ -36,7 +36,12 @@ from skce._fitting.monitor import NonFiniteObjectiveError
 from skce._fitting.parameters import check_parameters
 from skce._fitting.problem import MIN_GROWING_ROWS, Plan
 from skce._fitting.stages import Stage
-from skce._fitting.starts import given_starts, new_starts, warn_of_validation_scale
+from skce._fitting.starts import (
+    given_starts,
+    new_starts,
+    warn_of_scale,
+    warn_of_validation_scale,
+)
 from skce._fitting.stopping import ValidationWatch, negative_loss, score_of
 from skce._inputs.labels import warn_of_order
 from skce._inputs.validation import check_layer_sizes
@@ -287,6 +292,12 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
     def _fit(self, given, checkpoint):
         """Fit the estimator, once the fit is whole, and return the Fits."""
         check_parameters(self)
+        if self.average_starts and self.n_init == 1:
+            warn(
+                "average_starts=True averages over n_init=1 start, which changes "
+                "nothing: raise n_init, or set average_starts=False.",
+                UserWarning,
+            )
         context = None
         if hasattr(self, "_init_callback_context"):  # from scikit-learn 1.9 on
             context = self._init_callback_context(
@@ -330,6 +341,10 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             # the fit before may have been this one, which was interrupted
             first = stored_starts(checkpoint, problem.network, first)
         starts = new_starts(self, problem, first, grow, random_state)
+        first_start = starts[0]
+        badly_scaled = not first_start.given and warn_of_scale(
+            problem, first_start.theta, plan.tol
+        )
         interrupt = Interrupt()
         task = begin_fit(context, event_data, partial(self._fitted_at, problem))
         try:
@@ -343,12 +358,12 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             warn(f"{pairing}: {self.solver} {advice}.", ConvergenceWarning)
         vars(self).update(_fitted_parameters(problem, theta))
         if self.average_starts:
-            committee = committee_of(fits, problem)
-            if committee.advice is not None and fits.interrupt.lost is None:
-                text = f"{pairing}: average_starts=True {committee.advice}."
+            advice = self._average(fits, problem)
+            if advice is not None and fits.interrupt.lost is None:
+                text = f"{pairing}: average_starts=True {advice}."
                 warn(text, ConvergenceWarning)
-            self.member_parameters_ = _member_parameters(problem, committee.members)
         self._keep_record(fits, problem)
+        self.solver_result_["badly_scaled"] = badly_scaled
         if self.moderated:  # last, so that Ctrl-C loses nothing else
             self._moderate(problem, theta)
         return fits, task
@@ -468,6 +483,17 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             best,
         )
 
+    def _average(self, fits, problem):
+        """Set the parameters of the starts that are averaged; return advice or None."""
+        committee = committee_of(fits, problem)
+        shape = len(committee.members), problem.network.n_parameters
+        parameters = np.empty(shape, dtype=problem.rows.dtype)
+        for row, outcome in zip(parameters, committee.members, strict=True):
+            fitted = _fitted_parameters(problem, outcome.solution.theta)
+            row[:] = flat(*(fitted[name] for name in PARAMETERS))
+        self.member_parameters_ = parameters
+        return committee.advice
+
     def _moderate(self, problem, theta):
         """Set the covariance of the parameters; Ctrl-C leaves the fit without it."""
         try:
@@ -530,16 +556,6 @@ def _fitted_parameters(problem, theta):
         "_network": network,
         "_standardization": problem.standardization,
     }
-
-
-def _member_parameters(problem, outcomes):
-    """Return `member_parameters_` of outcomes."""
-    shape = len(outcomes), problem.network.n_parameters
-    parameters = np.empty(shape, dtype=problem.rows.dtype)
-    for row, outcome in zip(parameters, outcomes, strict=True):
-        fitted = _fitted_parameters(problem, outcome.solution.theta)
-        row[:] = flat(*(fitted[name] for name in PARAMETERS))
-    return parameters
 
 
 @contextmanager

@@ -235,8 +235,8 @@ class PairedMLPClassifier(BasePairedMLP):
         or "plateau" (both are successes), "stopped" (early, or by a callback),
         "interrupted", "max_iter", "max_fun", "memory", "breakdown", "precision" or
         "overflow" (of `BrokenFitError.best`). It also has the solver, tol and alpha of
-        the fit, and learned: whether the training loss is below that of the class
-        frequencies.
+        the fit, learned (whether the training loss is below that of the class
+        frequencies) and badly_scaled (whether X caused a `ScaleWarning`).
     init_losses_ : ndarray of shape (n_init,)
         The final objective of each start; inf if it overflowed, NaN if Ctrl-C or a
         callback ended the fit before it.

@@ -14,7 +14,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import StandardScaler
 
-from skce import PairedMLPClassifier, ScaleWarning
+from skce import PairedMLPClassifier, ScaleWarning, summary
 from skce._inputs.labels import as_labels
 
 RAW, y = load_iris(return_X_y=True)
@@ -338,9 +338,26 @@ def test_features_of_any_scale_are_learned_alike_by_default(
     assert fit.score(RAW * factor, y) > 0.95
 
 
+@pytest.mark.parametrize("hidden", [(), (20,)], ids=str)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_features_that_alpha_keeps_small_warn_about_scaling(hidden):
+    """One is large enough, so that the fit is better than the class frequencies."""
+    rows = RAW * [1, 1e-4, 1e-4, 1e-4]
+    fit = small(hidden_layer_sizes=hidden, alpha=2)
+    with pytest.warns(ScaleWarning, match=r"L2 term of alpha=2.*standardize=True"):
+        fit.fit(rows, y)
+    assert fit.solver_result_["learned"]
+    assert "badly scaled features" in summary(fit, rows, y).verdict
+    for kept in ({"alpha": 0}, {"standardize": True}):  # no warning
+        fit.set_params(**kept).fit(rows, y)
+        assert "badly scaled" not in summary(fit, rows, y).verdict
+
+
 def test_a_saturated_start_warns_about_scaling():
+    fit = small(tol=0.01)
     with pytest.warns(ScaleWarning, match="start saturated.*standardize=True"):
-        small(tol=0.01).fit(RAW * 1e6, y)
+        fit.fit(RAW * 1e6, y)
+    assert "badly scaled features" in summary(fit).verdict
 
 
 def test_prediction_that_overflows_advises_scaling():

@@ -103,6 +103,7 @@ class Summary:
     n_iter, n_evaluations : int
         Totals over all stages; Hessian products count as evaluations.
     seconds : float
+        The same. All three are those of the best start alone.
     n_starts : int
     n_members : int
         Number of networks whose probabilities are averaged; 1 without `average_starts`.
@@ -167,7 +168,7 @@ class Summary:
             f"{self.gradient_norm:.2g}, {short} tol={self.tol:g}",
             "work": f"{self.n_iter} iterations, {self.n_evaluations} evaluations, "
             f"{self.seconds:.2g} s"
-            + (f", the best of {self.n_starts} starts" if self.n_starts > 1 else ""),
+            + (f", by the best of {self.n_starts} starts" if self.n_starts > 1 else ""),
         }
         if self.n_members > 1:
             lines["members"] = f"{self.n_members} averaged"
@@ -337,6 +338,11 @@ def _verdict(clf: Any, found: Calibration | None) -> str:
         return (
             "stuck: no better than the class frequencies on the training rows; "
             f"{scale}lower alpha, use fewer layers or another random_state"
+        )
+    if record.get("badly_scaled", False):
+        return (
+            "badly scaled features: the first layer will hardly learn from them; set "
+            "standardize=True"
         )
     if found is not None:
         misjudged = _misjudged_class(found)

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from skce._estimator import _fitted_parameters, _member_parameters
-from skce._fitting.committee import committee_of
+from skce._estimator import _fitted_parameters
 from skce._fitting.fits import fit_from_starts
 from skce._fitting.memory import check_memory
 from skce._fitting.monitor import NonFiniteObjectiveError
@@ -194,8 +193,7 @@ class _Run:
         complete = record["reason"] != "stopped"  # no one else asks for a stop
         fitted = self.fitted(problem, solution.theta)
         if fitted.average_starts:
-            members = committee_of(fits, problem).members
-            fitted.member_parameters_ = _member_parameters(problem, members)
+            fitted._average(fits, problem)
         if fitted.moderated:
             fitted._moderate(problem, solution.theta)
         if self.held_out.by_rows:
