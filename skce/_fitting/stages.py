@@ -7,8 +7,7 @@ stage is checked on the same number of fresh rows, outside the sample: every
 `CHECK_EVERY` iterations it continues only if their loss has fallen, and of the points
 checked it returns the best. Minibatches: see `_fitting/minibatches.py`.
 
-The last stage is on all rows, so its minimum is one of the whole
-objective.
+The last stage is on all rows, so its minimum is one of the whole objective.
 
 Iterations are counted in passes over all rows: one on a tenth of the rows is a tenth.
 """
