@@ -146,16 +146,21 @@ def test_passes_count_as_iterations_and_evaluations(max_iter, max_fun):
     assert sum(stage.nfev for stage in stages) <= max_fun
     assert len(stages) == (1 if 1 in (max_iter, max_fun) else 2)
     for stage in stages[:-1]:
-        assert stage.n_iter == len(stage.loss_curve) <= minibatches.MAX_PASSES
+        assert stage.n_iter == len(stage.loss_curve) <= minibatches.MANY_PASSES
         assert (stage.n_rows, stage.batch_size) == (640, 40)
 
 
 def test_many_rows_take_fewer_passes_and_not_many_more_steps():
-    numbers = [minibatches.max_passes(10**k) for k in range(1, 10)]
+    numbers = [minibatches.max_passes(10**k, 10**10) for k in range(1, 10)]
     assert numbers == sorted(numbers, reverse=True)
     assert set(numbers) >= {1, minibatches.MAX_PASSES}
-    steps = minibatches.max_passes(2 * 10**6) * 2 * 10**6 / minibatches.BATCH_ROWS
+    steps = minibatches.max_passes(2 * 10**6, 10) * 2 * 10**6 / minibatches.BATCH_ROWS
     assert steps <= minibatches.MAX_STEPS
+
+
+def test_more_passes_for_many_rows_per_parameter():
+    few, many = (minibatches.max_passes(10_000, n) for n in (1001, 1000))
+    assert few == minibatches.MAX_PASSES < minibatches.MANY_PASSES == many
 
 
 @pytest.mark.parametrize("after", [0, 20, 50])
@@ -206,7 +211,8 @@ def test_ctrl_c_after_the_last_pass_keeps_its_end(call, monkeypatch):
     with pytest.warns(ConvergenceWarning, match="was interrupted"):
         fitted = classifier().fit(X, Y)
     *_, (end, losses, _) = calls[0]
-    assert fitted.stages_[0].n_iter == len(losses) == minibatches.MAX_PASSES
+    n_passes = minibatches.max_passes(len(X), fitted._network.n_parameters)
+    assert fitted.stages_[0].n_iter == len(losses) == n_passes
     assert fitted.solver_result_["reason"] == "interrupted"
     assert fitted.loss_ <= calls[0][0].full_objective.value_and_gradient(end)[0]
 

@@ -25,6 +25,9 @@ __all__ = ["max_passes", "minimize_by_batches", "suits_batches"]
 # fewer passes are enough
 MAX_PASSES, MAX_STEPS, BATCH_ROWS, STEP = 8, 20_000, 200, 3e-3
 
+# With so many rows per parameter, more passes overfit nothing, and end lower
+MANY_PASSES, ROWS_PER_PARAMETER = 16, 10
+
 # A pass has at least so many steps
 MIN_STEPS = 16
 
@@ -43,9 +46,11 @@ def suits_batches(problem):
     return has_hidden_units and data is not None and not data.is_sparse
 
 
-def max_passes(n_rows):
+def max_passes(n_rows, n_parameters):
     """Return the number of passes over so many rows."""
-    return max(1, min(MAX_PASSES, MAX_STEPS * BATCH_ROWS // n_rows))
+    many = n_rows >= ROWS_PER_PARAMETER * n_parameters
+    n_passes = MANY_PASSES if many else MAX_PASSES
+    return max(1, min(n_passes, MAX_STEPS * BATCH_ROWS // n_rows))
 
 
 @np.errstate(**QUIET)

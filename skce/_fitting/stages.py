@@ -209,7 +209,8 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
 def _pass_in_batches(problem, start, progress, interrupt, task):
     """Pass over the rows in minibatches; as many times as the budget allows."""
     plan, n = progress.plan, problem.rows.n_rows
-    n_passes = min(max_passes(n), int(progress.budget), plan.max_fun - 1)
+    most = max_passes(n, problem.network.n_parameters)
+    n_passes = min(most, int(progress.budget), plan.max_fun - 1)
     if n_passes < 1 or interrupt.is_set():
         return
     if plan.verbose:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Moments", "Standardization", "column_moments", "is_scaled", "no_moments"]
 
-# Rows of which float64 copies are made at a time
-ROWS_AT_A_TIME = 2**14
+# Rows of sparse X, and values of dense X, of which float64 copies are made at a time.
+# Copies of so many values stay in the cache, in which they are read again and again
+ROWS_AT_A_TIME, VALUES_AT_A_TIME = 2**14, 2**18
 
 # Features whose products with the biases are in the cache before they are subtracted
 FEATURES_AT_A_TIME = 2**10
@@ -130,9 +131,11 @@ def column_moments(X, weights=None):
     weights : ndarray of shape (n,) or None
     """
     moments = no_moments(X.shape[1])
-    moments_of = _dense_moments if isinstance(X, np.ndarray) else _sparse_moments
-    for start in range(0, X.shape[0], ROWS_AT_A_TIME):
-        rows = slice(start, start + ROWS_AT_A_TIME)
+    moments_of, step = _sparse_moments, ROWS_AT_A_TIME
+    if isinstance(X, np.ndarray):
+        moments_of, step = _dense_moments, max(1, VALUES_AT_A_TIME // X.shape[1])
+    for start in range(0, X.shape[0], step):
+        rows = slice(start, start + step)
         part = X[rows].astype(np.float64, copy=False)
         w = np.ones(part.shape[0]) if weights is None else weights[rows]
         if not w.all():
