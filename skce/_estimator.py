@@ -343,7 +343,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
         starts = new_starts(self, problem, first, grow, random_state)
         first_start = starts[0]
         badly_scaled = not first_start.given and warn_of_scale(
-            problem, first_start.theta, plan.tol
+            self, problem, first_start.theta
         )
         interrupt = Interrupt()
         task = begin_fit(context, event_data, partial(self._fitted_at, problem))
@@ -362,8 +362,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             if advice is not None and fits.interrupt.lost is None:
                 text = f"{pairing}: average_starts=True {advice}."
                 warn(text, ConvergenceWarning)
-        self._keep_record(fits, problem)
-        self.solver_result_["badly_scaled"] = badly_scaled
+        self._keep_record(fits, problem, badly_scaled)
         if self.moderated:  # last, so that Ctrl-C loses nothing else
             self._moderate(problem, theta)
         return fits, task
@@ -511,7 +510,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
                 ConvergenceWarning,
             )
 
-    def _keep_record(self, fits, problem):
+    def _keep_record(self, fits, problem, badly_scaled=False):
         """Set the attributes that describe how the fit went."""
         best = fits.best
         self.loss_ = best.solution.value
@@ -523,6 +522,7 @@ class BasePairedMLP(CallbackSupportMixin, Predictions, ClassifierMixin, BaseEsti
             "tol": float(self.tol),
             "alpha": float(self.alpha),
             "learned": not learned_nothing(problem, best.solution),
+            "badly_scaled": badly_scaled,
         }
         self.stages_ = best.stages
         self.init_losses_ = np.array([outcome.loss for outcome in fits.outcomes])

@@ -101,7 +101,7 @@ class PairedMLPClassifier(BasePairedMLP):
         of parameters x parameters and is meant for small networks.
     max_iter : int, default=1000
         Maximum number of iterations. In a growing sample, an iteration on a tenth of
-        the rows counts as a tenth.
+        the rows counts as a tenth; a pass in minibatches counts as one.
     max_fun : int, default=15000
         Maximum number of evaluations of the objective and of Hessian products
         together, in all stages.
@@ -165,16 +165,18 @@ class PairedMLPClassifier(BasePairedMLP):
         n q P^2 extra operations in fit and in prediction. Setting it to False turns it
         off in a fitted classifier.
     random_state : int, RandomState instance or None, default=None
-        Determines the initial weights, the growing sample and the validation rows.
+        Determines the initial weights, the growing sample or the order of the
+        minibatches, and the validation rows.
     growing_sample : {"auto", "minibatches", True, False}, default="auto"
         Whether to start with early stages on fewer rows at a time. The last stage
-        always uses all rows. "minibatches": up to eight passes over the rows in random
-        order, with a step of Adam (Kingma & Ba 2015) for every 200 of them. True: on
-        random samples of the rows (a sixteenth, an eighth, and so on, stratified by
-        class), each for as long as the loss of an equal number of fresh rows falls; no
-        sample takes more than 64 MB. "auto": from 8192 rows on, "minibatches" for dense
-        X and a network with hidden units, else True. Not used after a warm start. (If
-        X exceeds 128 MB, as a file may, it is read in runs of neighbouring rows.)
+        always uses all rows. "minibatches": up to 8 passes over the rows in random
+        order, or 16 if there are ten rows per parameter, with a step of Adam (Kingma &
+        Ba 2015) for every 200 of them; at most 20 000 steps. True: on random samples of
+        the rows (a sixteenth, an eighth, and so on, stratified by class), each for as
+        long as the loss of an equal number of fresh rows falls; no sample takes more
+        than 64 MB. "auto": from 8192 rows on, "minibatches" for dense X and a network
+        with hidden units, else True. Not used after a warm start. (If X exceeds 128 MB,
+        as a file may, it is read in runs of neighbouring rows.)
     warm_start : bool, default=False
         Whether to start from `coefs_` and `intercepts_` of the previous fit, which
         must have had the same features, classes and layers; with `skip_layer`, it may
@@ -236,7 +238,8 @@ class PairedMLPClassifier(BasePairedMLP):
         "interrupted", "max_iter", "max_fun", "memory", "breakdown", "precision" or
         "overflow" (of `BrokenFitError.best`). It also has the solver, tol and alpha of
         the fit, learned (whether the training loss is below that of the class
-        frequencies) and badly_scaled (whether X caused a `ScaleWarning`).
+        frequencies) and badly_scaled (whether `standardize=False` left features that
+        are too small or too large to learn from).
     init_losses_ : ndarray of shape (n_init,)
         The final objective of each start; inf if it overflowed, NaN if Ctrl-C or a
         callback ended the fit before it.

@@ -295,7 +295,7 @@ def _convert(scope, operator, container):
     """Add the nodes of a fitted classifier (skl2onnx's converter)."""
     types = optional("skl2onnx.common.data_types", PURPOSE)
     classifier, inputs = operator.raw_operator, operator.inputs
-    if classifier.posterior_covariance_ is not None:
+    if classifier.moderated and classifier.posterior_covariance_ is not None:
         raise NotImplementedError(
             "Moderated probabilities cannot be exported to ONNX: set moderated=False."
         )

@@ -353,6 +353,17 @@ def test_features_that_alpha_keeps_small_warn_about_scaling(hidden):
         assert "badly scaled" not in summary(fit, rows, y).verdict
 
 
+def test_units_that_uniform_weights_saturate_are_no_matter_of_scale():
+    rows = np.random.default_rng(0).normal(size=(200, 800))
+    fit = small(hidden_activation="tanh", init="uniform", standardize=True, max_iter=1)
+    with (
+        pytest.warns(ScaleWarning, match="start saturated.*: set init='glorot'"),
+        pytest.warns(ConvergenceWarning),
+    ):
+        fit.fit(rows, rows[:, 0] > 0)
+    assert "badly scaled" not in summary(fit).verdict
+
+
 def test_a_saturated_start_warns_about_scaling():
     fit = small(tol=0.01)
     with pytest.warns(ScaleWarning, match="start saturated.*standardize=True"):

@@ -178,6 +178,13 @@ def problem(seed):
     return scale(made[0]), made[1]
 
 
+def test_a_pair_that_pairings_replace_may_be_undefined():
+    options = {"alphas": [1.0], "hidden_layer_sizes": (), "cv": 2}
+    options |= {"activation": "ordinal", "pairings": [("softmax", "natural")]}
+    found = PairedMLPClassifierCV(**options).fit(X, y)
+    assert str(found.pairing_) == "softmax x cross_entropy"
+
+
 def test_racing_seldom_loses_a_standard_error():
     regrets = []
     for seed in range(6):

@@ -79,7 +79,7 @@ def test_batches_have_the_mean_of_all_rows(
     weights = np.random.default_rng(0).uniform(0.5, 2, 640) if weighted else None
     if weighted:
         weights[:320] = 0
-    monkeypatch.setattr(minibatches, "STEP", 0.0)
+    monkeypatch.setattr(minibatches, "LEARNING_RATE", 0.0)
     monkeypatch.setattr("skce.classifier.dense_if_small", lambda X: X)
     monkeypatch.setattr("skce._inputs.validation.MAX_DENSE_BYTES", 0, raising=False)
     rows = container(X * (np.abs(X) > 0.5) + 3)
@@ -95,7 +95,7 @@ def test_batches_have_the_mean_of_all_rows(
 @pytest.mark.parametrize("standardize", [False, True])
 def test_the_first_step_is_against_the_gradient(standardize, monkeypatch):
     calls = spied(monkeypatch)
-    monkeypatch.setattr(minibatches, "BATCH_ROWS", 640)
+    monkeypatch.setattr(minibatches, "BATCH_SIZE", 640)
     monkeypatch.setattr(minibatches, "MIN_STEPS", 1)
     classifier(standardize=standardize, max_iter=2).fit(X + 3, Y)
     problem, start, *_, (end, _, size) = calls[0]
@@ -104,13 +104,13 @@ def test_the_first_step_is_against_the_gradient(standardize, monkeypatch):
     # in the solver's parameters, but for the shift of standardised features
     order = np.abs(gradient) > 1e-5
     assert order.mean() > 0.9
-    step = np.where(gradient > 0, -minibatches.STEP, minibatches.STEP)
+    step = np.where(gradient > 0, -minibatches.LEARNING_RATE, minibatches.LEARNING_RATE)
     np.testing.assert_allclose((end - start)[order], step[order], rtol=1e-2)
 
 
 def test_the_start_is_kept_if_the_stage_leads_up(monkeypatch):
     calls = spied(monkeypatch)
-    monkeypatch.setattr(minibatches, "STEP", 1e200)
+    monkeypatch.setattr(minibatches, "LEARNING_RATE", 1e200)
     fitted = classifier().fit(X, Y)
     _, start, *_, (end, losses, _) = calls[0]
     assert end is start
@@ -154,7 +154,7 @@ def test_many_rows_take_fewer_passes_and_not_many_more_steps():
     numbers = [minibatches.max_passes(10**k, 10**10) for k in range(1, 10)]
     assert numbers == sorted(numbers, reverse=True)
     assert set(numbers) >= {1, minibatches.MAX_PASSES}
-    steps = minibatches.max_passes(2 * 10**6, 10) * 2 * 10**6 / minibatches.BATCH_ROWS
+    steps = minibatches.max_passes(2 * 10**6, 10) * 2 * 10**6 / minibatches.BATCH_SIZE
     assert steps <= minibatches.MAX_STEPS
 
 
@@ -217,6 +217,24 @@ def test_ctrl_c_after_the_last_pass_keeps_its_end(call, monkeypatch):
     assert fitted.loss_ <= calls[0][0].full_objective.value_and_gradient(end)[0]
 
 
+def test_ctrl_c_in_the_first_score_keeps_the_passes():
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with pytest.warns(ConvergenceWarning, match="was interrupted"):
+        fitted = classifier(early_stopping=True, scoring=interrupted).fit(X, Y)
+    assert fitted.solver_result_["reason"] == "interrupted"
+    assert [stage.n_iter for stage in fitted.stages_] == [minibatches.MAX_PASSES, 0]
+    assert fitted.score(X, Y) > np.bincount(Y).max() / len(Y) + 0.1
+
+
+def test_verbose_prints_a_line_for_each_pass(capsys):
+    fitted = classifier(verbose=2, tol=1e-2).fit(X, Y)
+    first_stage = capsys.readouterr().out.partition("stage 2")[0]
+    assert first_stage.count("objective") == fitted.stages_[0].n_iter
+    assert "nan" not in first_stage
+
+
 def test_weights_that_rounding_makes_0_are_left_out():
     n = MAX_EXACT_ROWS + 1  # of fewer, those without a weight are dropped before
     rng = np.random.default_rng(0)
@@ -236,7 +254,7 @@ def test_listeners_see_no_network_that_overflows(monkeypatch):
             return super().after(iteration)
 
     monkeypatch.setattr("skce._fitting.stages.Listeners", Spy)
-    monkeypatch.setattr(minibatches, "STEP", 1e200)
+    monkeypatch.setattr(minibatches, "LEARNING_RATE", 1e200)
     fitted = classifier().fit(X, Y)
     assert fitted.stages_[0].n_iter == 1
     assert seen == []

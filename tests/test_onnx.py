@@ -560,6 +560,7 @@ def test_moderated_probabilities_are_refused():
     clf.fit(X, [0, 0, 0, 1, 0, 1, 1, 1])
     with pytest.raises(NotImplementedError, match=r"moderated=False"):
         to_onnx(clf, X)
+    assert_same(clf.set_params(moderated=False), X)
 
 
 def test_an_imputer_of_a_constant_is_exported():

@@ -319,7 +319,7 @@ def _loss_of_rows(problem, solution):
 
 def _is_above_constant(problem, solution):
     """Whether the class frequencies as outputs have a lower objective."""
-    constant = problem.constant_loss  # NaN where it is not known
+    constant = problem.constant_loss  # inf where it is not known
     return bool(solution.value > constant + MIN_RISE * abs(constant))
 
 

@@ -119,10 +119,13 @@ class Printer(Listener):
 
     @staticmethod
     def _print(iteration):
+        gradient = f"max |gradient| {iteration.gradient_norm:.3e}  "
+        if np.isnan(iteration.gradient_norm):  # of a pass in minibatches
+            gradient = ""
         print(
             f"iteration {iteration.number:5d}  objective {iteration.loss:.8g}  "
-            f"max |gradient| {iteration.gradient_norm:.3e}  "
-            f"evaluations {iteration.evaluations}  seconds {iteration.seconds:.2f}"
+            f"{gradient}evaluations {iteration.evaluations}  "
+            f"seconds {iteration.seconds:.2f}"
         )
 
 

@@ -23,17 +23,16 @@ __all__ = ["max_passes", "minimize_by_batches", "suits_batches"]
 # Chosen on eleven problems of 9000 to 1 000 000 rows: see docs/benchmarks.md. Steps are
 # made one after another, whatever the number of cores: of more than a million rows
 # fewer passes are enough
-MAX_PASSES, MAX_STEPS, BATCH_ROWS, STEP = 8, 20_000, 200, 3e-3
+MAX_PASSES, MAX_STEPS, BATCH_SIZE, LEARNING_RATE = 8, 20_000, 200, 3e-3
 
 # With so many rows per parameter, more passes overfit nothing, and end lower
 MANY_PASSES, ROWS_PER_PARAMETER = 16, 10
 
-# A pass has at least so many steps
+# A pass has at least so many steps, if there are as many rows
 MIN_STEPS = 16
 
-# How much is kept of the mean gradient and of the mean squares, and what is added to
-# their roots
-DECAY, SQUARES_DECAY, OFFSET = 0.9, 0.999, 1e-8
+# Adam's decay rates, of the mean gradient and of its square, and its epsilon
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def suits_batches(problem):
@@ -50,12 +49,12 @@ def max_passes(n_rows, n_parameters):
     """Return the number of passes over so many rows."""
     many = n_rows >= ROWS_PER_PARAMETER * n_parameters
     n_passes = MANY_PASSES if many else MAX_PASSES
-    return max(1, min(n_passes, MAX_STEPS * BATCH_ROWS // n_rows))
+    return max(1, min(n_passes, MAX_STEPS * BATCH_SIZE // n_rows))
 
 
 @np.errstate(**QUIET)
 def minimize_by_batches(problem, theta, random_state, n_passes, listener, interrupt):
-    """Return where passes over the rows in minibatches lead, and the loss of each pass.
+    """Run passes of Adam over the rows in minibatches.
 
     Parameters
     ----------
@@ -139,7 +138,7 @@ class _Batches:
             # so that the mean of a batch has the expectation of that of all rows
             self.weights = self.weights * rows.dtype.type(n / rows.n_rows)
             n = int(np.count_nonzero(self.weights))  # rounding may have made some 0
-        self.size = max(1, min(BATCH_ROWS, n // MIN_STEPS))
+        self.size = max(1, min(BATCH_SIZE, n // MIN_STEPS))
         self.per_pass = n // self.size
         # one array for all, as each batch is used before the next is made
         self._X = np.ones((self.size, rows.data.X.shape[1] + 1), dtype=rows.dtype)
@@ -196,18 +195,18 @@ class _Adam:
         if self.network.free is not None:
             gradient *= self.network.free
         mean, squares = self._mean, self._squares
-        mean *= DECAY
-        mean += (1 - DECAY) * gradient
-        squares *= SQUARES_DECAY
+        mean *= BETA_1
+        mean += (1 - BETA_1) * gradient
+        squares *= BETA_2
         gradient *= gradient
-        gradient *= 1 - SQUARES_DECAY
+        gradient *= 1 - BETA_2
         squares += gradient
         left = 1 - self.n_done / self.n_steps
         self.n_done += 1
-        size = STEP * left / (1 - DECAY**self.n_done)
+        size = LEARNING_RATE * left / (1 - BETA_1**self.n_done)
         np.sqrt(squares, out=gradient)
-        gradient /= np.sqrt(1 - SQUARES_DECAY**self.n_done)
-        gradient += OFFSET
+        gradient /= np.sqrt(1 - BETA_2**self.n_done)
+        gradient += EPSILON
         np.divide(mean, gradient, out=gradient)
         gradient *= size
         theta -= gradient

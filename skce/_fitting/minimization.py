@@ -201,7 +201,7 @@ def _advice(monitor, reason):
     if not (SOLVERS[plan.solver].uses_hessian or kinked):
         other = ", or use solver='newton-cg'"
     if (plan.max_iter, plan.max_fun) != (limits["max_iter"], limits["max_fun"]):
-        early = ", those of early stages included,"
+        early = ", those of early stages included"
     precision = "give X as float64 if it is float32, or use another solver"
     if kinked:
         precision = (

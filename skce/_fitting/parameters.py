@@ -112,8 +112,8 @@ def check_parameters(estimator):
     if isinstance(estimator.solver, str) and estimator.solver in ("adam", "sgd"):
         raise ValueError(
             f"solver={estimator.solver!r} is stochastic; the solvers here use all rows "
-            f"at every step: {', '.join(map(repr, SOLVERS))}. Use 'lbfgs', which many "
-            "rows begin with minibatches for (see growing_sample)."
+            f"at every step: {', '.join(map(repr, SOLVERS))}. Use 'lbfgs': of many "
+            "rows, growing_sample takes minibatches before it."
         )
     for name, (is_allowed, text) in CONSTRAINTS.items():
         if name == "worker_timeout" and not hasattr(estimator, name):

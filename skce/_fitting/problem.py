@@ -19,7 +19,7 @@ from skce._network.standardization import Standardization
 
 __all__ = ["Given", "Plan", "Problem", "Start"]
 
-# Rows from which "auto" begins on a growing sample
+# Rows from which "auto" begins on a growing sample or in minibatches
 MIN_GROWING_ROWS = 2**13
 
 # Relative fall of the objective in ten iterations that ends a fit, chosen on 20 tables
@@ -198,7 +198,7 @@ class Start:
     ----------
     theta : ndarray of shape (n_parameters,), float64
     random_state : RandomState
-        Draws its growing sample.
+        Draws its growing sample, or the order of its minibatches.
     grow : bool or "minibatches"
         Whether it begins on a growing sample; or on minibatches.
     given : bool

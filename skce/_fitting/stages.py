@@ -19,7 +19,7 @@ from time import perf_counter
 import numpy as np
 
 from skce._fitting.callbacks import IterationTasks
-from skce._fitting.listeners import Listener, Listeners
+from skce._fitting.listeners import Listener, Listeners, Printer
 from skce._fitting.minibatches import max_passes, minimize_by_batches
 from skce._fitting.minimization import minimize, overflowed
 from skce._fitting.monitor import NonFiniteObjectiveError
@@ -190,13 +190,13 @@ def minimize_in_stages(problem, start, plan, watch, interrupt, task=None):
     objective = problem.objective()
     tasks = None if task is None else IterationTasks(task, progress.stopped)
     with _reported(progress, n):
-        if watch is not None:
-            watch.begin_at(progress.theta, not (start.given or progress.stages))
         listeners = watch, tasks, plan.listener
         arguments = objective, progress.theta, plan, listeners, interrupt
         try:
+            if watch is not None:
+                watch.begin_at(progress.theta, not (start.given or progress.stages))
             solution = minimize(*arguments)
-        except KeyboardInterrupt as cause:  # in the first evaluation
+        except KeyboardInterrupt as cause:  # in the first score or evaluation
             if not progress.stages:
                 raise
             interrupt.set(cause)
@@ -218,8 +218,9 @@ def _pass_in_batches(problem, start, progress, interrupt, task):
     stage_task = None if task is None else task.begin("stage", n_passes)
     tasks = None if task is None else IterationTasks(stage_task)
     began = perf_counter()
+    listener = Listeners(Printer(plan.verbose) if plan.verbose else None, tasks)
     theta, losses, batch_size = minimize_by_batches(
-        problem, start.theta, start.random_state, n_passes, Listeners(tasks), interrupt
+        problem, start.theta, start.random_state, n_passes, listener, interrupt
     )
     seconds, passes = perf_counter() - began, len(losses)
     stage = Stage(n, passes, passes, 0, losses, seconds, batch_size=batch_size)

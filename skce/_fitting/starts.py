@@ -28,8 +28,9 @@ MIN_VALIDATION_ROWS, MAX_GAP, MAX_RATIO = 10, 3, 10
 MIN_SLOPE = 1e-4
 
 # Standard deviation of small features, and what the objective may pay for the use of
-# one. At 1 a network is no better than the class frequencies on standardised iris,
-# wine, breast cancer and digits times a small number, and loses much at 0.5
+# one, see `_why_strong_l2`. Standardised iris, wine, breast cancer and digits, times a
+# number that makes it 1, leave a network no better than the class frequencies; at 0.5
+# it loses much
 SMALL, MAX_PRICE = 0.1, 1.0
 
 # Mean over deviation of a feature, of which float32 leaves three digits
@@ -275,34 +276,29 @@ def resumed_parameters(network, labels, estimator):
     )
 
 
-def warn_of_scale(problem, theta, tol):
+def warn_of_scale(estimator, problem, theta):
     """Warn of features that the first layer will hardly learn from, by their scale.
 
-    Returns whether it did.
+    Returns whether `standardize=True` is the remedy.
     """
-    found = [
-        trouble
-        for trouble in (
-            _of_small_gradient(problem, tol),
-            _of_strong_l2(problem),
-            _of_saturation(problem, theta),
-        )
-        if trouble is not None
-    ]
-    for trouble in found[:1]:
-        warn(
-            f"{trouble}: set standardize=True, or scale the features to mean 0 and "
-            "variance 1.",
-            ScaleWarning,
-        )
+    advice = "set standardize=True, or scale the features to mean 0 and variance 1"
+    trouble = None
+    if estimator.standardize:
+        advice = "set init='glorot', or scale the features down"
+    else:
+        tol = estimator.tol
+        trouble = _why_small_gradient(problem, tol) or _why_strong_l2(problem)
+    trouble = trouble or _why_saturated(problem, theta)
+    if trouble is not None:
+        warn(f"{trouble}: {advice}.", ScaleWarning)
     _warn_of_precision(problem)
-    return bool(found)
+    return trouble is not None and not estimator.standardize
 
 
-def _of_small_gradient(problem, tol):
-    """Say that the gradient, which is proportional to X, hardly exceeds `tol`."""
+def _why_small_gradient(problem, tol):
+    """Describe features so small that the gradient hardly exceeds tol."""
     largest = problem.rows.largest
-    if problem.standardization is not None or not 0 < largest < 30 * tol:
+    if not 0 < largest < 30 * tol:
         return None
     return (
         f"X is nowhere larger than {largest:.3g} in absolute value, so that the "
@@ -311,14 +307,14 @@ def _of_small_gradient(problem, tol):
     )
 
 
-def _of_strong_l2(problem):
-    """Say that features need weights that the L2 term forbids.
+def _why_strong_l2(problem):
+    """Describe features that need weights that the L2 term forbids.
 
     To change a logit by 1 over a standard deviation s of a feature, one layer needs a
     weight of 1/s, for which the objective pays l2 / (2 s^2); weights of both layers
     whose products sum to 1/s are cheaper, l2 / s at least.
     """
-    if problem.standardization is not None or problem.l2 == 0:
+    if problem.l2 == 0:
         return None
     size = column_moments(problem.rows.sample).scale
     has_hidden_units = len(problem.network.layer_sizes) > 2
@@ -327,13 +323,13 @@ def _of_strong_l2(problem):
         return None
     return (
         f"The standard deviation of half of the features is {np.median(size):.2g} or "
-        f"less, and the weights that this takes are too large for the L2 term of "
-        f"alpha={problem.alpha:g}, so that they will hardly be used"
+        "less: these features will hardly be used, as they would need weights that are "
+        f"too large for the L2 term of alpha={problem.alpha:g}"
     )
 
 
-def _of_saturation(problem, theta):
-    """Say that most of the first units start where the activation is flat."""
+def _why_saturated(problem, theta):
+    """Describe first units of which most start where the activation is flat."""
     network, sample = problem.network, problem.rows.sample
     if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
         return None

@@ -40,7 +40,8 @@ class ValidationWatch(Listener):
 
     def begin_at(self, theta, at_random=False):
         """Score the start of the stage that is watched; random weights are not kept."""
-        self.best, self.best_score = theta, self._score(theta)
+        self.best = theta  # also if Ctrl-C comes while it is scored
+        self.best_score = self._score(theta)
         self._at_random = at_random
 
     def after(self, iteration):

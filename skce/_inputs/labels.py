@@ -235,8 +235,9 @@ def ordered_categories(y):
 
 
 def labels_with_order(y):
-    """Return labels to be split by rows: ordered ones as a pandas object, which keeps
-    the order in every part, others as `as_labels` does.
+    """Return labels to be split by rows, as `as_labels` does.
+
+    Ordered ones as a pandas object, which keeps the order in every part.
     """
     labels = as_labels(y)
     if ordered_categories(y) is None:

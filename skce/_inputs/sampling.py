@@ -87,7 +87,7 @@ def random_order(X, codes, random_state, n_wanted):
 def order_of_runs(n, random_state, n_wanted, run):
     """Return at least `n_wanted` of n rows, in a random order of runs of neighbours.
 
-    The last `run` rows may be fewer.
+    The last run may be shorter.
     """
     n_runs = -(-n_wanted // run) + 1
     runs = random_state.permutation(-(-n // run))[:n_runs].astype(_narrow(n + run))

@@ -184,7 +184,9 @@ class Summary:
         return lines
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<11} {text}" for name, text in self._lines().items())
+        lines = self._lines()
+        width = max(map(len, lines))
+        return "\n".join(f"{name:<{width}} {text}" for name, text in lines.items())
 
     def _repr_html_(self) -> str:
         return html_page(html_table(self._lines().items(), align=[TEXT, TEXT]))

@@ -397,7 +397,10 @@ class PairedMLPClassifierCV(BasePairedMLP):
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
         templates = {}
         # the others are compared with the first, which should be a good one
-        own = str(pair(self.activation, self.penalty))
+        try:
+            own = str(pair(self.activation, self.penalty))
+        except NotImplementedError:  # undefined, and replaced by `pairings`
+            own = None
         for group in sorted(groups, key=lambda group: str(group.pairing) != own):
             params = group.params(alphas[0]) | {"random_state": seed}
             templates[group] = self._template(params)
