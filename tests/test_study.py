@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import friedmanchisquare
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
+from skce import PairedMLPClassifier
 from skce.losses.penalties import LeastSquares
 from skce.study import (
     critical_difference,
@@ -24,7 +25,14 @@ from skce.study import (
 from skce.study.__main__ import Work, _about, main
 from skce.study._figures import _groups
 from skce.study._tables import Table, find_tables, prepared, read_table
-from skce.study._trials import Journal, Settings, calibration_error, run_fold, scores
+from skce.study._trials import (
+    Journal,
+    Settings,
+    calibration_error,
+    estimated_seconds,
+    run_fold,
+    scores,
+)
 
 PAIRS = (("softmax", "cross_entropy"), ("softmax", "least_squares"))
 SMALL = Settings(
@@ -241,6 +249,25 @@ def test_a_pair_that_fails_is_recorded_and_last(table):
         assert mean_ranks(found, score).index[-1] == "softmax x broken"
 
 
+@pytest.mark.parametrize("where", ["search", "estimate"])
+def test_ctrl_c_ends_the_study(table, monkeypatch, where):
+    """A fit keeps its weights at Ctrl-C; the study must not count that as a result."""
+    fit = PairedMLPClassifier._fit
+
+    def interrupted(self, *arguments, **options):
+        fits = fit(self, *arguments, **options)
+        self.solver_result_["reason"] = "interrupted"
+        return fits
+
+    monkeypatch.setattr(PairedMLPClassifier, "_fit", interrupted)
+    work = {
+        "search": lambda: run_fold(table, 0, SMALL),
+        "estimate": lambda: estimated_seconds(table, SMALL),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        work[where]()
+
+
 def test_warnings_are_recorded(table):
     row, *_ = run_fold(table, 0, replace(SMALL, max_iter=1))
     assert row["trouble"] == "ConvergenceWarning"
@@ -329,7 +356,7 @@ def test_a_table_that_has_changed_is_refused(folder, capsys):
 def test_the_budget_says_what_it_leaves_out(folder, capsys):
     output = folder.parent / "study"
     run("run", folder, *COMMAND, "--output", output, "--budget", 0)
-    assert "left out for want of time: " in capsys.readouterr().out
+    assert "left out, as the time is short: " in capsys.readouterr().out
     assert not (output / "results.csv").exists()
 
 
@@ -361,10 +388,10 @@ def test_what_is_missing_is_said_at_once(folder, capsys, monkeypatch):
     [
         (["--folds", "1"], "folds=1 must be at least 2"),
         (["--alphas", "1,1"], "must be a list of distinct"),
-        (["--alphas", "x"], "invalid _alphas value: 'x'"),
+        (["--alphas", "x"], "'x' must be numbers with commas"),
         (["--scoring", "f1"], "scoring='f1' must be one of neg_log_loss"),
-        (["--budget", "-1"], "invalid _minutes value"),
-        (["--n-jobs", "0"], "invalid _n_jobs value"),
+        (["--budget", "-1"], "'-1' must be a number of at least 0"),
+        (["--n-jobs", "0"], "'0' must be an integer that is not 0"),
         (["--exclude", "third"], "no table is named third"),
     ],
 )
@@ -380,6 +407,10 @@ def test_only_results_are_read(tmp_path, capsys):
     with pytest.raises(SystemExit):
         run("report", path)
     assert "is not the results of a study" in capsys.readouterr().err
+    for text in ("", "# [1]\n", '# {"folds": 2}\n', "# {}\ntable,fold\nt,0\n"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="is not the results of a study"):
+            read_results(path)
     path.write_text('# {"folds": 2}\ntable,fold,pair,trouble\nt,0,a,\n')
     with pytest.raises(ValueError, match="no table with all of its folds"):
         read_results(path)
@@ -431,6 +462,64 @@ def test_the_published_example_of_four_classifiers_on_14_tables():
     assert p < 0.05
     assert round(critical_difference(4, 14), 2) == 1.25
     assert round(critical_difference(4, 14, 0.1), 2) == 1.12
+
+
+def test_tables_that_agree_leave_no_doubt():
+    chi_square, F, p = friedman_test([1, 2, 3], 4)
+    assert (chi_square, F, p) == (8, np.inf, 0)
+
+
+@pytest.mark.parametrize(("score", "sign"), [("log_loss", 1), ("accuracy", -1)])
+def test_less_loss_and_more_accuracy_are_better(score, sign):
+    found = results([[[3, 2, 4], [3, 2, 4.01]]])
+    found[score] = sign * found["log_loss"]
+    compared = differences(found, score, reference="a").set_index("pair")["outcome"]
+    assert compared.to_dict() == {"b": "better", "c": "worse"}
+    figure = difference_figure(found, ["b", "c"], score, "a", ("g", "r", "b"))
+    drawn = [
+        [
+            part.lines[0].get_color()
+            for part in ax.containers
+            if len(part.lines[0].get_xdata())
+        ]
+        for ax in figure.axes
+    ]
+    assert drawn == [["g"], ["r"]]
+
+
+def test_differences_of_0_and_a_single_fold():
+    same = results([[[1, 1, 1], [1, 1, 1]]])
+    assert difference_figure(same, ["b"], reference="a").axes
+    with pytest.raises(ValueError, match="single fold"):
+        differences(results([[[1, 2, 3]]]), reference="a")
+    for function in (summary_table, difference_figure):
+        with pytest.raises(ValueError, match="reference='x' is not in the results"):
+            function(same, reference="x")
+
+
+def test_a_log_loss_of_0_does_not_decide_alone():
+    found = results([[[1, 0, 1], [1, 0, 1]], [[1, 1, 1], [1, 1, 1]]])
+    for name in ("brier_score", "accuracy", "calibration_error", "seconds"):
+        found[name] = found["log_loss"] + 1
+    found["trouble"] = ""
+    table = summary_table(found, reference="a")
+    assert table.loc["b", "loss_ratio"] == pytest.approx(np.sqrt(1e-3))
+
+
+def test_names_of_tables_are_names(table, tmp_path):
+    path = tmp_path / "results.csv"
+    rows = [row for fold in (0, 1) for row in run_fold(table, fold, SMALL)]
+    Journal(path, SMALL).append([row | {"table": "007"} for row in rows[:2]])
+    Journal(path, SMALL).append([row | {"table": "007"} for row in rows[2:]])
+    Journal(path, SMALL).append([row | {"table": "NA"} for row in rows[:2]])
+    Journal(path, SMALL).append([row | {"table": "NA"} for row in rows[2:]])
+    assert read_results(path)["table"].unique().tolist() == ["007", "NA"]
+
+
+def test_labels_may_be_numbers_and_words(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "1,7\n" * 3 + "2,x\n")
+    assert read_table("t", path).labels.tolist() == [0, 0, 0, 1]
 
 
 def test_friedman_is_that_of_scipy():

@@ -251,17 +251,17 @@ def summary(
     >>> found.reason, found.converged, found.calibration.accuracy > 0.95
     ('plateau', True, True)
     >>> print(found)  # doctest: +SKIP
-    pair        softmax x cross_entropy (natural)
-    layers      64 - 20 - 10, relu: 1510 parameters
-    objective   0.0401784, alpha=1
-    stopped by  lbfgs, plateau: gradient 0.00022, over tol=0.0001
-    work        88 iterations, 89 evaluations, 0.09 s
-    rows        450
-    accuracy    0.9778; mean confidence 0.9744 (underconfident by 0.0034)
-    log loss    0.0693; of the class frequencies 2.2976
-    Brier score 0.0328
+    pair              softmax x cross_entropy (natural)
+    layers            64 - 20 - 10, relu: 1510 parameters
+    objective         0.0401784, alpha=1
+    stopped by        lbfgs, plateau: gradient 0.00022, over tol=0.0001
+    work              88 iterations, 89 evaluations, 0.09 s
+    rows              450
+    accuracy          0.9778; mean confidence 0.9744 (underconfident by 0.0034)
+    log loss          0.0693; of the class frequencies 2.2976
+    Brier score       0.0328
     calibration error 0.0073 over 10 bins
-    verdict     nothing stands out
+    verdict           nothing stands out
     """
     clf = innermost(estimator)
     if not hasattr(clf, "pairing_") and hasattr(clf, "activation"):

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
-from skce.study._figures import LABELS, difference_figure, rank_figure
+from skce.study._figures import difference_figure, rank_figure
 from skce.study._results import (
+    SCORES,
     critical_difference,
     differences,
     friedman_test,
@@ -128,7 +129,7 @@ class Work:
                 flush=True,
             )
         if left_out:
-            print(f"left out for want of time: {', '.join(left_out)}")
+            print(f"left out, as the time is short: {', '.join(left_out)}")
 
 
 def _about(seconds):
@@ -152,7 +153,7 @@ def _report(path, folder):
     )
     print(f"\n{table.round(2).to_string()}\n")
     n_tables, n_pairs = results["table"].nunique(), len(table)
-    for score, label in LABELS.items():
+    for score, (_, label) in SCORES.items():
         _, F, p = friedman_test(table[score], n_tables)
         print(f"{label}: F = {F:.1f}, p = {p:.2g} (Friedman, Iman and Davenport)")
     cd = critical_difference(n_pairs, n_tables)
@@ -179,22 +180,29 @@ def _settings(options):
     return Settings(**{name: getattr(options, name) for name in names})
 
 
-def _alphas(text):
-    return tuple(sorted(float(part) for part in text.split(",")))
+def _argument(convert, is_allowed, wanted):
+    """Return the function that reads an argument, or says what is wanted."""
+
+    def read(text):
+        try:
+            value = convert(text)
+            right = is_allowed(value)
+        except ValueError:
+            right = False
+        if not right:
+            raise argparse.ArgumentTypeError(f"{text!r} must be {wanted}")
+        return value
+
+    return read
 
 
-def _minutes(text):
-    minutes = float(text)
-    if not minutes >= 0:
-        raise ValueError
-    return minutes
-
-
-def _n_jobs(text):
-    n_jobs = int(text)
-    if n_jobs == 0:
-        raise ValueError
-    return n_jobs
+_alphas = _argument(
+    lambda text: tuple(sorted(float(part) for part in text.split(","))),
+    bool,
+    "numbers with commas, as in 0.1,1,10",
+)
+_minutes = _argument(float, lambda value: value >= 0, "a number of at least 0")
+_n_jobs = _argument(int, bool, "an integer that is not 0")
 
 
 def _parser():

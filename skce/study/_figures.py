@@ -5,16 +5,15 @@ from itertools import pairwise
 import numpy as np
 
 from skce._support.optional import optional
-from skce.study._results import REFERENCE, critical_difference, differences, mean_ranks
+from skce.study._results import (
+    REFERENCE,
+    SCORES,
+    critical_difference,
+    differences,
+    mean_ranks,
+)
 
-__all__ = ["LABELS", "difference_figure", "rank_figure"]
-
-LABELS = {
-    "log_loss": "log loss",
-    "brier_score": "Brier score",
-    "accuracy": "accuracy",
-    "calibration_error": "calibration error",
-}
+__all__ = ["difference_figure", "rank_figure"]
 
 
 def rank_figure(results, scores=("log_loss", "accuracy"), color=None):
@@ -61,7 +60,7 @@ def rank_figure(results, scores=("log_loss", "accuracy"), color=None):
         ax.set_yticks(range(n_pairs), ranks.index)
         ax.invert_yaxis()
         ax.grid(axis="y", alpha=0.25)
-        ax.set_xlabel(f"mean rank by {LABELS[score]}")
+        ax.set_xlabel(f"mean rank by {SCORES[score][1]}")
         ax.set_title(f"critical difference {cd:.2f}", loc="right", fontsize="medium")
     return figure
 
@@ -90,8 +89,8 @@ def difference_figure(
     score, reference : str
         See `differences`.
     colors : (color, color, color), default=None
-        Of tables on which the pair is better, worse, and neither: the 95 % interval is
-        below 0, above 0, or contains it.
+        Of tables on which the pair is better, worse, and neither, as the 95 % interval
+        contains 0.
 
     Returns
     -------
@@ -106,10 +105,10 @@ def difference_figure(
     'softmax x least_squares'
     """
     figure_class = optional("matplotlib.figure", "difference_figure").Figure
+    found = differences(results, score, reference)
     if pairs is None:
         pairs = mean_ranks(results, score).index.drop(reference)[:3]
     colors = colors or ("C0", "C1", "gray")
-    found = differences(results, score, reference)
     tables = found[found["pair"] == pairs[0]].sort_values("mean")["table"]
     figure = figure_class(
         figsize=(0.8 + 2.6 * len(pairs), 0.17 * len(tables) + 1.2), layout="constrained"
@@ -117,12 +116,13 @@ def difference_figure(
     axes = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
     places = np.arange(len(tables))
     shown = found[found["pair"].isin(pairs)]
-    threshold = 10.0 ** np.ceil(np.log10(shown["mean"].abs().median()))
+    sizes = shown["mean"].abs()
+    typical = sizes[sizes > 0].median()  # NaN if there is none
+    threshold = 10.0 ** np.ceil(np.log10(typical)) if typical > 0 else 1.0
     for ax, pair in zip(axes, pairs, strict=True):
         own = found[found["pair"] == pair].set_index("table").loc[tables]
-        better, worse = own["upper"] < 0, own["lower"] > 0
-        kinds = (better, worse, ~(better | worse))
-        for kind, color in zip(kinds, colors, strict=True):
+        for outcome, color in zip(("better", "worse", ""), colors, strict=True):
+            kind = own["outcome"] == outcome
             part = own[kind]
             ends = [part["mean"] - part["lower"], part["upper"] - part["mean"]]
             style = {"fmt": "o", "markersize": 3, "linewidth": 1, "color": color}
@@ -133,6 +133,6 @@ def difference_figure(
         ax.grid(axis="y", alpha=0.25)
     axes[0].set_yticks(places, tables, fontsize="x-small")
     axes[0].set_ylim(-1, len(tables))
-    text = f"{LABELS[score]} minus that of {reference} (linear up to {threshold:g})"
+    text = f"{SCORES[score][1]} minus that of {reference} (linear up to {threshold:g})"
     figure.supxlabel(text, fontsize="medium")
     return figure

@@ -21,8 +21,16 @@ __all__ = [
 ]
 
 REFERENCE = "softmax x cross_entropy"
-# By name: the sign that makes less better
-SCORES = {"log_loss": 1, "brier_score": 1, "accuracy": -1, "calibration_error": 1}
+# By name: the sign that makes less better, and the label in figures
+SCORES = {
+    "log_loss": (1, "log loss"),
+    "brier_score": (1, "Brier score"),
+    "accuracy": (-1, "accuracy"),
+    "calibration_error": (1, "calibration error"),
+}
+
+# Below it a log loss counts as this in a ratio: sparse outputs may have none
+LEAST_LOSS = 1e-3
 PURPOSE = "skce.study"
 
 
@@ -57,16 +65,22 @@ def read_results(path):
     """
     path = Path(path)
     with path.open(encoding="utf-8") as file:
-        head = file.readline()
-        if not head.startswith("# {"):
-            raise ValueError(
-                f"{path} is not the results of a study: its first line must have the "
-                "settings, as python -m skce.study writes them."
+        try:
+            wanted = json.loads(file.readline().removeprefix("# "))["folds"]
+            # tables may have the names 007 and NA
+            results = optional("pandas", PURPOSE).read_csv(
+                file,
+                dtype={"table": str, "trouble": str},
+                keep_default_na=False,
+                na_values=dict.fromkeys(["alpha", *SCORES], ""),
             )
-        results = optional("pandas", PURPOSE).read_csv(file, dtype={"trouble": object})
-    results["trouble"] = results["trouble"].fillna("")
-    n_folds = results.groupby("table")["fold"].transform("nunique")
-    results = results[n_folds == json.loads(head[1:])["folds"]]
+            n_folds = results.groupby("table")["fold"].transform("nunique")
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{path} is not the results of a study, of which the first line has "
+                "the settings, as python -m skce.study writes them."
+            ) from error
+    results = results[n_folds == wanted]
     if results.empty:
         raise ValueError(f"{path} has no table with all of its folds yet.")
     return results.reset_index(drop=True)
@@ -113,13 +127,14 @@ def mean_ranks(results, score="log_loss"):
     >>> mean_ranks(results).to_dict()
     {'A': 1.0, 'B': 2.0}
     """
-    means = _by_pair(results, score) * SCORES[score]
+    means = _by_pair(results, score) * SCORES[score][0]
     ranks = rankdata(means.fillna(np.inf).to_numpy(), axis=1)
     series = optional("pandas", PURPOSE).Series
     found = series(ranks.mean(axis=0), index=means.columns, name=score)
     return found.sort_values(kind="stable")
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def friedman_test(ranks, n_tables):
     """Test whether mean ranks differ by more than chance (Friedman; Iman & Davenport).
 
@@ -133,7 +148,9 @@ def friedman_test(ranks, n_tables):
     -------
     chi_square, F, p : float
         Friedman's statistic, its correction by Iman and Davenport, and the probability
-        of so large an F if all pairs are alike.
+        of so large an F if all pairs are alike; F is inf if all tables agree. Ties,
+        which the mean ranks do not show, are not corrected for: with them p is too
+        large.
 
     References
     ----------
@@ -150,7 +167,7 @@ def friedman_test(ranks, n_tables):
     k, n = len(ranks), n_tables
     squares = np.square(ranks).sum()
     statistic = 12 * n / (k * (k + 1)) * (squares - k * (k + 1) ** 2 / 4)
-    F = (n - 1) * statistic / (n * (k - 1) - statistic)
+    F = np.divide((n - 1) * statistic, n * (k - 1) - statistic)
     return float(statistic), float(F), float(f.sf(F, k - 1, (k - 1) * (n - 1)))
 
 
@@ -207,7 +224,13 @@ def differences(results, score="log_loss", reference=REFERENCE, confidence=CONFI
     -------
     differences : pandas.DataFrame
         One row per table and pair but the reference: mean, lower and upper of score
-        minus that of the reference, NaN where either failed on a fold.
+        minus that of the reference, NaN where either failed on a fold, and outcome:
+        "better" or "worse" where the interval does not contain 0, else "".
+
+    Raises
+    ------
+    ValueError
+        If the results have no such score or pair, or a single fold.
 
     References
     ----------
@@ -223,23 +246,28 @@ def differences(results, score="log_loss", reference=REFERENCE, confidence=CONFI
     ...     "log_loss": [0.3, 0.5, 0.4, 0.5],
     ... })
     >>> differences(results, reference="A").round(2).to_dict("records")
-    [{'table': 'iris', 'pair': 'B', 'mean': 0.15, 'lower': -0.95, 'upper': 1.25}]
+    [{'table': 'iris', 'pair': 'B', 'mean': 0.15, 'lower': -0.95, 'upper': 1.25,
+      'outcome': ''}]
     """
     _check(score)
+    if results["fold"].nunique() < 2:
+        raise ValueError("The results have a single fold: intervals need two.")
     pairs = list(dict.fromkeys(results["pair"]))
     if reference not in pairs:
         raise ValueError(
             f"reference={reference!r} is not in the results, which have "
             f"{', '.join(pairs)}."
         )
-    rows = []
+    sign, rows = SCORES[score][0], []
     for table, group in results.groupby("table", sort=False):
         by_fold = group.pivot(index="fold", columns="pair", values=score)
         for pair in pairs:
             if pair != reference:
                 interval = _interval(by_fold[pair] - by_fold[reference], confidence)
-                rows.append((table, pair, *interval))
-    columns = ["table", "pair", "mean", "lower", "upper"]
+                low, high = sorted(sign * end for end in interval[1:])
+                outcome = "better" if high < 0 else "worse" if low > 0 else ""
+                rows.append((table, pair, *interval, outcome))
+    columns = ["table", "pair", "mean", "lower", "upper", "outcome"]
     return optional("pandas", PURPOSE).DataFrame(rows, columns=columns)
 
 
@@ -265,10 +293,10 @@ def summary_table(results, reference=REFERENCE):
     -------
     table : pandas.DataFrame
         By pair: the mean rank by each score; loss_ratio, the geometric mean of its log
-        loss over that of the reference, on tables where neither failed; better and
-        worse, the numbers of tables on which the interval of `differences` in log loss
-        is below and above 0; time_ratio, of the sums of seconds; failed and warned,
-        numbers of folds.
+        loss (of 0.001 at least) over that of the reference, on tables where neither
+        failed; better and worse, the numbers of tables on which the interval of
+        `differences` in log loss is below and above 0; time_ratio, of the sums of
+        seconds; failed and warned, numbers of folds.
 
     Examples
     --------
@@ -277,17 +305,17 @@ def summary_table(results, reference=REFERENCE):
     >>> table.loc["softmax x cross_entropy", ["loss_ratio", "time_ratio"]].tolist()
     [1.0, 1.0]
     """
+    found = differences(results, reference=reference)
     ranks = [mean_ranks(results, score) for score in SCORES]
     table = optional("pandas", PURPOSE).concat(ranks, axis=1)
-    losses = _by_pair(results, "log_loss")
+    losses = _by_pair(results, "log_loss").clip(lower=LEAST_LOSS)
     ratio = losses.div(losses[reference], axis=0)
-    found = differences(results, reference=reference).set_index("pair")
     seconds = results.groupby("pair")["seconds"].sum()
     failed = results["log_loss"].isna()
     by_pair = results["pair"]
     table["loss_ratio"] = np.exp(np.log(ratio).mean())
-    table["better"] = (found["upper"] < 0).groupby("pair").sum()
-    table["worse"] = (found["lower"] > 0).groupby("pair").sum()
+    for outcome in ("better", "worse"):
+        table[outcome] = (found["outcome"] == outcome).groupby(found["pair"]).sum()
     table["time_ratio"] = seconds / seconds[reference]
     table["failed"] = failed.groupby(by_pair).sum()
     table["warned"] = ((results["trouble"] != "") & ~failed).groupby(by_pair).sum()

@@ -115,7 +115,7 @@ def _files(source):
     matches = [(FILE.fullmatch(path.name), path) for path in candidates]
     found = [(match[1], path) for match, path in matches if match]
     if not found:
-        raise ValueError(f"{source} has no *.csv, *.csv.gz or *.dat files")
+        raise ValueError(f"{source} has no CSV or DAT files, compressed or not")
     return found
 
 
@@ -123,8 +123,8 @@ def read_table(name, path):
     """Read a table; labels are in the column "class", or in the last one.
 
     CSV files have a header. DAT files are those of the KEEL repository: no header, but
-    perhaps lines that begin with "@". Missing are "?", "<null>" and what pandas takes
-    for it.
+    perhaps lines that begin with "@". Missing values are "?", "<null>" and what pandas
+    takes for one.
 
     Raises
     ------
@@ -147,12 +147,15 @@ def read_table(name, path):
         )
     if np.isinf(frame.select_dtypes("number").to_numpy(dtype=float)).any():
         raise ValueError(f"{path} has infinite values: leave them empty if missing")
+    if labels.dtype == object:  # perhaps numbers and words
+        labels = labels.astype(str)
     return Table(name, frame, np.unique(labels.to_numpy(), return_inverse=True)[1])
 
 
 def _read_frame(path):
     pandas = optional("pandas", "python -m skce.study")
     options = {"na_values": ["?", "<null>"], "skipinitialspace": True}
+    options |= {"low_memory": False}  # a column has one type
     if path.suffix.lower() != ".dat":
         return pandas.read_csv(path, **options)
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -167,7 +170,7 @@ def prepared(frame, train, test):
     what that takes is learned from the training rows.
     """
     is_number = optional("pandas", "python -m skce.study").api.types.is_numeric_dtype
-    frame = frame.rename(columns=str)
+    frame = frame.copy()
     words = frame.columns[[not is_number(frame[name]) for name in frame]]
     frame[words] = frame[words].astype(object).fillna("missing").astype(str)
     numeric = make_pipeline(

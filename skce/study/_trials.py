@@ -20,6 +20,7 @@ from skce.losses.pairings import pair, pairing_grid
 from skce.search import PairedMLPClassifierCV
 from skce.search._candidates import check_alphas
 from skce.search._scoring import ROW_LOSSES
+from skce.study._results import SCORES
 from skce.study._tables import prepared
 
 __all__ = ["Journal", "Settings", "calibration_error", "estimated_seconds", "run_fold"]
@@ -27,8 +28,8 @@ __all__ = ["Journal", "Settings", "calibration_error", "estimated_seconds", "run
 PAIRS = tuple(
     (grid["activation"][0], grid["penalty"][0]) for grid in pairing_grid(ordered=True)
 )
-# A search fits most pairs of an alpha and an inner fold, some not to their end, to
-# fewer rows than all; the median on tables of 150 to 1000 rows, over all pairs
+# Seconds of a search over those of as many fits as it has alphas and inner folds: the
+# median on tables of 150 to 1000 rows, over all pairs
 SEARCH_PER_FIT = 0.5
 
 
@@ -141,7 +142,7 @@ def _trial(search, X, y, X_test, y_test):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            search.fit(X, y)
+            _fit(search, X, y)
             found = {"alpha": search.alpha_}
             found |= scores(search.predict_proba(X_test), y_test)
             trouble = "; ".join(sorted({one.category.__name__ for one in caught}))
@@ -149,10 +150,15 @@ def _trial(search, X, y, X_test, y_test):
             found = {}
             text = " ".join(str(error).partition(". ")[0].split())
             trouble = f"{type(error).__name__}: {text}"
-    empty = dict.fromkeys(
-        ["alpha", "log_loss", "brier_score", "accuracy", "calibration_error"], np.nan
-    )
+    empty = dict.fromkeys(["alpha", *SCORES], np.nan)
     return empty | found | {"seconds": perf_counter() - began, "trouble": trouble}
+
+
+def _fit(classifier, X, y):
+    """Fit; Ctrl-C, at which a fit keeps its weights and ends, ends the study."""
+    classifier.fit(X, y)
+    if classifier.solver_result_["reason"] == "interrupted":
+        raise KeyboardInterrupt
 
 
 def scores(p, labels):
@@ -204,7 +210,7 @@ def estimated_seconds(table, settings):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(X, table.labels[train])
+        _fit(classifier, X, table.labels[train])
     n_fits = settings.inner_folds * len(settings.alphas) * SEARCH_PER_FIT
     return (perf_counter() - began) * n_fits * len(settings.pairs)
 
@@ -238,7 +244,7 @@ class Journal:
             self._resume(len(settings.pairs))
 
     def append(self, rows):
-        """Add the rows of one fold, which stand in the file when this returns."""
+        """Add the rows of one fold; they are on the disk when this returns."""
         frame = optional("pandas", "python -m skce.study").DataFrame(rows)
         new = self._n_bytes == 0
         text = frame.to_csv(index=False, header=new, float_format="%.5g")
