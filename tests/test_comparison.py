@@ -273,7 +273,7 @@ def test_nullable_labels_are_compared():
 
 def test_scorers_that_are_undefined_for_multilabel_labels_are_refused():
     rows, labels = make_multilabel_classification(80, n_classes=3, random_state=0)
-    with pytest.raises(ValueError, match="y is multilabel: take scoring="):
+    with pytest.raises(ValueError, match="y is multilabel: take 'accuracy'"):
         compare_pairings(pipeline(), rows, labels)
 
 

@@ -24,6 +24,7 @@ from skce._support.fitted import innermost
 from skce._support.folds import standard_error_of_folds, t_quantile
 from skce._support.html import NUMBER, TEXT, html_page, html_table
 from skce._support.optional import optional
+from skce._support.scoring import NEED_ALL_CLASSES, check_multilabel_scoring
 from skce._support.warn import warn
 from skce.inspection._candidates import Candidate, Pair, make_candidates
 
@@ -460,13 +461,8 @@ def _checked_scoring(scoring: Any, estimator: Any, multilabel: bool) -> Any:
             "sklearn.metrics.get_scorer_names()."
         )
     check_scoring(estimator, scoring)
-    undefined = _need_all_classes(scoring)
-    if multilabel and undefined:
-        raise ValueError(
-            f"scoring has {sorted(undefined)}, which scikit-learn defines for classes "
-            "that exclude each other, but y is multilabel: take scoring=('accuracy', "
-            "'f1_macro', 'average_precision'), for instance."
-        )
+    if multilabel:
+        check_multilabel_scoring(_names_of(scoring))
     return [scoring] if isinstance(scoring, str) else scoring
 
 
@@ -480,9 +476,9 @@ def _names_of(scoring: Any) -> set[str]:
     return {scorer for scorer in scorers if isinstance(scorer, str)}
 
 
-def _need_all_classes(scoring: Any) -> set[str]:
+def _need_all_classes(scoring: Any) -> frozenset[str]:
     """Return the scorers that are defined for rows of all classes alone."""
-    return {"neg_log_loss", "neg_brier_score"} & _names_of(scoring)
+    return NEED_ALL_CLASSES & _names_of(scoring)
 
 
 def _check_classes(y: NDArray[Any], folds: list[Any]) -> None:

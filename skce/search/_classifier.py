@@ -29,6 +29,7 @@ from skce._inputs.labels import (
 from skce._inputs.validation import check_training_rows, is_integer
 from skce._inputs.weights import check_weights
 from skce._network.executors import QUIET
+from skce._support.scoring import check_multilabel_scoring
 from skce._support.warn import warn
 from skce.classifier import PairedMLPClassifier
 from skce.losses.pairings import pair
@@ -399,7 +400,7 @@ class PairedMLPClassifierCV(BasePairedMLP):
         # the others are compared with the first, which should be a good one
         try:
             own = str(pair(self.activation, self.penalty))
-        except NotImplementedError:  # undefined, and replaced by `pairings`
+        except (ValueError, NotImplementedError):  # undefined, but replaced
             own = None
         for group in sorted(groups, key=lambda group: str(group.pairing) != own):
             params = group.params(alphas[0]) | {"random_state": seed}
@@ -511,12 +512,8 @@ class PairedMLPClassifierCV(BasePairedMLP):
     def _scoring(self, multilabel):
         """Return a name of `ROW_LOSSES` or a scorer."""
         name = self.scoring
-        if multilabel and name in ("neg_log_loss", "neg_brier_score"):
-            raise ValueError(
-                f"scoring={name!r} is defined for mutually exclusive classes, but y is "
-                "multilabel: use 'accuracy', 'f1_macro' or 'average_precision', for "
-                "instance."
-            )
+        if multilabel and isinstance(name, str):
+            check_multilabel_scoring({name})
         if isinstance(name, str) and name in ROW_LOSSES and not multilabel:
             return name
         return self._scorer()
