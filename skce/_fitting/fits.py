@@ -333,7 +333,7 @@ def learned_nothing(problem, solution):
 def _is_convex(problem):
     """Whether a solver cannot get stuck."""
     network = problem.network
-    return len(network.layer_sizes) == 2 and network.pairing.status == "natural"
+    return not network.has_hidden_units and network.pairing.status == "natural"
 
 
 def _beaten_by_constant(problem, watch):

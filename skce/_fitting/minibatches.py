@@ -41,8 +41,8 @@ def suits_batches(problem):
     A step takes time for all parameters, which wide sparse rows hardly use.
     """
     data = getattr(problem.rows, "data", None)
-    has_hidden_units = len(problem.network.layer_sizes) > 2
-    return has_hidden_units and data is not None and not data.is_sparse
+    is_dense = data is not None and not data.is_sparse
+    return is_dense and problem.network.has_hidden_units
 
 
 def max_passes(n_rows, n_parameters):

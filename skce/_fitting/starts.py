@@ -317,8 +317,7 @@ def _why_strong_l2(problem):
     if problem.l2 == 0:
         return None
     size = column_moments(problem.rows.sample).scale
-    has_hidden_units = len(problem.network.layer_sizes) > 2
-    price = problem.l2 / (size if has_hidden_units else 2 * size**2)
+    price = problem.l2 / (size if problem.network.has_hidden_units else 2 * size**2)
     if np.median(size) > SMALL or np.median(price) <= MAX_PRICE:
         return None
     return (
@@ -331,7 +330,7 @@ def _why_strong_l2(problem):
 def _why_saturated(problem, theta):
     """Describe first units of which most start where the activation is flat."""
     network, sample = problem.network, problem.rows.sample
-    if len(network.layer_sizes) == 2 or not network.hidden_activation.saturates:
+    if not (network.has_hidden_units and network.hidden_activation.saturates):
         return None
     with np.errstate(**QUIET):
         parameters = Layers(network, problem.for_rows(theta).astype(sample.dtype))

@@ -77,11 +77,16 @@ def random_order(X, codes, random_state, n_wanted):
     however X is sorted. It depends on the size of X, and not on whether that is a file:
     joblib makes files of large arrays that it gives to other processes.
     """
-    n = len(codes)
-    run = RUN_BYTES * n // max(n_bytes(X), 1)
-    if n_bytes(X) <= MAX_COPIED_BYTES or run < 2:
+    run = _run_of(X)
+    if run is None:
         return stratified_order(codes, random_state)
-    return order_of_runs(n, random_state, n_wanted, run)
+    return order_of_runs(len(codes), random_state, n_wanted, run)
+
+
+def _run_of(X):
+    """Return how many neighbouring rows of X are read together; None: any by itself."""
+    run = RUN_BYTES * X.shape[0] // max(n_bytes(X), 1)
+    return None if n_bytes(X) <= MAX_COPIED_BYTES or run < 2 else run
 
 
 def order_of_runs(n, random_state, n_wanted, run):
@@ -101,12 +106,11 @@ def shuffled(X, random_state):
     Those of a large X, as in `random_order`, are runs of neighbours, which are shuffled
     within windows of `MAX_COPIED_BYTES`.
     """
-    n, size = X.shape[0], n_bytes(X)
-    run = RUN_BYTES * n // max(size, 1)
-    if size <= MAX_COPIED_BYTES or run < 2:
+    n, run = X.shape[0], _run_of(X)
+    if run is None:
         return random_state.permutation(np.arange(n, dtype=_narrow(n)))
     order = order_of_runs(n, random_state, n, run)
-    window = MAX_COPIED_BYTES * n // size
+    window = MAX_COPIED_BYTES * n // n_bytes(X)
     for start in range(0, n, window):
         random_state.shuffle(order[start : start + window])
     return order

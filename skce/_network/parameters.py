@@ -136,7 +136,7 @@ class Parametrisation:
             self._shift = hidden_activation.shift
         self.n_outputs = self.layer_sizes[-1]
         self.weight_shapes = [(o, i) for i, o in pairwise(self.layer_sizes)]
-        self.skip_layer = bool(skip_layer) and len(self.weight_shapes) > 1
+        self.skip_layer = bool(skip_layer) and self.has_hidden_units
         self._n_skip = self.layer_sizes[0] if self.skip_layer else 0
         self.inputs_first = bool(inputs_first)
         self.n_parameters = sum(o * (i + 1) for o, i in self.weight_shapes)
@@ -153,9 +153,14 @@ class Parametrisation:
         return coefs, [(n_out,) for _, n_out in coefs], skip_shape
 
     @property
+    def has_hidden_units(self):
+        """Whether there are hidden layers."""
+        return len(self.weight_shapes) > 1
+
+    @property
     def has_kinks(self):
         """Whether the network is not smooth in its parameters."""
-        return len(self.weight_shapes) > 1 and self.core.has_kinks
+        return self.has_hidden_units and self.core.has_kinks
 
     # Mask of the parameters that are fitted, (n_parameters,); None: all are
     free = None
@@ -268,7 +273,7 @@ class Parametrisation:
 
         In the places that W_l and b_l have in theta.
         """
-        if self.core is self.hidden_activation or len(self.weight_shapes) == 1:
+        if self.core is self.hidden_activation or not self.has_hidden_units:
             return gradient
         factors, bias_factors, bias_places = self._slope_factors
         slopes = gradient.take(bias_places)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skce._inputs.labels import as_labels
+from skce._network.rows import SAMPLE_ROWS
 from skce._support.optional import optional
 from skce.dask._cluster import Evaluations
 from skce.dask._partitions import Expected, merged, summarise
@@ -22,9 +23,6 @@ __all__ = [
     "meta_row",
     "one_chunk_of_columns",
 ]
-
-# Rows that the client looks at for a ScaleWarning
-SAMPLE_ROWS = 1000
 
 
 class Partitions:

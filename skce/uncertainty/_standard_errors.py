@@ -252,7 +252,7 @@ def standard_errors(
     estimator, X = unwrapped(estimator, X)
     refit = _Refit.of(estimator, X, y, sample_weight)
     network, pairing = refit.problem.network, estimator.pairing_
-    if len(network.weight_shapes) > 1:
+    if network.has_hidden_units:
         raise ValueError(
             f"The fit has hidden units, {network.layer_sizes[1:-1]}, whose weights "
             "have no standard errors (units are interchangeable). Fit with "
