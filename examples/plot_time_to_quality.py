@@ -58,7 +58,7 @@ def by_epochs(n_epochs):
 
 
 curves = {
-    "PairedMLPClassifier": [*by_iterations([5, 10, 20, 40, 80, 160, 320])],
+    "PairedMLPClassifier": [*by_iterations([5, 10, 20, 40, 80, 160])],
     "MLPClassifier, adam": [*by_epochs(60)],
 }
 
