@@ -123,10 +123,10 @@ def difference_figure(
         own = found[found["pair"] == pair].set_index("table").loc[tables]
         for outcome, color in zip(("better", "worse", ""), colors, strict=True):
             kind = own["outcome"] == outcome
-            part = own[kind]
-            ends = [part["mean"] - part["lower"], part["upper"] - part["mean"]]
+            low, mean, high = own.loc[kind, ["lower", "mean", "upper"]].to_numpy().T
+            ends = [mean - low, high - mean]
             style = {"fmt": "o", "markersize": 3, "linewidth": 1, "color": color}
-            ax.errorbar(part["mean"], places[kind], xerr=ends, **style)
+            ax.errorbar(mean, places[kind], xerr=ends, **style)
         ax.axvline(0, color="gray", linewidth=1, zorder=0)
         ax.set_title(pair, fontsize="medium")
         ax.set_xscale("symlog", linthresh=threshold)
