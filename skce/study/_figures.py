@@ -124,7 +124,7 @@ def difference_figure(
         for outcome, color in zip(("better", "worse", ""), colors, strict=True):
             kind = own["outcome"] == outcome
             low, mean, high = own.loc[kind, ["lower", "mean", "upper"]].to_numpy().T
-            ends = [mean - low, high - mean]
+            ends = np.array([mean - low, high - mean])
             style = {"fmt": "o", "markersize": 3, "linewidth": 1, "color": color}
             ax.errorbar(mean, places[kind], xerr=ends, **style)
         ax.axvline(0, color="gray", linewidth=1, zorder=0)
